@@ -1,0 +1,238 @@
+"""Keep a result: the picture in object storage, and beside it a manifest that says where it came from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+import uuid
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
+
+from pydantic import BaseModel, ConfigDict
+
+from airflow_provider_faceswap import __version__
+from airflow_provider_faceswap.download import CHUNK, Downloaded, download
+from airflow_provider_faceswap.exceptions import (
+    ArchiveError,
+    InvalidRequestError,
+    NotAnImageError,
+    TooLargeError,
+)
+from airflow_provider_faceswap.media import HEAD, dimensions, sniff
+from airflow_provider_faceswap.provenance import chain_of
+from airflow_provider_faceswap.redaction import without_queries
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from airflow.sdk import ObjectStoragePath
+
+Overwrite = Literal["error", "skip", "replace"]
+
+#: A result up to this many bytes is checked in memory, a larger one on the worker's disk.
+IN_MEMORY = 8 * 1024 * 1024
+
+
+class Archived(BaseModel):
+    """
+    A kept result.
+
+    :param uri: Where the picture is.
+    :param manifest_uri: Where its manifest is.
+    :param bytes: Its size.
+    :param sha256: In hex.
+    :param width: Pixels; ``None`` for a video, or where the header does not tell.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    uri: str
+    manifest_uri: str
+    media_type: str
+    bytes: int
+    sha256: str
+    width: int | None
+    height: int | None
+
+
+class Piece(BaseModel):
+    """
+    One output to be kept.
+
+    :param url: Its link, with the query; absent where the vendor sent the picture itself.
+    :param result: What the job operator returned; absent for a bare URL.
+    :param position: Its place among the job's outputs, from 0, and how many there are.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    url: str | None
+    result: dict[str, Any] | None
+    position: int = 0
+    of: int = 1
+
+
+class Archive:
+    """
+    A place to keep results.
+
+    :param folder: Where pictures go.
+    :param filename: Their name below it; a suffix is added where it has none, and a number where one job has
+        several outputs. Default: vendor, kind and job id, or the hash for a bare URL.
+    :param overwrite: What to do where the name is taken.
+    :param max_bytes: The largest result taken.
+    :param open_hosts: Hosts that downloads may reach though they are private or plain http.
+    :param run: What the manifest says of the Airflow run.
+    """
+
+    def __init__(
+        self,
+        folder: ObjectStoragePath,
+        *,
+        filename: str | None,
+        overwrite: Overwrite,
+        max_bytes: int,
+        open_hosts: Collection[str],
+        run: Mapping[str, Any],
+    ) -> None:
+        self._folder = folder
+        self._filename = filename
+        self._overwrite = overwrite
+        self._max_bytes = max_bytes
+        self._open_hosts = open_hosts
+        self._run = run
+
+    def keep(self, piece: Piece, inline: Callable[[], bytes]) -> Archived:
+        """
+        Download, check, write, and leave a manifest.
+
+        :param inline: Gives the picture where the piece has no link.
+        :raises ArchiveError: It could not be kept; nothing half-written is left under the final name.
+        """
+        with tempfile.SpooledTemporaryFile(IN_MEMORY) as spool:
+            file = cast("BinaryIO", spool)
+            fetched = self._fetch(piece, inline, file)
+            media = sniff(file.read(HEAD))
+            if media is None:
+                raise NotAnImageError(
+                    f"{self._named(piece)} is neither a picture nor a video", job_id=_job_id(piece)
+                )
+            size = dimensions(file) if media.is_picture else None
+            path = self._folder / self._name(piece, fetched, media.suffix)
+            manifest = path.with_name(path.name + ".json")
+            kept = Archived(
+                uri=str(path),
+                manifest_uri=str(manifest),
+                media_type=media.name,
+                bytes=fetched.size,
+                sha256=fetched.sha256,
+                width=size[0] if size else None,
+                height=size[1] if size else None,
+            )
+            if path.exists():
+                if self._overwrite == "error":
+                    raise ArchiveError(
+                        f"{path} exists already",
+                        job_id=_job_id(piece),
+                        advice="Give another filename, or overwrite='replace' or 'skip'.",
+                    )
+                if self._overwrite == "skip" and manifest.exists():
+                    return Archived.model_validate(json.loads(manifest.read_text())["file"])
+            write(path, file)
+            told = json.dumps(self._manifest(piece, kept), indent=2, ensure_ascii=False)
+            with tempfile.SpooledTemporaryFile(IN_MEMORY) as text:
+                text.write(told.encode())
+                write(manifest, cast("BinaryIO", text))
+            return kept
+
+    def _fetch(self, piece: Piece, inline: Callable[[], bytes], into: BinaryIO) -> Downloaded:
+        if piece.url is not None:
+            return download(piece.url, into, max_bytes=self._max_bytes, open_hosts=self._open_hosts)
+        data = inline()
+        if len(data) > self._max_bytes:
+            raise TooLargeError(
+                f"the inline picture has {len(data)} bytes, over the cap of {self._max_bytes}"
+            )
+        into.write(data)
+        into.seek(0)
+        return Downloaded(len(data), hashlib.sha256(data).hexdigest())
+
+    def _named(self, piece: Piece) -> str:
+        return without_queries(piece.url) if piece.url else f"the output of job {_job_id(piece)}"
+
+    def _name(self, piece: Piece, fetched: Downloaded, suffix: str) -> str:
+        """The file's name: no part of it may lead out of the folder."""
+        if self._filename:
+            name = PurePosixPath(self._filename)
+            if name.is_absolute() or ".." in name.parts:
+                raise InvalidRequestError(
+                    f"filename: must stay below the destination, got {self._filename!r}"
+                )
+            stem, suffix = str(name.with_suffix("")), name.suffix or suffix
+        elif piece.result:
+            told = (str(piece.result.get(part) or "") for part in ("vendor", "kind", "job_id"))
+            stem = "-".join("".join(c if c.isalnum() or c in "-_." else "_" for c in part) for part in told)
+        else:
+            stem = fetched.sha256[:16]
+        return f"{stem}{f'-{piece.position + 1}' if piece.of > 1 else ''}{suffix}"
+
+    def _manifest(self, piece: Piece, kept: Archived) -> dict[str, Any]:
+        """The whole provenance that is known; nothing in it opens anything."""
+        chain = chain_of(piece.result) if piece.result else []
+        job = {**chain[0], **_terms(piece.result)} if chain and piece.result else None
+        return {
+            "version": 1,
+            "file": kept.model_dump(),
+            "source": {
+                "url": without_queries(piece.url) if piece.url else None,
+                "output": piece.position + 1,
+                "outputs": piece.of,
+            },
+            "job": job,
+            "parents": chain[1:],
+            "airflow": dict(self._run),
+            "archived_at": datetime.now(UTC).isoformat(),
+            "package": {"name": "airflow-provider-faceswap", "version": __version__},
+        }
+
+
+def _terms(result: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {key: (result or {}).get(key) for key in ("expires_at", "attempt_reused")}
+
+
+def _job_id(piece: Piece) -> str | None:
+    return str(piece.result["job_id"]) if piece.result else None
+
+
+def write(path: ObjectStoragePath, source: BinaryIO) -> None:
+    """
+    Write a file so that nobody ever sees half of it.
+
+    On a disk: under a temporary name beside the final one, then renamed. In an object store: uploaded without
+    a commit, then committed; a plain ``with`` block would commit the part that was written before an error.
+
+    :raises OSError: The storage refused; nothing is left under the final name.
+    """
+    source.seek(0)
+    if path.protocol in {"file", "local"}:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+        try:
+            with part.open("wb") as target:
+                shutil.copyfileobj(source, target, CHUNK)
+            path.fs.mv(part.path, path.path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+        return
+    target = path.open("wb", autocommit=False)
+    try:
+        shutil.copyfileobj(source, target, CHUNK)
+        target.close()
+        target.commit()
+    except BaseException:
+        target.discard()
+        raise

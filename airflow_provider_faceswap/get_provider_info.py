@@ -1,0 +1,145 @@
+"""What Airflow reads of this package: connections, operators, settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def get_provider_info() -> dict[str, Any]:
+    """
+    Describe the provider, in the shape of Airflow's ``provider_info.schema.json``.
+
+    :returns: A new dict at each call.
+    """
+    package = "airflow_provider_faceswap"
+    vendors = {"gptunnel": "GPTunneL", "tengrai": "Tengrai", "piapi": "PiAPI"}
+    return {
+        "package-name": "airflow-provider-faceswap",
+        "name": "Face swap",
+        "description": "Generated media and face swaps at GPTunneL, Tengrai and PiAPI, paid once and kept.",
+        "integrations": [
+            {
+                "integration-name": "GPTunneL",
+                "external-doc-url": "https://docs.gptunnel.ru",
+                "tags": ["service"],
+            },
+            {"integration-name": "Tengrai", "external-doc-url": "https://docs.tengr.ai", "tags": ["service"]},
+            {"integration-name": "PiAPI", "external-doc-url": "https://piapi.ai/docs", "tags": ["service"]},
+        ],
+        "hooks": [
+            {"integration-name": name, "python-modules": [f"{package}.hooks.{vendor}"]}
+            for vendor, name in vendors.items()
+        ],
+        "operators": [
+            {"integration-name": name, "python-modules": [f"{package}.operators.{vendor}"]}
+            for vendor, name in vendors.items()
+        ]
+        + [
+            {
+                "integration-name": "GPTunneL",
+                "python-modules": [f"{package}.operators.faceswap", f"{package}.operators.archive"],
+            }
+        ],
+        "sensors": [{"integration-name": "GPTunneL", "python-modules": [f"{package}.sensors.job"]}],
+        "triggers": [{"integration-name": "GPTunneL", "python-modules": [f"{package}.triggers.job"]}],
+        "connection-types": [
+            {
+                "connection-type": "gptunnel",
+                "hook-class-name": f"{package}.hooks.gptunnel.GPTunnelHook",
+                "hook-name": "GPTunneL",
+                "ui-field-behaviour": _form("https://gptunnel.ru"),
+                "conn-fields": {
+                    "use_wallet_balance": {
+                        "label": "Pay from the wallet",
+                        "description": "On: the personal wallet pays; off: the organisation's account.",
+                        "schema": {"type": ["boolean", "null"]},
+                    },
+                    "auth_scheme": {
+                        "label": "Authorization scheme",
+                        "description": "Leave empty: the vendor takes the bare key.",
+                        "schema": {"type": ["string", "null"]},
+                    },
+                    "webhook": _WEBHOOK,
+                },
+            },
+            {
+                "connection-type": "tengrai",
+                "hook-class-name": f"{package}.hooks.tengrai.TengraiHook",
+                "hook-name": "Tengrai",
+                "ui-field-behaviour": _form("https://api.tengr.ai"),
+                "conn-fields": {"webhook": _WEBHOOK},
+            },
+            {
+                "connection-type": "piapi",
+                "hook-class-name": f"{package}.hooks.piapi.PiAPIHook",
+                "hook-name": "PiAPI",
+                "ui-field-behaviour": _form("https://api.piapi.ai"),
+                "conn-fields": {
+                    "service_mode": {
+                        "label": "Service mode",
+                        "description": "Empty: as the workspace is set.",
+                        "schema": {"type": ["string", "null"], "enum": ["public", "private", None]},
+                    },
+                    "webhook": _WEBHOOK,
+                    "webhook_secret": {
+                        "label": "Webhook secret",
+                        "description": "Sent to the vendor with each job and echoed to the webhook.",
+                        "schema": {"type": ["string", "null"], "format": "password"},
+                    },
+                },
+            },
+        ],
+        "config": {
+            "faceswap": {
+                "description": "Settings of airflow-provider-faceswap.",
+                "options": {
+                    "allowed_private_hosts": _option(
+                        "Hosts, comma separated, that result downloads may reach although they are private or "
+                        "plain http: a sandbox, a proxy. Any other must be a public https address.",
+                        kind="string",
+                        default="",
+                        example="127.0.0.1,media-proxy.internal",
+                    ),
+                    "ledger_uri": _option(
+                        "Object storage URI of a folder where paid jobs are recorded on an Airflow without a "
+                        "task state store (3.1 and 3.2).",
+                        kind="string",
+                        default="",
+                        example="s3://aws_default@bucket/faceswap-ledger",
+                    ),
+                    "max_archive_bytes": _option(
+                        "The largest result, in bytes, that the archive takes where max_bytes is not given.",
+                        kind="integer",
+                        default="268435456",
+                        example=None,
+                    ),
+                },
+            }
+        },
+    }
+
+
+_WEBHOOK: dict[str, Any] = {
+    "label": "Webhook URL",
+    "description": "Sent with each job. Results are always asked for as well: a webhook is only a hint.",
+    "schema": {"type": ["string", "null"], "format": "password"},
+}
+
+
+def _form(base_url: str) -> dict[str, Any]:
+    """Only what these vendors know: a key, and a base URL for proxies and the sandbox."""
+    return {
+        "hidden-fields": ["login", "port", "schema"],
+        "relabeling": {"password": "API key", "host": "Base URL"},
+        "placeholders": {"host": f"{base_url} (default)", "password": "the vendor's API key"},
+    }
+
+
+def _option(description: str, *, kind: str, default: str, example: str | None) -> dict[str, Any]:
+    return {
+        "description": description,
+        "version_added": "0.1.0",
+        "type": kind,
+        "example": example,
+        "default": default,
+    }

@@ -1,0 +1,63 @@
+"""What bytes are: told from their beginning, not from a name or a header."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+import imagesize
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: Bytes of a file's beginning that :func:`sniff` looks at.
+HEAD = 16
+
+
+@dataclass(frozen=True, slots=True)
+class MediaType:
+    """A media type and the suffix its files usually have."""
+
+    name: str
+    suffix: str
+
+    @property
+    def is_picture(self) -> bool:
+        """False for a video."""
+        return self.name.startswith("image/")
+
+
+_SIGNS: tuple[tuple[Callable[[bytes], bool], MediaType], ...] = (
+    (lambda head: head.startswith(b"\x89PNG\r\n\x1a\n"), MediaType("image/png", ".png")),
+    (lambda head: head.startswith(b"\xff\xd8\xff"), MediaType("image/jpeg", ".jpg")),
+    (lambda head: head[:4] == b"RIFF" and head[8:12] == b"WEBP", MediaType("image/webp", ".webp")),
+    (lambda head: head.startswith((b"GIF87a", b"GIF89a")), MediaType("image/gif", ".gif")),
+    (lambda head: head[4:12] in {b"ftypavif", b"ftypavis"}, MediaType("image/avif", ".avif")),
+    (lambda head: head[4:8] == b"ftyp", MediaType("video/mp4", ".mp4")),
+    (lambda head: head.startswith(b"\x1a\x45\xdf\xa3"), MediaType("video/webm", ".webm")),
+)
+
+
+def sniff(head: bytes) -> MediaType | None:
+    """
+    Tell a picture or a video by its first 16 bytes.
+
+    :returns: ``None`` for anything else, such as an error page.
+    """
+    return next((media for matches, media in _SIGNS if matches(head)), None)
+
+
+def dimensions(file: BinaryIO) -> tuple[int, int] | None:
+    """
+    Width and height of a picture, read from its header.
+
+    :param file: Positioned anywhere; it is left at its beginning.
+    :returns: ``None`` where the header does not tell.
+    """
+    file.seek(0)
+    try:
+        width, height = imagesize.get(file)
+    except (ValueError, OSError):
+        width, height = -1, -1
+    file.seek(0)
+    return (int(width), int(height)) if width > 0 and height > 0 else None

@@ -1,0 +1,173 @@
+"""Save what a job made before the vendor's link expires."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseOperator, conf
+
+from airflow_provider_faceswap.archive import Archive, Archived, Piece
+from airflow_provider_faceswap.exceptions import ArchiveError, InvalidRequestError
+from airflow_provider_faceswap.hooks.base import hook_for
+from airflow_provider_faceswap.provenance import is_result
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+
+_RULES = ("error", "skip", "replace")
+
+
+class ArchiveOperator(BaseOperator):
+    """
+    Download results and keep them in object storage, each with a manifest beside it.
+
+    Returns a dict: ``uri``, ``manifest_uri``, ``media_type``, ``bytes``, ``sha256``, ``width``, ``height``; or a
+    list of these where ``source`` is a list, or where the job made several pictures.
+
+    The download sends no credentials, goes to public https hosts only, is capped, and is checked to be a
+    picture or a video before anything is written. Nothing is ever seen half-written under its final name.
+
+    :param source: What a job operator returned, a URL, or a list of these.
+    :param destination: Folder in object storage: ``file:///data/swaps``, ``s3://bucket/swaps/{{ ds }}``, ...
+    :param destination_conn_id: Airflow connection for that storage, where it needs one.
+    :param filename: Name below the folder; a suffix is added where it has none, and a number where there are
+        several pictures. Default: vendor, kind and job id, so that a retry writes the same file.
+    :param overwrite: Where the name is taken: ``replace`` it (default), ``skip``, or ``error``.
+    :param max_bytes: The largest result taken; default: ``[faceswap] max_archive_bytes``.
+    :raises InvalidRequestError: An argument is wrong.
+    :raises ArchiveError: A result could not be kept; subclasses say why.
+    """
+
+    template_fields: Sequence[str] = ("source", "destination", "destination_conn_id", "filename")
+    ui_color = "#dcefdc"
+
+    def __init__(
+        self,
+        *,
+        source: Any,
+        destination: str | ObjectStoragePath,
+        destination_conn_id: str | None = None,
+        filename: str | None = None,
+        overwrite: str = "replace",
+        max_bytes: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if overwrite not in _RULES:
+            raise InvalidRequestError(f"overwrite: must be one of {', '.join(_RULES)}, got {overwrite!r}")
+        if max_bytes is not None and max_bytes < 1:
+            raise InvalidRequestError(f"max_bytes: must be above 0, got {max_bytes!r}")
+        self.source = source
+        self.destination = destination
+        self.destination_conn_id = destination_conn_id
+        self.filename = filename
+        self.overwrite = overwrite
+        self.max_bytes = max_bytes
+
+    def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
+        """Keep everything that the source names."""
+        sources, listed = _listed(self.source)
+        pieces = [piece for source in sources for piece in _pieces(source)]
+        if self.filename and len(pieces) > 1:
+            pieces = [
+                piece.model_copy(update={"position": position, "of": len(pieces)})
+                for position, piece in enumerate(pieces)
+            ]
+        archive = self._archive(context)
+        kept = []
+        for piece in pieces:
+            kept.append(archive.keep(piece, partial(_inline, piece)))
+            self.log.info("Kept %s, %d bytes of %s", kept[-1].uri, kept[-1].bytes, kept[-1].media_type)
+        self._tell_assets(context, pieces, kept)
+        told = [item.model_dump() for item in kept]
+        return told if listed or len(told) != 1 else told[0]
+
+    def _archive(self, context: Context) -> Archive:
+        from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+        if not self.destination:
+            raise InvalidRequestError("destination: must be a folder such as s3://bucket/swaps")
+        folder = (
+            self.destination
+            if isinstance(self.destination, ObjectStoragePath)
+            else ObjectStoragePath(self.destination, conn_id=self.destination_conn_id)
+        )
+        hosts = conf.get("faceswap", "allowed_private_hosts", fallback="") or ""
+        instance = context["ti"]
+        return Archive(
+            folder,
+            filename=self.filename,
+            overwrite=self.overwrite,  # type: ignore[arg-type] # checked when the operator was made
+            max_bytes=self.max_bytes
+            or conf.getint("faceswap", "max_archive_bytes", fallback=256 * 1024 * 1024),
+            open_hosts=frozenset(host.strip() for host in hosts.split(",") if host.strip()),
+            run={
+                name: getattr(instance, name, None)
+                for name in ("dag_id", "run_id", "task_id", "map_index", "try_number")
+            },
+        )
+
+    def _tell_assets(self, context: Context, pieces: list[Piece], kept: list[Archived]) -> None:
+        """Give the events of the outlets what a consumer needs to find the pictures; no signed link."""
+        for outlet in self.outlets or ():
+            context["outlet_events"][outlet].extra = {
+                "files": [
+                    {
+                        "uri": item.uri,
+                        "sha256": item.sha256,
+                        "vendor": (piece.result or {}).get("vendor"),
+                        "job_id": (piece.result or {}).get("job_id"),
+                        "cost": (piece.result or {}).get("cost"),
+                    }
+                    for piece, item in zip(pieces, kept, strict=True)
+                ]
+            }
+
+
+def _listed(source: Any) -> tuple[list[Any], bool]:
+    """A source as a list, and whether it was one: results of mapped tasks come as a lazy sequence."""
+    if isinstance(source, str | Mapping) or source is None:
+        return [source], False
+    if isinstance(source, Iterable):
+        found: list[Any] = []
+        for item in source:
+            found += _listed(item)[0]
+        return found, True
+    return [source], False
+
+
+def _pieces(source: Any) -> list[Piece]:
+    """
+    The outputs that one source names.
+
+    :raises InvalidRequestError: It is neither a URL nor a result.
+    """
+    if isinstance(source, str) and source.startswith(("http://", "https://")):
+        return [Piece(url=source, result=None)]
+    if is_result(source):
+        result = dict(source)
+        urls = result.get("urls") or ([result["url"]] if result["url"] else [None])
+        return [
+            Piece(url=url, result=result, position=position, of=len(urls))
+            for position, url in enumerate(urls)
+        ]
+    raise InvalidRequestError(
+        "source: must be what a job operator returned, an http(s) URL, or a list of these, "
+        f"got {type(source).__name__}",
+        advice="Nothing was archived. Correct the argument.",
+    )
+
+
+def _inline(piece: Piece) -> bytes:
+    """Read the job again for the picture that its vendor sends inside the answer."""
+    result = piece.result or {}
+    job = hook_for(result["vendor"], result["conn_id"]).fetch(result["job_id"], result["kind"])
+    if not job.inline:
+        raise ArchiveError(
+            "the job has neither a link nor an inline picture", vendor=job.vendor, job_id=job.job_id
+        )
+    return job.inline[piece.position]

@@ -1,0 +1,398 @@
+"""The life of a job, once: look in the ledger, submit, defer or wait, settle."""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
+
+from airflow.providers.common.compat.sdk import BaseOperator, conf
+
+from airflow_provider_faceswap.endings import Ending, Word
+from airflow_provider_faceswap.exceptions import (
+    InvalidRequestError,
+    JobFailedError,
+    SubmissionUncertainError,
+)
+from airflow_provider_faceswap.hooks.base import hook_for
+from airflow_provider_faceswap.jobs import JobState, Submission
+from airflow_provider_faceswap.ledger import Ledger, Record, Stage, fingerprint
+from airflow_provider_faceswap.provenance import is_result, provenance, with_links
+from airflow_provider_faceswap.triggers.job import SAFE_RESUME_DELAY, JobTrigger
+from airflow_provider_faceswap.waiting import CLOCK, wait, watch_for
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_faceswap.hooks.base import JobHook
+    from airflow_provider_faceswap.jobs import Job
+    from airflow_provider_faceswap.vendors.base import Request
+
+#: Seconds beyond the job's own deadline at which Airflow ends the deferral, should the triggerer be gone.
+FRAMEWORK_MARGIN = 60.0
+
+
+class JobOperator(BaseOperator):
+    """
+    Buy one job and wait for it.
+
+    Returns a dict: ``vendor``, ``kind``, ``job_id``, ``conn_id``, ``url``, ``urls``, ``cost`` (``amount`` and
+    ``unit``, or ``None``), ``submitted_at``, ``finished_at``, ``expires_at`` (ISO 8601), ``attempt_reused``
+    and ``provenance``.
+
+    :param conn_id: The connection; its password is the API key.
+    :param deferrable: Wait in the triggerer, without a worker slot. Default: ``[operators] default_deferrable``.
+    :param timeout: Seconds for the whole job; at the deadline the job is left as it is, resumable.
+    :param poll_interval: Least seconds between two questions; default: the kind's own schedule.
+    :param cancel_on_kill: Cancel the job when a person ends the task, where the vendor can.
+    :param cancel_on_timeout: Cancel the job at the deadline, where the vendor can.
+    :param on_uncertain: What to do when a create was sent and no answer came: ``fail``, or ``resubmit``, which
+        may pay twice.
+    :param on_clear: What a cleared task does with the job it had: ``reuse`` it, or ``resubmit``.
+    :param max_submissions: How many jobs one task instance may buy between clears.
+    :param resume_job_id: Buy nothing; wait for this job and return its result.
+    :raises InvalidRequestError: An argument is wrong. Nothing was bought.
+    """
+
+    #: Content arguments come first in every subclass; they are templated.
+    template_fields: Sequence[str] = ("conn_id", "resume_job_id")
+    hook_class: ClassVar[type[JobHook]]
+    default_timeout: ClassVar[float] = 600.0
+
+    def __init__(
+        self,
+        *,
+        conn_id: str | None = None,
+        deferrable: bool | None = None,
+        timeout: float | timedelta | None = None,
+        poll_interval: float | None = None,
+        cancel_on_kill: bool = True,
+        cancel_on_timeout: bool = False,
+        on_uncertain: Literal["fail", "resubmit"] = "fail",
+        on_clear: Literal["reuse", "resubmit"] = "reuse",
+        max_submissions: int = 2,
+        resume_job_id: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.conn_id = conn_id or self.hook_class.default_conn_name
+        self.deferrable = (
+            conf.getboolean("operators", "default_deferrable", fallback=False)
+            if deferrable is None
+            else deferrable
+        )
+        self.timeout = _seconds("timeout", self.default_timeout if timeout is None else timeout)
+        self.poll_interval = None if poll_interval is None else _seconds("poll_interval", poll_interval)
+        self.cancel_on_kill = cancel_on_kill
+        self.cancel_on_timeout = cancel_on_timeout
+        _one_of("on_uncertain", on_uncertain, ("fail", "resubmit"))
+        _one_of("on_clear", on_clear, ("reuse", "resubmit"))
+        if not isinstance(max_submissions, int) or max_submissions < 1:
+            raise InvalidRequestError(
+                f"max_submissions: must be a whole number from 1, got {max_submissions!r}"
+            )
+        self.on_uncertain = on_uncertain
+        self.on_clear = on_clear
+        self.max_submissions = max_submissions
+        self.resume_job_id = resume_job_id
+        self._running: Submission | None = None
+
+    # -- what a vendor's operator says ----------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def kind(self) -> str:
+        """Which kind of job this buys."""
+
+    @abstractmethod
+    def arguments(self) -> dict[str, Any]:
+        """The content arguments under their neutral names, as the user gave them."""
+
+    @property
+    def hook(self) -> JobHook:
+        """A hook on the connection."""
+        return self.hook_class(self.conn_id)
+
+    # -- the life of a job ----------------------------------------------------------------------------
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Buy the job, or take up the one that was bought, and wait for it or defer."""
+        arguments = self._arguments(context)
+        with self.hook as hook:
+            if self.resume_job_id:
+                hook.vendor.kind(self.kind)
+                resumed = self._submission(hook, self.resume_job_id, arguments, reused=True)
+                return self._wait(context, hook, resumed, None)
+            request = hook.prepare(self.kind, **_on_the_wire(arguments))
+            self._check_deferral(hook, arguments)
+            for doubt in hook.vendor.doubts(self.kind, request):
+                self.log.warning("%s: %s", hook.vendor.name, doubt)
+            submission, job = self._obtain(context, hook, request, arguments)
+            return self._wait(context, hook, submission, job)
+
+    def execute_complete(
+        self, context: Context, event: Any = None, submission: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Take the event of the trigger; only a known ending about this job counts."""
+        waited = Submission.model_validate(submission)
+        ending = Ending.from_event(event, vendor=waited.vendor, job_id=waited.job_id)
+        return self._settle(context, waited, ending)
+
+    def on_kill(self) -> None:
+        """Cancel the job if the task is ended while it runs here; best effort, and said honestly."""
+        job = self._running
+        if job is None or not self.cancel_on_kill:
+            return
+        confirmed = self.hook.cancel(job.job_id, job.kind)
+        self.log.warning(
+            "The task was ended while %s job %s was running: %s",
+            job.vendor,
+            job.job_id,
+            "the vendor confirmed the cancel"
+            if confirmed
+            else "a cancel is not confirmed, so it may still finish and be charged; resume_job_id takes it up",
+        )
+
+    def _arguments(self, context: Context) -> dict[str, Any]:
+        """
+        The arguments of this run.
+
+        A webhook often carries a token: it is rendered here, not as a template field, so that Airflow does
+        not store it among the rendered fields.
+        """
+        arguments = self.arguments()
+        if arguments.get("webhook") is not None:
+            arguments["webhook"] = self.render_template(arguments["webhook"], context)
+        return arguments
+
+    def _submission(
+        self,
+        hook: JobHook,
+        job_id: str,
+        arguments: Mapping[str, Any],
+        *,
+        submitted_at: datetime | None = None,
+        deadline: datetime | None = None,
+        **known: Any,
+    ) -> Submission:
+        now = datetime.fromtimestamp(CLOCK.now(), UTC)
+        return Submission(
+            vendor=hook.vendor.name,
+            kind=self.kind,
+            job_id=job_id,
+            conn_id=self.conn_id,
+            submitted_at=submitted_at or now,
+            deadline=deadline or now + timedelta(seconds=self.timeout),
+            provenance=provenance(arguments),
+            **known,
+        )
+
+    def _trigger(self, submission: Submission) -> JobTrigger:
+        return JobTrigger(
+            submission=submission.model_dump(mode="json"),
+            poll_interval=self.poll_interval,
+            resume_after=CLOCK.now() + SAFE_RESUME_DELAY,
+            cancel_on_kill=self.cancel_on_kill,
+            cancel_on_timeout=self.cancel_on_timeout,
+            end_in_place=self._nothing_left_to_do(),
+        )
+
+    def _nothing_left_to_do(self) -> bool:
+        """True where a success needs no worker: nobody listens, and only the return value is wanted."""
+        return not self.outlets and not self.on_success_callback and self.do_xcom_push
+
+    def _check_deferral(self, hook: JobHook, arguments: Mapping[str, Any]) -> None:
+        """
+        Find out before the paid call whether the task could defer after it.
+
+        :raises InvalidRequestError: The trigger could not be stored.
+        """
+        try:
+            json.dumps(self._trigger(self._submission(hook, "0", arguments)).serialize())
+        except (TypeError, ValueError) as error:
+            raise InvalidRequestError(
+                f"the trigger cannot be stored: {error}", vendor=hook.vendor.name
+            ) from None
+
+    # -- paid once ------------------------------------------------------------------------------------
+
+    def _obtain(
+        self, context: Context, hook: JobHook, request: Request, arguments: Mapping[str, Any]
+    ) -> tuple[Submission, Job | None]:
+        """Take up the job that the ledger knows, or buy one."""
+        ledger = self._ledger(context)
+        epoch = getattr(context["ti"], "max_tries", 0) or 0
+        mark = fingerprint(hook.vendor.name, self.conn_id, self.kind, request)
+        if not ledger.remembers:
+            self.log.warning("There is no task state store: a retry of this task may pay for a second job.")
+        record = ledger.read()
+        purchases = record.purchases if record and record.epoch == epoch else 0
+        if record is not None and record.fingerprint != mark:
+            self._drop(hook, record)
+        elif record is not None:
+            taken = self._take_up(hook, record, arguments, cleared=record.epoch != epoch)
+            if taken is not None:
+                return taken
+        if purchases >= self.max_submissions:
+            raise JobFailedError(
+                f"this task has bought {purchases} jobs, as many as max_submissions allows",
+                vendor=hook.vendor.name,
+                job_id=record.job_id if record else None,
+                advice="Nothing was bought now. Clear the task, or raise max_submissions, to buy again.",
+            )
+        intent = Record(
+            fingerprint=mark,
+            stage=Stage.INTENT,
+            epoch=epoch,
+            purchases=purchases + 1,
+            vendor=hook.vendor.name,
+            kind=self.kind,
+            conn_id=self.conn_id,
+        )
+        ledger.write(intent)
+        try:
+            job = hook.buy(self.kind, request)
+        except SubmissionUncertainError:
+            if self.on_uncertain == "fail":
+                raise
+            self.log.warning("A create got no answer; on_uncertain='resubmit': the next try may pay again")
+            raise
+        except Exception:
+            # Certainly not accepted: the intent must not be taken for a purchase later.
+            ledger.write(intent.model_copy(update={"stage": Stage.SETTLED, "outcome": "refused"}))
+            raise
+        submission = self._submission(
+            hook, job.job_id, arguments, submitted_at=job.created_at, cost=job.cost, reused=False
+        )
+        ledger.write(intent.submitted(submission))
+        self.log.info(
+            "%s accepted %s as job %s%s",
+            hook.vendor.name,
+            self.kind,
+            job.job_id,
+            f", {job.cost.amount:g} {job.cost.unit}" if job.cost else "",
+        )
+        return submission, job
+
+    def _ledger(self, context: Context) -> Ledger:
+        return Ledger.of(context)
+
+    def _drop(self, hook: JobHook, record: Record) -> None:
+        """The arguments have changed since: the old job is nobody's any more."""
+        if record.stage is not Stage.SUBMITTED or record.job_id is None:
+            return
+        confirmed = hook.cancel(record.job_id, record.kind)
+        self.log.warning(
+            "The arguments have changed since job %s was bought; %s. A new job is bought.",
+            record.job_id,
+            "its cancel was confirmed" if confirmed else "it could not be cancelled and may be charged",
+        )
+
+    def _take_up(
+        self, hook: JobHook, record: Record, arguments: Mapping[str, Any], *, cleared: bool
+    ) -> tuple[Submission, Job | None] | None:
+        """
+        Go on with a recorded job.
+
+        :returns: ``None`` where a new one may be bought.
+        :raises SubmissionUncertainError: It may have been bought, and nobody knows its id.
+        :raises JobLostError: The vendor no longer knows it.
+        """
+        if record.stage is Stage.INTENT:
+            if self.on_uncertain == "resubmit":
+                self.log.warning("An earlier try may have bought a job; on_uncertain='resubmit': buying anew")
+                return None
+            raise SubmissionUncertainError(
+                f"an earlier try was about to buy a {record.kind} and did not get to record its id",
+                vendor=record.vendor,
+            )
+        if record.job_id is None:
+            return None
+        if cleared and self.on_clear == "resubmit":
+            self.log.info("The task was cleared and on_clear='resubmit': leaving job %s", record.job_id)
+            return None
+        job = hook.fetch(record.job_id, record.kind)
+        if job.state in {JobState.FAILED, JobState.CANCELED}:
+            self.log.info("Job %s is %s; buying a new one", record.job_id, job.state)
+            return None
+        self.log.info("Taking up job %s (%s), which is paid for", record.job_id, job.state)
+        submission = self._submission(
+            hook,
+            record.job_id,
+            arguments,
+            submitted_at=record.submitted_at,
+            deadline=None if cleared else record.deadline,
+            cost=record.cost,
+            reused=True,
+        )
+        return submission, job
+
+    # -- waiting and settling -------------------------------------------------------------------------
+
+    def _wait(
+        self, context: Context, hook: JobHook, submission: Submission, job: Job | None
+    ) -> dict[str, Any]:
+        """Defer, or wait here; a job that is finished already needs neither."""
+        watch = watch_for(hook, submission, poll_interval=self.poll_interval)
+        seen = watch.saw(job, CLOCK.now()) if job is not None and job.state.terminal else None
+        if isinstance(seen, Ending):
+            return self._settle(context, submission, seen)
+        if self.deferrable:
+            self._defer(submission)
+        self._running = submission
+        ending = wait(hook, self.kind, watch, log=self.log.info, cancel_on_timeout=self.cancel_on_timeout)
+        self._running = None
+        return self._settle(context, submission, ending)
+
+    def _defer(self, submission: Submission) -> NoReturn:
+        left = max(0.0, submission.deadline.timestamp() - CLOCK.now())
+        self.defer(
+            trigger=self._trigger(submission),
+            method_name="execute_complete",
+            kwargs={"submission": submission.model_dump(mode="json")},
+            timeout=timedelta(seconds=left + SAFE_RESUME_DELAY + FRAMEWORK_MARGIN),
+        )
+        raise AssertionError("defer() always raises")
+
+    def _settle(self, context: Context, submission: Submission, ending: Ending) -> dict[str, Any]:
+        """Write the ending down, then return the result or raise what the ending stands for."""
+        ledger = self._ledger(context)
+        record = ledger.read()
+        if record is not None and record.job_id == submission.job_id and ending.is_final:
+            ledger.write(record.settled(ending.word))
+        if ending.word is not Word.SUCCEEDED or ending.job is None:
+            raise ending.to_error()
+        retention = hook_for(submission.vendor, submission.conn_id).vendor.kind(submission.kind).retention
+        result = submission.result(
+            ending.job, seen_at=datetime.fromtimestamp(CLOCK.now(), UTC), retention=retention
+        )
+        self.log.info("%s job %s is done", submission.vendor, submission.job_id)
+        return result.to_xcom()
+
+
+def _on_the_wire(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Put a job's id in the place of a parent's whole result, and a link in the place of any other."""
+    return {
+        name: value["job_id"] if name == "parent_job_id" and is_result(value) else with_links(value)
+        for name, value in arguments.items()
+    }
+
+
+def _seconds(name: str, value: float | timedelta) -> float:
+    """
+    Read a duration.
+
+    :raises InvalidRequestError: It is not a number of seconds above zero.
+    """
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
+        raise InvalidRequestError(f"{name}: must be a number of seconds above 0, got {value!r}")
+    return float(seconds)
+
+
+def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise InvalidRequestError(f"{name}: must be one of {', '.join(known)}, got {value!r}")

@@ -1,0 +1,118 @@
+"""A face swap at whichever vendor takes it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_faceswap.endings import Word
+from airflow_provider_faceswap.exceptions import (
+    AuthenticationError,
+    FaceSwapError,
+    InsufficientBalanceError,
+    InvalidRequestError,
+    JobFailedError,
+    PermissionDeniedError,
+    RateLimitError,
+    VendorUnavailableError,
+)
+from airflow_provider_faceswap.hooks.base import hook_for_connection
+from airflow_provider_faceswap.ledger import KEY, Ledger, Stage
+from airflow_provider_faceswap.operators.base import JobOperator
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_faceswap.hooks.base import JobHook
+
+#: A vendor's own trouble, in which it has accepted nothing.
+_REFUSALS = (
+    AuthenticationError,
+    InsufficientBalanceError,
+    PermissionDeniedError,
+    RateLimitError,
+    VendorUnavailableError,
+)
+
+
+class FaceSwapOperator(JobOperator):
+    """
+    Put the face of one picture onto another, at the first vendor that does it.
+
+    The next connection is tried where a vendor accepts nothing (key, balance, limits, not reachable) or reports
+    the job failed. It is not tried where the input is at fault (no face, content refused, a bad argument), and
+    not where a paid job may still be on its way: then this one is waited for, or left resumable.
+
+    :param target_image: The picture whose face is replaced: an http(s) URL, or the whole result of another
+        operator of this package.
+    :param face_image: The picture that donates the face; same forms.
+    :param conn_ids: Connections of this package's types, the preferred one first.
+    """
+
+    template_fields: Sequence[str] = ("target_image", "face_image", "conn_ids", "resume_job_id")
+    ui_color = "#e8e0f7"
+    kind = "face_swap"
+
+    def __init__(self, *, target_image: Any, face_image: Any, conn_ids: Sequence[str], **kwargs: Any) -> None:
+        if not conn_ids or isinstance(conn_ids, str):
+            raise InvalidRequestError("conn_ids: must be a list of at least one connection id")
+        super().__init__(conn_id=conn_ids[0], **kwargs)
+        self.target_image = target_image
+        self.face_image = face_image
+        self.conn_ids = conn_ids
+
+    def arguments(self) -> dict[str, Any]:
+        """The content arguments under their neutral names."""
+        return {"target_image": self.target_image, "face_image": self.face_image}
+
+    @property
+    def hook(self) -> JobHook:
+        """A hook on the connection that is being tried."""
+        return hook_for_connection(self.conn_id)
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Go on where a job may be on its way, else try the connections in order."""
+        begun = [conn_id for conn_id in self.conn_ids if self._begun(context, conn_id)]
+        return self._first_of(context, [*begun, *(c for c in self.conn_ids if c not in begun)])
+
+    def execute_complete(
+        self, context: Context, event: Any = None, submission: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Take the event; a failed job goes to the connections after the one that failed."""
+        self.conn_id = (submission or {}).get("conn_id") or self.conn_id
+        try:
+            return super().execute_complete(context, event, submission)
+        except JobFailedError as error:
+            tried = list(self.conn_ids).index(self.conn_id) if self.conn_id in self.conn_ids else -1
+            rest = self.conn_ids[tried + 1 :]
+            if not rest:
+                raise
+            self.log.warning("Trying %s next: %s", rest[0], error)
+            return self._first_of(context, rest)
+
+    def _first_of(self, context: Context, conn_ids: Sequence[str]) -> dict[str, Any]:
+        *others, last = conn_ids
+        for position, conn_id in enumerate(others):
+            self.conn_id = conn_id
+            try:
+                return super().execute(context)
+            except FaceSwapError as error:
+                if not _another_may(error):
+                    raise
+                self.log.warning("Trying %s next: %s", conn_ids[position + 1], error)
+        self.conn_id = last
+        return super().execute(context)
+
+    def _ledger(self, context: Context) -> Ledger:
+        """One record a connection: a job at one vendor says nothing about another's."""
+        return Ledger.of(context, f"{KEY}.{self.conn_id}")
+
+    def _begun(self, context: Context, conn_id: str) -> bool:
+        """True where an earlier try may have a paid job at this connection."""
+        record = Ledger.of(context, f"{KEY}.{conn_id}").read()
+        return record is not None and (record.stage is not Stage.SETTLED or record.outcome == Word.SUCCEEDED)
+
+
+def _another_may(error: FaceSwapError) -> bool:
+    return isinstance(error, JobFailedError) or (isinstance(error, _REFUSALS) and error.job_id is None)

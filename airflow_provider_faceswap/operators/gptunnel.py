@@ -1,0 +1,216 @@
+"""Jobs at GPTunneL: face swap, the media API's image models, Midjourney."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_provider_faceswap.hooks.gptunnel import GPTunnelHook
+from airflow_provider_faceswap.operators.base import JobOperator
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class _GPTunnelOperator(JobOperator):
+    hook_class = GPTunnelHook
+    #: Pale violet in the graph, the same for every vendor.
+    ui_color = "#e8e0f7"
+
+
+class GPTunnelFaceSwapOperator(_GPTunnelOperator):
+    """
+    Put the face of one picture onto another.
+
+    On the wire ``target_image`` is ``sourceImage`` here. Usable faces are frontal, clear and uncropped; the
+    vendor takes PNG and JPEG, and keeps the result for three days.
+
+    :param target_image: The picture whose face is replaced: an http(s) URL, a ``data:`` URI (PNG or JPEG), or
+        the whole result of another operator of this package.
+    :param face_image: The picture that donates the face; same forms.
+    :param enhance_face: Improve the quality of the face.
+    :param enhance_background: Improve the quality of the background.
+    :param use_wallet_balance: Pay from the personal wallet instead of the organisation's account.
+    :param webhook: URL that the vendor calls when done; a hint only, the result is asked for anyway. It is
+        rendered with Jinja, but not stored among the rendered fields, as it often carries a token.
+    """
+
+    template_fields: Sequence[str] = (
+        "target_image",
+        "face_image",
+        "enhance_face",
+        "enhance_background",
+        "use_wallet_balance",
+        *JobOperator.template_fields,
+    )
+    kind = "face_swap"
+
+    def __init__(
+        self,
+        *,
+        target_image: Any,
+        face_image: Any,
+        enhance_face: bool | None = None,
+        enhance_background: bool | None = None,
+        use_wallet_balance: bool | None = None,
+        webhook: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.target_image = target_image
+        self.face_image = face_image
+        self.enhance_face = enhance_face
+        self.enhance_background = enhance_background
+        self.use_wallet_balance = use_wallet_balance
+        self.webhook = webhook
+
+    def arguments(self) -> dict[str, Any]:
+        """The content arguments under their neutral names."""
+        return {
+            "target_image": self.target_image,
+            "face_image": self.face_image,
+            "enhance_face": self.enhance_face,
+            "enhance_background": self.enhance_background,
+            "use_wallet_balance": self.use_wallet_balance,
+            "webhook": self.webhook,
+        }
+
+
+class GPTunnelImageOperator(_GPTunnelOperator):
+    """
+    Generate a picture with any image model of the media API; the link lives 48 hours.
+
+    :param model: The model's id, free text: ``gpt-image-1-low``, ``gpt-image-1-medium``, ``gpt-image-1-high``,
+        ``google-imagen-3``, ``flux-dev``, ``seedream-3`` and whatever the vendor adds. An unknown one is
+        refused for nothing, with the list of known ones.
+    :param prompt: What to draw.
+    :param images: Reference pictures for models that take them: a URL or a result, or a list of these.
+        Inline pictures are refused by this API.
+    :param aspect_ratio: ``1:1``, ``16:9``, ``9:16``, ``4:3`` or ``3:4``; some models know more.
+    """
+
+    template_fields: Sequence[str] = (
+        "model",
+        "prompt",
+        "images",
+        "aspect_ratio",
+        *JobOperator.template_fields,
+    )
+    kind = "image"
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        prompt: str,
+        images: Any = None,
+        aspect_ratio: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.model = model
+        self.prompt = prompt
+        self.images = images
+        self.aspect_ratio = aspect_ratio
+
+    def arguments(self) -> dict[str, Any]:
+        """The content arguments under their neutral names."""
+        return {
+            "model": self.model,
+            "prompt": self.prompt,
+            "images": self.images,
+            "aspect_ratio": self.aspect_ratio,
+        }
+
+
+class _MidjourneyOperator(_GPTunnelOperator):
+    default_timeout: ClassVar[float] = 1800.0
+
+
+class GPTunnelImagineOperator(_MidjourneyOperator):
+    """
+    Draw a 2x2 grid of four pictures with Midjourney; :class:`GPTunnelUpsampleOperator` takes one out.
+
+    :param prompt: What to draw, with Midjourney's own options such as ``--ar 1:1``.
+    :param use_wallet_balance: Pay from the personal wallet instead of the organisation's account.
+    """
+
+    template_fields: Sequence[str] = ("prompt", "use_wallet_balance", *JobOperator.template_fields)
+    kind = "imagine"
+
+    def __init__(self, *, prompt: str, use_wallet_balance: bool | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.prompt = prompt
+        self.use_wallet_balance = use_wallet_balance
+
+    def arguments(self) -> dict[str, Any]:
+        """The content arguments under their neutral names."""
+        return {"prompt": self.prompt, "use_wallet_balance": self.use_wallet_balance}
+
+
+class GPTunnelUpsampleOperator(_MidjourneyOperator):
+    """
+    Take one picture out of a grid.
+
+    :param parent_job_id: The job that made the grid: its id, or its operator's whole result.
+    :param image: Which one: 1 to 4, row by row.
+    """
+
+    template_fields: Sequence[str] = ("parent_job_id", "image", *JobOperator.template_fields)
+    kind = "upsample"
+
+    def __init__(self, *, parent_job_id: Any, image: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.parent_job_id = parent_job_id
+        self.image = image
+
+    def arguments(self) -> dict[str, Any]:
+        """The content arguments under their neutral names."""
+        return {"parent_job_id": self.parent_job_id, "image": self.image}
+
+
+class GPTunnelVariationOperator(_MidjourneyOperator):
+    """
+    Draw a new grid of variations.
+
+    :param parent_job_id: A grid or an upsampled picture: its job id, or its operator's whole result.
+    :param image: Which picture of a grid: 1 to 4. Needed where the parent is a grid.
+    :param mode: ``high`` or ``low``. Needed where the parent is an upsampled picture.
+    """
+
+    template_fields: Sequence[str] = ("parent_job_id", "image", "mode", *JobOperator.template_fields)
+    kind = "variation"
+
+    def __init__(
+        self, *, parent_job_id: Any, image: int | None = None, mode: str | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.parent_job_id = parent_job_id
+        self.image = image
+        self.mode = mode
+
+    def arguments(self) -> dict[str, Any]:
+        """The content arguments under their neutral names."""
+        return {"parent_job_id": self.parent_job_id, "image": self.image, "mode": self.mode}
+
+
+class GPTunnelInpaintOperator(_MidjourneyOperator):
+    """
+    Draw a part of an upsampled picture anew.
+
+    :param parent_job_id: The picture: its job id, or its operator's whole result.
+    :param mask: Black and white PNG of the parent's size, white is drawn anew: base64, or a ``data:`` URI.
+    :param prompt: What to draw there; default: the parent's prompt. Russian may be misread here.
+    """
+
+    template_fields: Sequence[str] = ("parent_job_id", "mask", "prompt", *JobOperator.template_fields)
+    kind = "inpaint"
+
+    def __init__(self, *, parent_job_id: Any, mask: str, prompt: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.parent_job_id = parent_job_id
+        self.mask = mask
+        self.prompt = prompt
+
+    def arguments(self) -> dict[str, Any]:
+        """The content arguments under their neutral names."""
+        return {"parent_job_id": self.parent_job_id, "mask": self.mask, "prompt": self.prompt}

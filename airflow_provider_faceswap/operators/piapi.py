@@ -1,0 +1,147 @@
+"""Jobs at PiAPI: face swap on pictures and videos, and every other task of the unified API."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_provider_faceswap.hooks.piapi import PiAPIHook
+from airflow_provider_faceswap.operators.base import JobOperator
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+class _PiAPIOperator(JobOperator):
+    hook_class = PiAPIHook
+    ui_color = "#e8e0f7"
+
+
+class PiAPIFaceSwapOperator(_PiAPIOperator):
+    """
+    Put one face, or several, onto another picture.
+
+    Without index lists one face is swapped: the largest of each picture. With them, face by face: positions
+    count from 0 in detection order, usually left to right; the lists go pair by pair. The result is kept for
+    three days.
+
+    :param target_image: The picture whose face is replaced, under 2048 x 2048: an http(s) URL, a ``data:`` URI
+        of at most 10 MB, or the whole result of another operator of this package.
+    :param face_image: The picture that donates the face; same forms.
+    :param target_faces: Positions of the faces to be replaced, as a list or ``"0,1"``.
+    :param source_faces: Positions of the faces that replace them, as many.
+    :param service_mode: ``public`` (pay as you go) or ``private``; default: as the workspace is set.
+    """
+
+    template_fields: Sequence[str] = (
+        "target_image",
+        "face_image",
+        "target_faces",
+        "source_faces",
+        "service_mode",
+        *JobOperator.template_fields,
+    )
+
+    def __init__(
+        self,
+        *,
+        target_image: Any,
+        face_image: Any,
+        target_faces: Any = None,
+        source_faces: Any = None,
+        service_mode: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.target_image = target_image
+        self.face_image = face_image
+        self.target_faces = target_faces
+        self.source_faces = source_faces
+        self.service_mode = service_mode
+
+    @property
+    def kind(self) -> str:
+        """Index lists select multi-face."""
+        several = self.target_faces is not None or self.source_faces is not None
+        return "multi_face_swap" if several else "face_swap"
+
+    def arguments(self) -> dict[str, Any]:
+        """The content arguments under their neutral names."""
+        return {
+            "target_image": self.target_image,
+            "face_image": self.face_image,
+            "target_faces": self.target_faces,
+            "source_faces": self.source_faces,
+            "service_mode": self.service_mode,
+        }
+
+
+class PiAPIVideoFaceSwapOperator(_PiAPIOperator):
+    """
+    Put a face onto a video: MP4, at most 600 frames.
+
+    :param target_video: The video whose face is replaced: an http(s) URL, or the whole result of another
+        operator of this package.
+    :param face_image: The picture that donates the face; a URL, a ``data:`` URI or a result.
+    :param target_faces: Positions of the faces to be replaced, as a list or ``"0,1"``.
+    :param source_faces: Positions of the faces that replace them, as many.
+    """
+
+    template_fields: Sequence[str] = (
+        "target_video",
+        "face_image",
+        "target_faces",
+        "source_faces",
+        *JobOperator.template_fields,
+    )
+    kind = "video_face_swap"
+    default_timeout: ClassVar[float] = 3600.0
+
+    def __init__(
+        self,
+        *,
+        target_video: Any,
+        face_image: Any,
+        target_faces: Any = None,
+        source_faces: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.target_video = target_video
+        self.face_image = face_image
+        self.target_faces = target_faces
+        self.source_faces = source_faces
+
+    def arguments(self) -> dict[str, Any]:
+        """The content arguments under their neutral names."""
+        return {
+            "target_video": self.target_video,
+            "face_image": self.face_image,
+            "target_faces": self.target_faces,
+            "source_faces": self.source_faces,
+        }
+
+
+class PiAPITaskOperator(_PiAPIOperator):
+    """
+    Run any task of the unified API, such as Flux.
+
+    :param model: As the vendor names it: ``Qubico/flux1-schnell``, ``gemini``, ...
+    :param task_type: As the vendor names it: ``txt2img``, ``kontext``, ...
+    :param input: The task's input under the vendor's own names. A result of another operator stands for its
+        link.
+    """
+
+    template_fields: Sequence[str] = ("model", "vendor_task_type", "input", *JobOperator.template_fields)
+    kind = "task"
+    default_timeout: ClassVar[float] = 1800.0
+
+    def __init__(self, *, model: str, task_type: str, input: Mapping[str, Any], **kwargs: Any) -> None:  # noqa: A002 - the vendor's word
+        super().__init__(**kwargs)
+        self.model = model
+        # BaseOperator.task_type is Airflow's own: the operator's class name.
+        self.vendor_task_type = task_type
+        self.input = input
+
+    def arguments(self) -> dict[str, Any]:
+        """The content arguments under their neutral names."""
+        return {"model": self.model, "task_type": self.vendor_task_type, "input": self.input}

@@ -1,0 +1,102 @@
+"""Jobs at Tengrai: face swap and every other artwork kind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_faceswap.hooks.tengrai import TengraiHook
+from airflow_provider_faceswap.operators.base import JobOperator
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+class _TengraiOperator(JobOperator):
+    hook_class = TengraiHook
+    ui_color = "#e8e0f7"
+
+
+class TengraiFaceSwapOperator(_TengraiOperator):
+    """
+    Put the face of one picture onto another.
+
+    On the wire ``face_image`` is ``sourceImage`` here. Pictures go by URL only; the result is WebP unless
+    ``output_format`` is ``png``, and is removed eight days after the creation.
+
+    :param target_image: The picture whose face is replaced: an http(s) URL, or the whole result of another
+        operator of this package.
+    :param face_image: The picture that donates the face; same forms.
+    :param denoising: Strength of the blending, 1 (very subtle) to 5 (extreme); the vendor's default is 3.
+    :param seed: 1 to 2147483647. Known to the newer revision of the API only; not sent unless set.
+    :param output_format: ``auto``, ``png`` or ``webp``. Newer revision only; not sent unless set.
+    :param webhook: https URL that the vendor calls when done; a hint only. It is rendered with Jinja, but not
+        stored among the rendered fields, as it often carries a token.
+    """
+
+    template_fields: Sequence[str] = (
+        "target_image",
+        "face_image",
+        "denoising",
+        "seed",
+        "output_format",
+        *JobOperator.template_fields,
+    )
+    kind = "face_swap"
+
+    def __init__(
+        self,
+        *,
+        target_image: Any,
+        face_image: Any,
+        denoising: int | None = None,
+        seed: int | None = None,
+        output_format: str | None = None,
+        webhook: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.target_image = target_image
+        self.face_image = face_image
+        self.denoising = denoising
+        self.seed = seed
+        self.output_format = output_format
+        self.webhook = webhook
+
+    def arguments(self) -> dict[str, Any]:
+        """The content arguments under their neutral names."""
+        return {
+            "target_image": self.target_image,
+            "face_image": self.face_image,
+            "denoising": self.denoising,
+            "seed": self.seed,
+            "output_format": self.output_format,
+            "webhook": self.webhook,
+        }
+
+
+class TengraiArtworkOperator(_TengraiOperator):
+    """
+    Make an artwork of any other kind.
+
+    :param artwork: ``selena``, ``selena_variete``, ``quantum``, ``hamilton``, ``photo_pilot``,
+        ``face_refiner``, ``upscaling``, ``detailer_upscaler``, ``remove_background``, ``segmentation``,
+        ``depth_map``, ``style_dna_anchor`` or ``style_dna``.
+    :param parameters: The fields of that kind under the vendor's own names, such as ``prompt``, ``imageUrl``,
+        ``aspectRatio``. A result of another operator stands for its link.
+    """
+
+    template_fields: Sequence[str] = ("artwork", "parameters", *JobOperator.template_fields)
+
+    def __init__(self, *, artwork: str, parameters: Mapping[str, Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.artwork = artwork
+        self.parameters = parameters
+
+    @property
+    def kind(self) -> str:
+        """The artwork's kind; hyphens as in the vendor's paths are taken too."""
+        return self.artwork.replace("-", "_")
+
+    def arguments(self) -> dict[str, Any]:
+        """The content arguments under their neutral names."""
+        return {"parameters": self.parameters}

@@ -1,0 +1,180 @@
+"""
+When to ask next, when to give up, and what the ending is: one decision object for every waiting loop.
+
+The sync loop of a worker and the async loop of a trigger differ in how they sleep and fetch, and in nothing
+else. Both feed what they saw to a :class:`Watch` and do what it says.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airflow_provider_faceswap.endings import Ending, Trouble, Word, worth_asking_again
+from airflow_provider_faceswap.exceptions import FaceSwapError, JobLostError, RateLimitError
+from airflow_provider_faceswap.jobs import JobState
+
+if TYPE_CHECKING:
+    from airflow_provider_faceswap.jobs import Job
+    from airflow_provider_faceswap.vendors.base import Timing
+
+#: Failed reads in a row before the job is left alone, resumable. With the waits below: about four minutes.
+ERROR_BUDGET = 8
+#: A success without a link is asked again this many times.
+EMPTY_BUDGET = 3
+#: Seconds; a failed read is repeated after 2, 4, 8 ... and never later than this.
+LONGEST_ERROR_WAIT = 60.0
+#: The gap between two questions grows with the age of the job by this share.
+GROWTH = 0.25
+#: Every wait varies by this share, so that jobs of one second do not ask in one second for ever.
+JITTER = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """
+    Sleep, then ask.
+
+    :param seconds: How long.
+    :param news: One line worth logging, empty where nothing changed.
+    """
+
+    seconds: float
+    news: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """
+    The time between two questions, as a function of the job's age alone.
+
+    It needs no memory, so it goes on unchanged where another triggerer takes over.
+
+    :param first: Seconds of age before the first question.
+    :param floor: The least seconds between two questions.
+    :param cap: The most seconds between two questions, where ``floor`` is not above it.
+    """
+
+    first: float
+    floor: float
+    cap: float
+
+    @classmethod
+    def of(cls, timing: Timing, poll_interval: float | None) -> Schedule:
+        """
+        The schedule of a kind.
+
+        :param poll_interval: The user's floor in seconds, ``None`` for the default of one second.
+        """
+        floor = 1.0 if poll_interval is None else poll_interval
+        return cls(first=timing.first, floor=floor, cap=max(timing.cap, floor))
+
+    def wait(self, age: float) -> float:
+        """Seconds from now to the next question, for a job of this age in seconds."""
+        if age < self.first:
+            return max(self.first - age, self.floor)
+        return min(max(age * GROWTH, self.floor), self.cap)
+
+
+class Watch:
+    """
+    The decisions of one wait.
+
+    Times are epoch seconds, given from outside; nothing here reads a clock.
+
+    :param submitted_at: When the job was created.
+    :param deadline: When to stop waiting; the job itself goes on.
+    :param not_before: No question earlier than this.
+    :param grace: Seconds after the create during which "not found" is taken for "not yet".
+    """
+
+    def __init__(
+        self,
+        *,
+        vendor: str,
+        job_id: str,
+        schedule: Schedule,
+        submitted_at: float,
+        deadline: float,
+        not_before: float = 0.0,
+        grace: float = 0.0,
+        jitter: random.Random | None = None,
+    ) -> None:
+        self.vendor = vendor
+        self.job_id = job_id
+        self.schedule = schedule
+        self.submitted_at = submitted_at
+        self.deadline = deadline
+        self.not_before = not_before
+        self.grace = grace
+        self._jitter = jitter or random.Random()  # noqa: S311 - spreads questions, guards nothing
+        self._job: Job | None = None
+        self._errors = 0
+        self._empty = 0
+
+    def start(self, now: float) -> Wait:
+        """How long before the first question; at a resumed job that is old already, a moment."""
+        age = now - self.submitted_at
+        first = self._vary(self.schedule.first - age) if age < self.schedule.first else 0.0
+        return self._until_deadline(max(first, self.not_before - now), now)
+
+    def saw(self, job: Job, now: float) -> Wait | Ending:
+        """Decide after the job was read."""
+        news = self._news(job, now)
+        self._job = job
+        self._errors = 0
+        if job.state is JobState.FAILED:
+            return self._end(Word.FAILED)
+        if job.state is JobState.CANCELED:
+            return self._end(Word.CANCELED)
+        if job.state is JobState.SUCCEEDED:
+            if job.has_output:
+                return self._end(Word.SUCCEEDED)
+            self._empty += 1
+            if self._empty > EMPTY_BUDGET:
+                return self._end(Word.NO_OUTPUT)
+            return Wait(max(self.schedule.floor, 2.0), news)
+        if now >= self.deadline:
+            return self._end(Word.TIMED_OUT)
+        return self._until_deadline(self._vary(self.schedule.wait(now - self.submitted_at)), now, news)
+
+    def missed(self, error: FaceSwapError, now: float) -> Wait | Ending:
+        """Decide after a read failed. A failed read is not a failed job."""
+        trouble = Trouble.of(error)
+        if isinstance(error, JobLostError):
+            if now - self.submitted_at < self.grace and now < self.deadline:
+                return self._until_deadline(
+                    max(self.schedule.floor, 2.0), now, f"not there yet: {error.message}"
+                )
+            return self._end(Word.LOST, trouble)
+        if not worth_asking_again(error):
+            return self._end(Word.REFUSED, trouble)
+        if now >= self.deadline:
+            return self._end(Word.TIMED_OUT, trouble)
+        news = f"could not be read ({type(error).__name__}: {error.message}), asking again"
+        if isinstance(error, RateLimitError):
+            # The vendor is well and asks for patience: that says nothing against the job.
+            asked = error.retry_after or self.schedule.cap
+            return self._until_deadline(max(asked, self.schedule.floor), now, news)
+        self._errors += 1
+        if self._errors >= ERROR_BUDGET:
+            return self._end(Word.UNREADABLE, trouble)
+        return self._until_deadline(self._vary(min(2.0**self._errors, LONGEST_ERROR_WAIT)), now, news)
+
+    def _end(self, word: Word, trouble: Trouble | None = None) -> Ending:
+        return Ending(word=word, vendor=self.vendor, job_id=self.job_id, job=self._job, trouble=trouble)
+
+    def _vary(self, seconds: float) -> float:
+        return seconds * (1 + self._jitter.uniform(-JITTER, JITTER))
+
+    def _until_deadline(self, seconds: float, now: float, news: str = "") -> Wait:
+        """Never sleep past the deadline: the job is looked at once more there."""
+        return Wait(max(0.0, min(seconds, self.deadline - now)), news)
+
+    def _news(self, job: Job, now: float) -> str:
+        """One line where the vendor's word has changed."""
+        if self._job is not None and self._job.status == job.status:
+            return ""
+        percent = f", {job.percent:.0f} %" if job.percent is not None else ""
+        return f"is {job.status or 'without a status'}{percent}, {now - self.submitted_at:.0f} s old"

@@ -1,0 +1,95 @@
+"""Where a picture came from: the arguments fit to be shown, and the jobs that made its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_provider_faceswap.exceptions import InvalidRequestError
+from airflow_provider_faceswap.redaction import showable
+
+#: Arguments that may carry a token: they are no part of what a manifest tells.
+_PRIVATE = ("webhook", "webhook_secret")
+
+#: What a manifest says of each job of a chain.
+_TOLD = ("vendor", "kind", "job_id", "conn_id", "cost", "submitted_at", "finished_at")
+
+
+def is_result(value: Any) -> bool:
+    """True for what a job operator of this package returned."""
+    return isinstance(value, Mapping) and {"vendor", "job_id", "url"} <= value.keys()
+
+
+def parents_of(value: Any) -> list[Mapping[str, Any]]:
+    """The results of other job operators that an argument holds, at any depth."""
+    if is_result(value):
+        return [value]
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        return [parent for item in value for parent in parents_of(item)]
+    return []
+
+
+def with_links(value: Any) -> Any:
+    """
+    An argument with every result of another job replaced by its link.
+
+    :raises InvalidRequestError: A result has no link, as its vendor answered with the picture itself.
+    """
+    if is_result(value):
+        if not value["url"]:
+            raise InvalidRequestError(
+                f"the result of {value['vendor']} job {value['job_id']} has no link",
+                advice="Nothing was bought. Archive it first and give the archived picture.",
+            )
+        return value["url"]
+    if isinstance(value, Mapping):
+        return {key: with_links(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [with_links(item) for item in value]
+    return value
+
+
+def provenance(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    What is told of a job that is about to be bought.
+
+    :param arguments: Neutral names to values as the user gave them; results of other jobs among them.
+    :returns: ``arguments``: JSON-safe, URLs without query, inline pictures by hash, a result by its link;
+        ``parents``: the jobs before it, the nearest first, each with its own arguments.
+    """
+    shown: dict[str, Any] = {}
+    parents: dict[str, dict[str, Any]] = {}
+    for name, value in arguments.items():
+        if value is None or name in _PRIVATE:
+            continue
+        job = value["job_id"] if name == "parent_job_id" and is_result(value) else None
+        shown[name] = job or showable(_named(value))
+        for result in parents_of(value):
+            for parent in chain_of(result):
+                parents.setdefault(f"{parent['vendor']} {parent['job_id']}", parent)
+    return {"arguments": shown, "parents": list(parents.values())}
+
+
+def chain_of(result: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """
+    A job and those before it, the nearest first.
+
+    :param result: What a job operator returned.
+    :returns: One dict each: vendor, kind, job_id, conn_id, cost, submitted_at, finished_at, arguments.
+    """
+    story = result.get("provenance") or {}
+    told = {name: result.get(name) for name in _TOLD}
+    return [{**told, "arguments": story.get("arguments") or {}}, *(story.get("parents") or [])]
+
+
+def _named(value: Any) -> Any:
+    """An argument with every result of another job replaced by what names it."""
+    if is_result(value):
+        return value["url"] or f"job {value['job_id']}"
+    if isinstance(value, Mapping):
+        return {key: _named(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_named(item) for item in value]
+    return value

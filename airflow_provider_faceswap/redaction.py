@@ -1,0 +1,61 @@
+"""What may be shown: text without keys and without signed queries."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+#: Longer text is replaced by its hash: an argument that long is a picture, not something a person reads.
+LONGEST_TEXT = 4096
+
+_URL = re.compile(r"(?P<place>https?://[^\s?#\"'<>\\]+)[?#][^\s\"'<>\\]*", re.IGNORECASE)
+_CREDENTIALS = re.compile(r"(?P<scheme>https?://)[^\s/@\"'<>]+@", re.IGNORECASE)
+
+
+def without_queries(text: str) -> str:
+    """
+    Cut query, fragment and user info off every http(s) URL in a text.
+
+    :param text: Any text, such as a vendor's error message that repeats a signed link.
+    """
+    return _CREDENTIALS.sub(r"\g<scheme>", _URL.sub(r"\g<place>", text))
+
+
+def without_secrets(text: str, secrets: Iterable[str]) -> str:
+    """
+    Replace every secret that occurs in a text by ``***``.
+
+    :param text: Any text, such as a reply that echoes the key it was sent.
+    :param secrets: The values to hide; empty ones are ignored.
+    """
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "***")
+    return text
+
+
+def showable(value: Any) -> Any:
+    """
+    A JSON-safe copy of an argument that may be stored and shown.
+
+    URLs lose their query, inline pictures and overlong text become ``sha256:<hex>``.
+
+    :param value: Any combination of dicts, lists and plain values; other objects become their type's name.
+    """
+    match value:
+        case str() if value.startswith("data:") or len(value) > LONGEST_TEXT:
+            return f"sha256:{hashlib.sha256(value.encode()).hexdigest()}"
+        case str():
+            return without_queries(value)
+        case None | bool() | int() | float():
+            return value
+        case dict():
+            return {str(key): showable(item) for key, item in value.items()}
+        case list() | tuple():
+            return [showable(item) for item in value]
+        case _:
+            return f"<{type(value).__name__}>"

@@ -1,0 +1,121 @@
+"""Wait for a job whose id is known, whoever bought it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseSensorOperator, PokeReturnValue, conf
+
+from airflow_provider_faceswap.endings import Ending, Word, worth_asking_again
+from airflow_provider_faceswap.exceptions import FaceSwapError
+from airflow_provider_faceswap.hooks.base import hook_for_connection
+from airflow_provider_faceswap.jobs import Submission
+from airflow_provider_faceswap.provenance import is_result
+from airflow_provider_faceswap.triggers.job import SAFE_RESUME_DELAY, JobTrigger
+from airflow_provider_faceswap.waiting import CLOCK, watch_for
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_faceswap.hooks.base import JobHook
+
+
+class JobSensor(BaseSensorOperator):
+    """
+    Wait for a job that is already bought, and return its result.
+
+    It buys nothing and cancels nothing. The return value is what the job's own operator would return, except
+    that the cost is known only where the vendor repeats it.
+
+    :param conn_id: A connection of one of this package's types.
+    :param job_id: The job's id, or an operator's whole result.
+    :param kind: What the job does, as its operator says: ``face_swap``, ``image``, ``imagine``, ...
+    :param deferrable: Wait in the triggerer. Default: ``[operators] default_deferrable``.
+    :raises FaceSwapError: The job failed, was cancelled, or is unknown; subclasses say which.
+    """
+
+    template_fields: Sequence[str] = ("conn_id", "job_id", "kind")
+    ui_color = "#e8e0f7"
+
+    def __init__(
+        self, *, conn_id: str, job_id: Any, kind: str, deferrable: bool | None = None, **kwargs: Any
+    ) -> None:
+        kwargs.setdefault("poke_interval", 15)
+        kwargs.setdefault("timeout", 3600)
+        super().__init__(**kwargs)
+        self.conn_id = conn_id
+        self.job_id = job_id
+        self.kind = kind
+        self.deferrable = (
+            conf.getboolean("operators", "default_deferrable", fallback=False)
+            if deferrable is None
+            else deferrable
+        )
+
+    def execute(self, context: Context) -> Any:
+        """Defer, or poke as any sensor does."""
+        if not self.deferrable:
+            return super().execute(context)
+        submission = self._submission(hook_for_connection(self.conn_id))
+        self.defer(
+            trigger=JobTrigger(
+                submission=submission.model_dump(mode="json"),
+                resume_after=CLOCK.now() + SAFE_RESUME_DELAY,
+                cancel_on_kill=False,
+            ),
+            method_name="execute_complete",
+            kwargs={"submission": submission.model_dump(mode="json")},
+            timeout=timedelta(seconds=self.timeout + SAFE_RESUME_DELAY + 60),
+        )
+        raise AssertionError("defer() always raises")
+
+    def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002 - nothing of it is needed
+        """Ask once."""
+        hook = hook_for_connection(self.conn_id)
+        submission = self._submission(hook)
+        try:
+            job = hook.fetch(submission.job_id, self.kind)
+        except FaceSwapError as error:
+            if not worth_asking_again(error):
+                raise
+            self.log.warning("Asking again later: %s", error)
+            return PokeReturnValue(is_done=False)
+        seen = watch_for(hook, submission).saw(job, CLOCK.now()) if job.state.terminal else None
+        if not isinstance(seen, Ending):
+            return PokeReturnValue(is_done=False)
+        return PokeReturnValue(is_done=True, xcom_value=self._result(hook, submission, seen))
+
+    def execute_complete(
+        self, context: Context, event: Any = None, submission: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Take the event of the trigger; only a known ending about this job counts."""
+        del context
+        waited = Submission.model_validate(submission)
+        ending = Ending.from_event(event, vendor=waited.vendor, job_id=waited.job_id)
+        return self._result(hook_for_connection(self.conn_id), waited, ending)
+
+    def _submission(self, hook: JobHook) -> Submission:
+        job_id = self.job_id["job_id"] if is_result(self.job_id) else str(self.job_id)
+        hook.vendor.kind(self.kind)
+        now = datetime.fromtimestamp(CLOCK.now(), UTC)
+        return Submission(
+            vendor=hook.vendor.name,
+            kind=self.kind,
+            job_id=job_id,
+            conn_id=self.conn_id,
+            submitted_at=now,
+            deadline=now + timedelta(seconds=self.timeout),
+            reused=True,
+        )
+
+    def _result(self, hook: JobHook, submission: Submission, ending: Ending) -> dict[str, Any]:
+        if ending.word is not Word.SUCCEEDED or ending.job is None:
+            raise ending.to_error()
+        return submission.result(
+            ending.job,
+            seen_at=datetime.fromtimestamp(CLOCK.now(), UTC),
+            retention=hook.vendor.kind(submission.kind).retention,
+        ).to_xcom()

@@ -1,0 +1,153 @@
+"""The one trigger: it waits for a job of any vendor, and never buys one."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_faceswap.endings import Word
+from airflow_provider_faceswap.hooks.base import hook_for
+from airflow_provider_faceswap.jobs import Submission
+from airflow_provider_faceswap.triggers.supervisor import success_in_place, task_state
+from airflow_provider_faceswap.waiting import CLOCK, await_job, watch_for
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from airflow_provider_faceswap.endings import Ending
+    from airflow_provider_faceswap.hooks.base import JobHook
+
+#: Seconds after a deferral before which a task must not be resumed on a worker: the scheduler may notice up
+#: to five seconds late that the deferring process has ended, and then takes the resumed task for a lost one.
+SAFE_RESUME_DELAY = 7.0
+
+#: A cancel goes on here when Airflow cancels ``on_kill`` again, which it does after about a second.
+_cancels: set[asyncio.Task[None]] = set()
+
+#: The states in which a person, or the run, has ended a task for good. Success is not among them: a trigger
+#: sees it too where its task was ended from outside. Nor is a cleared task: its job is taken up again.
+_ENDED = frozenset({"failed", "skipped", "upstream_failed", "removed"})
+
+
+class JobTrigger(BaseTrigger):
+    """
+    Poll one job until it ends or its deadline passes, then fire one event.
+
+    The arguments are stored in clear: ids and plain values, never a key.
+
+    :param submission: :class:`~airflow_provider_faceswap.jobs.Submission` as plain JSON.
+    :param poll_interval: Least seconds between two questions, ``None`` for the kind's own schedule.
+    :param resume_after: Epoch seconds; no event that resumes the task on a worker is fired earlier.
+    :param cancel_on_kill: Cancel the job when a person ends the deferred task, where the vendor can.
+    :param cancel_on_timeout: Cancel the job at its deadline, where the vendor can.
+    :param end_in_place: End the task from here on success, where this Airflow can; a worker is resumed
+        for everything else.
+    """
+
+    def __init__(
+        self,
+        *,
+        submission: Mapping[str, Any],
+        poll_interval: float | None = None,
+        resume_after: float = 0.0,
+        cancel_on_kill: bool = True,
+        cancel_on_timeout: bool = False,
+        end_in_place: bool = False,
+    ) -> None:
+        super().__init__()
+        self.submission = Submission.model_validate(submission)
+        self.poll_interval = poll_interval
+        self.resume_after = resume_after
+        self.cancel_on_kill = cancel_on_kill
+        self.cancel_on_timeout = cancel_on_timeout
+        self.end_in_place = end_in_place
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """The class path and the arguments, all plain JSON."""
+        return (
+            "airflow_provider_faceswap.triggers.job.JobTrigger",
+            {
+                "submission": self.submission.model_dump(mode="json"),
+                "poll_interval": self.poll_interval,
+                "resume_after": self.resume_after,
+                "cancel_on_kill": self.cancel_on_kill,
+                "cancel_on_timeout": self.cancel_on_timeout,
+                "end_in_place": self.end_in_place,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait, fire, return. It may be run again on another triggerer: it only reads."""
+        hook = hook_for(self.submission.vendor, self.submission.conn_id)
+        watch = watch_for(
+            hook,
+            self.submission,
+            poll_interval=self.poll_interval,
+            # Where every ending needs a worker, a question before that is a wasted one.
+            not_before=0.0 if self.end_in_place else self.resume_after,
+        )
+        ending = await await_job(
+            hook,
+            self.submission.kind,
+            watch,
+            log=self.log.info,
+            cancel_on_timeout=self.cancel_on_timeout,
+        )
+        in_place = await self._end_here(hook, ending)
+        if in_place is not None:
+            yield in_place
+            return
+        await CLOCK.asleep(max(0.0, self.resume_after - CLOCK.now()))
+        yield TriggerEvent(ending.to_event())
+
+    async def _end_here(self, hook: JobHook, ending: Ending) -> TriggerEvent | None:
+        """End the task with its result; ``None`` where a worker has to: for a failure, for its class."""
+        # In dag.test() there is no task instance, and no ending from a trigger.
+        if not self.end_in_place or self.task_instance is None:
+            return None
+        if ending.word is not Word.SUCCEEDED or ending.job is None:
+            return None
+        result = self.submission.result(
+            ending.job,
+            seen_at=datetime.fromtimestamp(CLOCK.now(), UTC),
+            retention=hook.vendor.kind(self.submission.kind).retention,
+        )
+        event = await success_in_place(self.task_instance, result.to_xcom())
+        if event is not None:
+            self.log.info("%s job %s is done", self.submission.vendor, self.submission.job_id)
+        return event
+
+    async def on_kill(self) -> None:
+        """
+        Cancel the job if a person ended the task.
+
+        Airflow calls this also when the trigger merely moves to another triggerer, so the task's state is
+        asked first; and it cancels this call after about a second, so the work is shielded.
+        """
+        if not self.cancel_on_kill or self.task_instance is None:
+            return
+        cancel = asyncio.create_task(self._cancel_if_ended())
+        _cancels.add(cancel)
+        cancel.add_done_callback(_cancels.discard)
+        await asyncio.shield(cancel)
+
+    async def _cancel_if_ended(self) -> None:
+        job = self.submission
+        state = await task_state(self.task_instance)
+        if state not in _ENDED:
+            self.log.info("%s job %s goes on: its task is %s", job.vendor, job.job_id, state)
+            return
+        async with asyncio.timeout(20):
+            confirmed = await hook_for(job.vendor, job.conn_id).acancel(job.job_id, job.kind)
+        self.log.warning(
+            "The task was ended (%s) while %s job %s was running: %s",
+            state,
+            job.vendor,
+            job.job_id,
+            "the vendor confirmed the cancel"
+            if confirmed
+            else "a cancel is not confirmed, so it may still finish and be charged; resume_job_id takes it up",
+        )

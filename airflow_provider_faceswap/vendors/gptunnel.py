@@ -1,0 +1,322 @@
+"""
+GPTunneL: face swap, the media API's image models, and Midjourney.
+
+Facts are from the vendor's pages (docs.gptunnel.ru: faceswap, media-api, api-midjourney, balance) unless a
+comment says that they were only seen in public clients.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from airflow_provider_faceswap.exceptions import (
+    AuthenticationError,
+    ContentRefusedError,
+    InsufficientBalanceError,
+    InvalidRequestError,
+    JobLostError,
+    VendorError,
+)
+from airflow_provider_faceswap.jobs import Cost, FailureReason, Job, JobState
+from airflow_provider_faceswap.vendors.base import (
+    Arguments,
+    HttpUrl,
+    Kind,
+    Reply,
+    Request,
+    Timing,
+    Vendor,
+    clean,
+    http_url,
+    inline_media,
+    url_list,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Self
+
+#: The faceswap page takes these two and no webp.
+_PICTURES = frozenset({"image/png", "image/jpeg"})
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+_STATES = {
+    "idle": JobState.QUEUED,
+    "done": JobState.SUCCEEDED,
+    # The pages show idle and done only; the rest was seen in, or is handled by, public clients.
+    "processing": JobState.RUNNING,
+    "running": JobState.RUNNING,
+    "failed": JobState.FAILED,
+    "error": JobState.FAILED,
+    "canceled": JobState.CANCELED,
+    "cancelled": JobState.CANCELED,
+}
+
+_ERROR_TYPES: dict[str, type[VendorError]] = {
+    "invalid_request_error": InvalidRequestError,
+    "unauthorized_request_error": AuthenticationError,
+    "insufficient_balance_error": InsufficientBalanceError,
+}
+
+# The media API tells failures in the body of an HTTP 200 (seen in public clients; the pages show 0 only).
+_MEDIA_OK = 0
+_MEDIA_CODES: dict[int, type[VendorError]] = {3: InvalidRequestError, 1001: ContentRefusedError}
+
+
+def _picture(value: str) -> str:
+    """Accept a URL, or the data URI form that public clients send; the pages show URLs."""
+    if value.startswith("data:"):
+        inline_media(value, _PICTURES)
+        return value
+    return http_url(value)
+
+
+def _mask(value: str) -> str:
+    """Accept a PNG as bare base64, which is what the inpaint page asks for, or as a data URI."""
+    if value.startswith("data:"):
+        data = inline_media(value, frozenset({"image/png"}))
+    else:
+        try:
+            data = base64.b64decode(value, validate=True)
+        except binascii.Error:
+            raise ValueError("must be a black and white PNG in base64") from None
+    if not data.startswith(_PNG):
+        raise ValueError("must be a black and white PNG in base64, of the parent picture's size")
+    return base64.b64encode(data).decode()
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Picture = Annotated[str, AfterValidator(_picture)]
+JobId = Annotated[str, Field(min_length=1)]
+GridPosition = Annotated[int, Field(ge=1, le=4)]
+
+
+class FaceSwap(Arguments):
+    """``sourceImage`` receives the face here; at Tengrai the same name donates it."""
+
+    target_image: Picture = Field(serialization_alias="sourceImage")
+    face_image: Picture = Field(serialization_alias="faceImage")
+    enhance_face: bool | None = Field(None, serialization_alias="enhanceFace")
+    enhance_background: bool | None = Field(None, serialization_alias="enhanceBackground")
+    use_wallet_balance: bool | None = Field(None, serialization_alias="useWalletBalance")
+    webhook: HttpUrl | None = None
+
+
+class Image(Arguments):
+    """Model ids are free strings: the vendor adds some every month, and lists them in its refusal."""
+
+    model: str = Field(min_length=1)
+    prompt: str = Field(min_length=1)
+    images: Annotated[tuple[HttpUrl, ...], BeforeValidator(_listed)] | None = None
+    aspect_ratio: str | None = Field(None, pattern=r"^\d+:\d+$", serialization_alias="ar")
+
+
+class Imagine(Arguments):
+    """A prompt to a 2x2 grid."""
+
+    prompt: str = Field(min_length=1)
+    use_wallet_balance: bool | None = Field(None, serialization_alias="useWalletBalance")
+
+
+class Upsample(Arguments):
+    """One picture of a grid, numbered 1 to 4."""
+
+    parent_job_id: JobId = Field(serialization_alias="taskId")
+    image: GridPosition
+
+
+class Variation(Arguments):
+    """``image`` for a grid, ``mode`` for an upsampled picture."""
+
+    parent_job_id: JobId = Field(serialization_alias="taskId")
+    image: GridPosition | None = None
+    mode: Literal["high", "low"] | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if self.image is None and self.mode is None:
+            raise ValueError("give image (1-4) for a grid, or mode (high, low) for an upsampled picture")
+        return self
+
+
+class Inpaint(Arguments):
+    """Black parts of the mask are kept, white ones are drawn anew."""
+
+    parent_job_id: JobId = Field(serialization_alias="taskId")
+    mask: Annotated[str, AfterValidator(_mask)]
+    prompt: str | None = None
+
+
+_MIDJOURNEY = Timing(first=10, cap=15)
+
+
+class GPTunnel(Vendor):
+    """GPTunneL's wire."""
+
+    name = "gptunnel"
+    default_base_url = "https://gptunnel.ru"
+    version_prefix = "/v1"
+    connection_arguments = ("use_wallet_balance", "webhook")
+    kinds: ClassVar[Mapping[str, Kind]] = {
+        # The page says 1 to 30 s, and that the link may be deleted after 3 days.
+        "face_swap": Kind(
+            "/v1/faceswap/create", FaceSwap, Timing(first=2, cap=10), timedelta(days=3), "faceswap"
+        ),
+        "image": Kind("/v1/media/create", Image, Timing(first=4, cap=10), timedelta(hours=48), "media"),
+        # How long Midjourney pictures are kept is not stated.
+        "imagine": Kind("/v1/midjourney/imagine", Imagine, _MIDJOURNEY, None, "midjourney"),
+        "upsample": Kind("/v1/midjourney/upsample", Upsample, Timing(first=2, cap=10), None, "midjourney"),
+        "variation": Kind("/v1/midjourney/variation", Variation, _MIDJOURNEY, None, "midjourney"),
+        "inpaint": Kind("/v1/midjourney/inpaint", Inpaint, _MIDJOURNEY, None, "midjourney"),
+    }
+
+    def doubts(self, kind: str, request: Request) -> list[str]:
+        """The face swap lists png and jpeg; a link's suffix is only a hint of what is behind it."""
+        if kind != "face_swap":
+            return []
+        body = request.body or {}
+        return [
+            f"{name} looks like WebP, and the face swap takes PNG and JPEG only"
+            for name in ("sourceImage", "faceImage")
+            if urlsplit(str(body.get(name))).path.lower().endswith(".webp")
+        ]
+
+    def fetch(self, kind: str, job_id: str) -> Request:
+        """Ask by query: ``taskId``, and ``task_id`` in the body at the media API."""
+        family = self.kind(kind).family
+        if family == "media":
+            return Request("POST", "/v1/media/result", body={"task_id": job_id})
+        return Request("GET", f"/v1/{family}/result", params={"taskId": job_id})
+
+    def account(self) -> Request:
+        """The balance is the only free call; it does not prove access to every API."""
+        return Request("GET", "/v1/balance")
+
+    def headers(self, key: str, options: Mapping[str, Any]) -> dict[str, str]:
+        """The bare key, as every page shows; ``auth_scheme`` of the connection puts a word before it."""
+        scheme = options.get("auth_scheme")
+        return {"Authorization": f"{scheme} {key}" if scheme else key}
+
+    def read_job(self, kind: str, reply: Reply, *, job_id: str | None = None) -> Job:
+        """Read either of the two shapes: tasks (face swap, Midjourney) and media."""
+        spec = self.kind(kind)
+        body = reply.fields
+        if not reply.ok or not body.get("id"):
+            raise self._refused(reply, spec, job_id)
+        status = str(body.get("status") or "")
+        state = _STATES.get(status.casefold(), JobState.RUNNING)
+        if spec.family == "media":
+            # A result with another code than 0 is a failed task, not a broken request.
+            if body.get("code", _MEDIA_OK) != _MEDIA_OK:
+                state = JobState.FAILED
+            links = url_list(body.get("url"), body.get("result"))
+            cost = body.get("cost")
+        else:
+            # Below 100 percent the link is a preview.
+            links = url_list(body.get("result")) if body.get("percent") in (None, 100) else ()
+            # Only the create tells the charge; a result says 0.
+            cost = (body.get("usage") or {}).get("total_cost")
+        failure = _text(body) if state is JobState.FAILED else None
+        return Job(
+            vendor=self.name,
+            kind=kind,
+            job_id=str(body["id"]) if job_id is None else job_id,
+            state=state,
+            status=status,
+            urls=links if state is JobState.SUCCEEDED else (),
+            percent=_number(body.get("percent")),
+            cost=_roubles(cost, told=job_id is None),
+            failure=failure,
+            failure_reason=(
+                FailureReason.CONTENT_REFUSED
+                if body.get("code") == 1001  # refused by moderation
+                else self.failure_reason(failure)
+            ),
+            created_at=_moment(body.get("created_at")),
+        )
+
+    def _refused(self, reply: Reply, spec: Kind, job_id: str | None) -> Exception:
+        """Say why there is no job in the answer."""
+        body = reply.fields
+        error = body.get("error")
+        kind_of_error = error.get("type") if isinstance(error, dict) else None
+        text = _text(body)
+        code = body.get("code")
+        if job_id is not None and (
+            reply.status_code == 404
+            # An unknown id is not documented; as the id is always sent, a 400 can mean nothing else.
+            or (reply.status_code == 400 and "required property" not in text)
+        ):
+            return JobLostError(f"the job is unknown: {text or 'not found'}", vendor=self.name, job_id=job_id)
+        if reply.ok and spec.family == "media" and isinstance(code, int) and code != _MEDIA_OK:
+            refused = _MEDIA_CODES.get(code, VendorError)
+            return refused(
+                text or f"code={code} status={body.get('status')}",
+                vendor=self.name,
+                status_code=reply.status_code,
+                code=str(code),
+                job_id=job_id,
+            )
+        if reply.ok and kind_of_error in _ERROR_TYPES:
+            return _ERROR_TYPES[kind_of_error](
+                text, vendor=self.name, status_code=reply.status_code, code=kind_of_error, job_id=job_id
+            )
+        if not reply.ok:
+            return self.refusal(reply, text or reply.text, code=kind_of_error, job_id=job_id)
+        return self.malformed(reply, "the answer has no job id", job_id=job_id)
+
+    def read_account(self, reply: Reply) -> str:
+        """Roubles; the balance may be negative down to the credit limit."""
+        body = reply.fields
+        balance = _number(body.get("balance"))
+        if not reply.ok or balance is None:
+            raise (
+                self.malformed(reply, "the answer has no balance")
+                if reply.ok
+                else self.refusal(reply, _text(body) or reply.text)
+            )
+        owner = f"organisation {body['orgId']}" if body.get("orgId") else "wallet"
+        limit = _number(body.get("creditLimit"))
+        return f"{owner}, balance {balance:.2f} RUB" + (f", credit limit {limit:.2f} RUB" if limit else "")
+
+
+def _text(body: Mapping[str, Any]) -> str:
+    """The failure text, wherever this API put it: error, error.message, message, the schema's issues."""
+    error = body.get("error")
+    words: list[object] = (
+        [error] if isinstance(error, str) else [error.get("message")] if isinstance(error, dict) else []
+    )
+    words.append(body.get("message"))
+    for issue in body.get("issues") or ():
+        if isinstance(issue, dict):
+            where = ".".join(str(part) for part in issue.get("path") or ())
+            words.append(f"{where}: {issue.get('message') or ''} (expected {issue.get('expected')})")
+    return clean("; ".join(str(word) for word in words if word))
+
+
+def _roubles(cost: object, *, told: bool) -> Cost | None:
+    """A charge; nothing is a charge only where the answer tells charges, which a task's result does not."""
+    amount = _number(cost)
+    return None if amount is None or (not amount and not told) else Cost(amount=amount, unit="RUB")
+
+
+def _number(value: object) -> float | None:
+    """Take a number, or a numeric string, which some answers hold."""
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
+
+
+def _moment(value: object) -> datetime | None:
+    seconds = _number(value)
+    return datetime.fromtimestamp(seconds, UTC) if seconds else None

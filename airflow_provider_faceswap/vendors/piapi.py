@@ -1,0 +1,359 @@
+"""
+PiAPI: face swap on pictures and videos, and every other task of the unified API.
+
+Facts are from the vendor's pages (piapi.ai/docs) unless a comment says that they were only seen in public
+clients.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, model_validator
+
+from airflow_provider_faceswap.exceptions import (
+    JobLostError,
+    RateLimitError,
+)
+from airflow_provider_faceswap.jobs import Cost, FailureReason, Job, JobState
+from airflow_provider_faceswap.vendors.base import (
+    Arguments,
+    HttpUrl,
+    Kind,
+    Reply,
+    Request,
+    Timing,
+    Vendor,
+    clean,
+    http_url,
+    inline_media,
+    url_list,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Self
+
+#: 10 MB a file, on older page versions and in clients.
+_MAX_BYTES = 10_000_000
+_PICTURES = frozenset({"image/png", "image/jpeg", "image/webp"})
+
+# The schema writes these words with capitals, every sample in lower case; some were seen in clients only.
+_STATES = {
+    "pending": JobState.QUEUED,
+    "staged": JobState.QUEUED,
+    "queued": JobState.QUEUED,
+    "starting": JobState.QUEUED,
+    "created": JobState.QUEUED,
+    "completed": JobState.SUCCEEDED,
+    "complete": JobState.SUCCEEDED,
+    "success": JobState.SUCCEEDED,
+    "succeeded": JobState.SUCCEEDED,
+    "finished": JobState.SUCCEEDED,
+    "failed": JobState.FAILED,
+    "failure": JobState.FAILED,
+    "error": JobState.FAILED,
+    "cancelled": JobState.CANCELED,
+    "canceled": JobState.CANCELED,
+}
+
+#: Go's zero time stands for "not yet".
+_ZERO_YEAR = 1
+
+
+def _picture(value: str) -> str:
+    """Accept a URL, or a data URI, which travels as bare base64: the page says "base64 string"."""
+    if value.startswith("data:"):
+        return base64.b64encode(inline_media(value, _PICTURES, _MAX_BYTES)).decode()
+    return http_url(value)
+
+
+def _indices(value: object) -> object:
+    """Take ``[0, 1]``, ``"0,1"``, ``"0, 1"`` or ``0``; the wire wants ``"0,1"``."""
+    if isinstance(value, bool):
+        raise ValueError("must be a list of face positions counted from 0")  # noqa: TRY004 - pydantic's way
+    if isinstance(value, int):
+        value = [value]
+    if isinstance(value, str):
+        value = [part for part in value.split(",") if part.strip()]
+    if isinstance(value, list | tuple):
+        try:
+            numbers = [int(part) for part in value]
+        except (TypeError, ValueError):
+            numbers = []
+        if numbers and min(numbers) >= 0:
+            return ",".join(str(number) for number in numbers)
+    raise ValueError("must be a list of face positions counted from 0")
+
+
+Picture = Annotated[str, AfterValidator(_picture)]
+Indices = Annotated[str, BeforeValidator(_indices)]
+
+
+class _Task(Arguments):
+    """What every task may carry beside its input."""
+
+    service_mode: Literal["public", "private"] | None = Field(None, exclude=True)
+    webhook: HttpUrl | None = Field(None, exclude=True)
+    webhook_secret: str | None = Field(None, exclude=True, repr=False)
+
+    def config(self) -> dict[str, Any]:
+        """The ``config`` object, empty where nothing is set."""
+        config: dict[str, Any] = {}
+        if self.service_mode:
+            config["service_mode"] = self.service_mode
+        if self.webhook:
+            config["webhook_config"] = {"endpoint": self.webhook, "secret": self.webhook_secret or ""}
+        return config
+
+
+class FaceSwap(_Task):
+    """One face: with several in a picture the vendor takes the largest."""
+
+    model: ClassVar[str] = "Qubico/image-toolkit"
+    task_type: ClassVar[str] = "face-swap"
+
+    target_image: Picture
+    face_image: Picture = Field(serialization_alias="swap_image")
+
+
+class _Pairs(_Task):
+    """Faces chosen by position, pair by pair."""
+
+    target_faces: Indices | None = Field(None, serialization_alias="target_faces_index")
+    source_faces: Indices | None = Field(None, serialization_alias="swap_faces_index")
+
+    @model_validator(mode="after")
+    def _even(self) -> Self:
+        lengths = [len(faces.split(",")) if faces else 0 for faces in (self.target_faces, self.source_faces)]
+        if lengths[0] != lengths[1]:
+            raise ValueError(
+                f"target_faces and source_faces must be of the same length, got {lengths[0]} and {lengths[1]}"
+            )
+        return self
+
+
+class MultiFaceSwap(_Pairs):
+    """Several faces, paired by position; detection order is usually left to right."""
+
+    model: ClassVar[str] = "Qubico/image-toolkit"
+    task_type: ClassVar[str] = "multi-face-swap"
+
+    target_image: Picture
+    face_image: Picture = Field(serialization_alias="swap_image")
+
+
+class VideoFaceSwap(_Pairs):
+    """An MP4 of at most 600 frames, by URL."""
+
+    model: ClassVar[str] = "Qubico/video-toolkit"
+    task_type: ClassVar[str] = "face-swap"
+
+    target_video: HttpUrl
+    face_image: Picture = Field(serialization_alias="swap_image")
+
+
+class Task(_Task):
+    """Any unified task: model, task type and input as the vendor's pages name them."""
+
+    model: str = Field(min_length=1)
+    task_type: str = Field(min_length=1)
+    input: dict[str, JsonValue]
+
+
+class PiAPI(Vendor):
+    """PiAPI's wire."""
+
+    name = "piapi"
+    default_base_url = "https://api.piapi.ai"
+    version_prefix = "/api/v1"
+    not_found_grace = 30.0
+    connection_arguments = ("service_mode", "webhook", "webhook_secret")
+    kinds: ClassVar[Mapping[str, Kind]] = {
+        "face_swap": Kind("/api/v1/task", FaceSwap, Timing(first=2, cap=15), timedelta(days=3)),
+        "multi_face_swap": Kind("/api/v1/task", MultiFaceSwap, Timing(first=2, cap=15), timedelta(days=3)),
+        "video_face_swap": Kind("/api/v1/task", VideoFaceSwap, Timing(first=10, cap=30), timedelta(days=3)),
+        # Retention differs by model: three days is the documented one of Flux, others may keep less.
+        "task": Kind("/api/v1/task", Task, Timing(first=2, cap=15), timedelta(days=3)),
+    }
+    failure_words: ClassVar[Mapping[str, FailureReason]] = {
+        **Vendor.failure_words,
+        # Fragments that public clients look for; the vendor's own table could not be read.
+        "failed to get valid": FailureReason.BAD_INPUT,
+        "invalid request": FailureReason.BAD_INPUT,
+        "image too large": FailureReason.BAD_INPUT,
+        "insufficient": FailureReason.INSUFFICIENT_BALANCE,
+        "credit": FailureReason.INSUFFICIENT_BALANCE,
+        "quota": FailureReason.INSUFFICIENT_BALANCE,
+    }
+
+    def _create(self, kind: str, arguments: Arguments) -> Request:
+        assert isinstance(arguments, _Task)  # noqa: S101 - the table above says so, mypy cannot see it
+        wire = arguments.to_wire()
+        task = (
+            wire
+            if isinstance(arguments, Task)
+            else {"model": arguments.model, "task_type": arguments.task_type, "input": wire}  # type: ignore[attr-defined]
+        )
+        config = arguments.config()
+        return Request("POST", self.kind(kind).path, body={**task, "config": config} if config else task)
+
+    def doubts(self, kind: str, request: Request) -> list[str]:
+        """A picture's URL is said to end in jpg, jpeg, png or webp; signed links and redirectors may not."""
+        pictures = ((request.body or {}).get("input") or {}) if kind != "task" else {}
+        return [
+            f"the path of {name} does not end in jpg, jpeg, png or webp, and may be refused"
+            for name in ("target_image", "swap_image")
+            if str(pictures.get(name, "")).startswith("http")
+            and not urlsplit(pictures[name]).path.lower().endswith((".jpg", ".jpeg", ".png", ".webp"))
+        ]
+
+    def fetch(self, kind: str, job_id: str) -> Request:  # noqa: ARG002 - one endpoint for all kinds
+        """One endpoint reads every task."""
+        return Request("GET", f"/api/v1/task/{job_id}")
+
+    def cancel(self, kind: str, job_id: str) -> Request:  # noqa: ARG002 - one endpoint for all kinds
+        """Documented for other models, and only while pending: best effort."""
+        return Request("DELETE", f"/api/v1/task/{job_id}")
+
+    def account(self) -> Request:
+        """Free and read-only."""
+        return Request("GET", "/account/info")
+
+    def headers(self, key: str, options: Mapping[str, Any]) -> dict[str, str]:  # noqa: ARG002 - nothing to set
+        """The unified API takes no bearer token."""
+        return {"x-api-key": key}
+
+    def read_job(self, kind: str, reply: Reply, *, job_id: str | None = None) -> Job:
+        """
+        Read the envelope; a task in it counts whatever the HTTP status says.
+
+        A task can come back already failed, once seen together with a non-2xx status, when the vendor could
+        not download an input.
+        """
+        body = reply.fields
+        data = body.get("data")
+        task = data if isinstance(data, dict) and data.get("task_id") else body
+        if not task.get("task_id"):
+            raise self._refused(reply, job_id)
+        status = str(task.get("status") or "")
+        state = _STATES.get(status.strip().casefold(), JobState.RUNNING)
+        urls, inline = _output(task.get("output")) if state is JobState.SUCCEEDED else ((), ())
+        meta = task.get("meta") or {}
+        failure = _text(body, task) if state is JobState.FAILED else ""
+        return Job(
+            vendor=self.name,
+            kind=kind,
+            job_id=str(task["task_id"]) if job_id is None else job_id,
+            state=state,
+            status=status,
+            urls=urls,
+            inline=inline,
+            cost=_cost(meta.get("usage")),
+            failure=failure or None,
+            failure_reason=self.failure_reason(failure),
+            created_at=_moment(meta.get("created_at")),
+            finished_at=_moment(meta.get("ended_at")),
+        )
+
+    def _refused(self, reply: Reply, job_id: str | None) -> Exception:
+        """Say why there is no task: an HTTP 200 may carry the real status as ``code``."""
+        body = reply.fields
+        code = body.get("code")
+        status = code if isinstance(code, int) and code >= 400 else reply.status_code
+        text = _text(body, {}) or clean(reply.text)
+        if job_id is not None and status == 404:  # may be plain text
+            return JobLostError(f"the task is unknown or expired: {text}", vendor=self.name, job_id=job_id)
+        if status == reply.status_code and reply.ok:
+            return self.malformed(reply, "the answer holds no task", job_id=job_id)
+        carried = Reply(status, reply.text, reply.headers) if 400 <= status < 600 else reply
+        if status == 400 and "concurren" in text.casefold():  # seen as a limit, not a fault
+            return RateLimitError(text, vendor=self.name, status_code=status, retry_after=reply.retry_after)
+        return self.refusal(carried, text, code=code, job_id=job_id)
+
+    def read_canceled(self, reply: Reply) -> bool:
+        """Confirmed where the status is 2xx and the envelope says no other."""
+        code = reply.fields.get("code")
+        return reply.ok and not (isinstance(code, int) and code >= 400)
+
+    def read_account(self, reply: Reply) -> str:
+        """Plan, credits and the number of tasks that may run at once."""
+        data = reply.fields.get("data")
+        if not reply.ok or not isinstance(data, dict):
+            refused = self._refused(reply, None)
+            raise refused
+        wallet = data.get("credit_pack_info") or {}
+        facts = {
+            "account": data.get("name"),
+            "plan": data.get("plan"),
+            "credits": wallet.get("available_credits"),
+            "worth USD": data.get("equivalent_in_usd"),
+            "tasks at once": data.get("max_concurrent_task_count"),
+        }
+        return ", ".join(f"{name} {value}" for name, value in facts.items() if value is not None)
+
+
+def _output(output: object) -> tuple[tuple[str, ...], tuple[bytes, ...]]:
+    """Find links, else inline pictures: every place that a page or a client names, the likeliest first."""
+    if not isinstance(output, dict):
+        return url_list(output), ()
+    several = url_list(output.get("image_urls"), output.get("images"), output.get("temporary_image_urls"))
+    first = url_list(
+        *(output.get(key) for key in ("video_url", "video", "image_url")),
+    )
+    links = url_list(list(first), list(several)) or url_list(
+        *(output.get(key) for key in ("image", "output_url", "url", "result"))
+    )
+    if links:
+        return links, ()
+    encoded = [output.get("image_base64")]
+    encoded += [item.get("b64_json") for item in output.get("data") or () if isinstance(item, dict)]
+    return (), tuple(picture for text in encoded if (picture := _decoded(text)))
+
+
+def _decoded(text: object) -> bytes:
+    if not isinstance(text, str) or not text:
+        return b""
+    try:
+        return base64.b64decode(text.partition("base64,")[2] or text, validate=True)
+    except binascii.Error:
+        return b""
+
+
+def _text(body: Mapping[str, Any], task: Mapping[str, Any]) -> str:
+    """The failure text, in the order in which public clients look."""
+    error = task.get("error") or {}
+    outer = body.get("error")
+    detail = error.get("detail")
+    candidates = (
+        error.get("message"),
+        detail if isinstance(detail, str) else json.dumps(detail) if detail else "",
+        error.get("raw_message"),
+        f"error code {error['code']}" if error.get("code") else "",
+        message if (message := body.get("message")) != "success" else "",
+        outer.get("message") if isinstance(outer, dict) else outer,
+        task.get("fail_reason"),
+    )
+    return clean(next((text for text in candidates if text), ""))
+
+
+def _cost(usage: object) -> Cost | None:
+    """Points consumed; before that, the points frozen for it."""
+    if not isinstance(usage, dict):
+        return None
+    points = usage.get("consume") or usage.get("frozen")
+    return Cost(amount=points, unit="point") if isinstance(points, int | float) and points else None
+
+
+def _moment(value: object) -> datetime | None:
+    """RFC 3339 with up to nine digits; empty, missing and Go's zero time mean "not yet"."""
+    try:
+        moment = datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
+    return None if moment.year == _ZERO_YEAR or moment.tzinfo is None else moment

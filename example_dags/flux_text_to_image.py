@@ -1,0 +1,29 @@
+"""Draw a picture with Flux through PiAPI's unified task API, and keep it."""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG, Param
+
+from airflow_provider_faceswap.operators.archive import ArchiveOperator
+from airflow_provider_faceswap.operators.piapi import PiAPITaskOperator
+
+with DAG(
+    dag_id="flux_text_to_image",
+    schedule=None,
+    params={
+        "prompt": Param("portrait of a gardener, green hat, smile", type="string"),
+        "destination": Param("file:///tmp/faceswap", type="string"),
+    },
+    tags=["faceswap"],
+) as dag:
+    picture = PiAPITaskOperator(
+        task_id="draw",
+        model="Qubico/flux1-schnell",
+        task_type="txt2img",
+        input={"prompt": "{{ params.prompt }}", "width": 768, "height": 768},
+        deferrable=True,
+        retries=2,
+    )
+    ArchiveOperator(
+        task_id="archive", source=picture.output, destination="{{ params.destination }}", retries=3
+    )

@@ -1,0 +1,47 @@
+"""
+Generate a picture with GPT image, put a face into it, keep the output.
+
+The picture is generated at GPTunneL and swapped at PiAPI: GPT image answers with WebP, which PiAPI takes and
+GPTunneL's own face swap does not.
+"""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG, Param
+
+from airflow_provider_faceswap.operators.archive import ArchiveOperator
+from airflow_provider_faceswap.operators.gptunnel import GPTunnelImageOperator
+from airflow_provider_faceswap.operators.piapi import PiAPIFaceSwapOperator
+
+with DAG(
+    dag_id="gpt_image_swap_archive",
+    schedule=None,
+    params={
+        "prompt": Param("portrait of a violinist at sunset, red scarf", type="string"),
+        "face_image": Param("https://example.com/face.jpg", type="string"),
+        "destination": Param("file:///tmp/faceswap", type="string"),
+    },
+    render_template_as_native_obj=True,
+    tags=["faceswap"],
+) as dag:
+    picture = GPTunnelImageOperator(
+        task_id="generate",
+        model="gpt-image-1-low",
+        prompt="{{ params.prompt }}",
+        aspect_ratio="1:1",
+        deferrable=True,
+        retries=2,
+    )
+    swap = PiAPIFaceSwapOperator(
+        task_id="swap",
+        target_image=picture.output,
+        face_image="{{ params.face_image }}",
+        deferrable=True,
+        retries=2,
+    )
+    ArchiveOperator(
+        task_id="archive",
+        source=swap.output,
+        destination="{{ params.destination }}",
+        retries=3,
+    )

@@ -1,0 +1,43 @@
+"""Imagine a grid of four with Midjourney, pick one, put a face into it, keep the output."""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG, Param
+
+from airflow_provider_faceswap.operators.archive import ArchiveOperator
+from airflow_provider_faceswap.operators.gptunnel import (
+    GPTunnelFaceSwapOperator,
+    GPTunnelImagineOperator,
+    GPTunnelUpsampleOperator,
+)
+
+with DAG(
+    dag_id="imagine_pick_swap_archive",
+    schedule=None,
+    params={
+        "prompt": Param("portrait of a captain at night, blue coat, beard", type="string"),
+        "pick": Param(2, type="integer", minimum=1, maximum=4),
+        "face_image": Param("https://example.com/face.jpg", type="string"),
+        "destination": Param("file:///tmp/faceswap", type="string"),
+    },
+    render_template_as_native_obj=True,
+    tags=["faceswap"],
+) as dag:
+    grid = GPTunnelImagineOperator(
+        task_id="imagine", prompt="{{ params.prompt }}", deferrable=True, retries=2
+    )
+    picked = GPTunnelUpsampleOperator(
+        task_id="pick",
+        parent_job_id=grid.output,
+        image="{{ params.pick }}",  # type: ignore[arg-type] # rendered to a number
+        deferrable=True,
+        retries=2,
+    )
+    swap = GPTunnelFaceSwapOperator(
+        task_id="swap",
+        target_image=picked.output,
+        face_image="{{ params.face_image }}",
+        deferrable=True,
+        retries=2,
+    )
+    ArchiveOperator(task_id="archive", source=swap.output, destination="{{ params.destination }}", retries=3)

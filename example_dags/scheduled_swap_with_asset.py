@@ -1,0 +1,54 @@
+"""Swap a face every morning and tell an asset of it; a second Dag runs when the picture is there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import DAG, Asset, Param, task
+
+from airflow_provider_faceswap.operators.archive import ArchiveOperator
+from airflow_provider_faceswap.operators.faceswap import FaceSwapOperator
+
+# One asset for the whole collection: the event's extra names the files.
+portraits = Asset("faceswap-portraits")
+
+with DAG(
+    dag_id="scheduled_swap",
+    schedule="0 6 * * *",
+    catchup=False,
+    params={
+        "target_image": Param("https://example.com/portrait.jpg", type="string"),
+        "face_image": Param("https://example.com/face.jpg", type="string"),
+        "destination": Param("file:///tmp/faceswap", type="string"),
+    },
+    tags=["faceswap"],
+) as dag:
+    swap = FaceSwapOperator(
+        task_id="swap",
+        target_image="{{ params.target_image }}",
+        face_image="{{ params.face_image }}",
+        conn_ids=["piapi_default", "gptunnel_default"],
+        deferrable=True,
+        retries=2,
+    )
+    ArchiveOperator(
+        task_id="archive",
+        source=swap.output,
+        destination="{{ params.destination }}/{{ run_id | replace(':', '.') }}",
+        outlets=[portraits],
+        retries=3,
+    )
+
+with DAG(dag_id="use_swapped_portraits", schedule=[portraits], tags=["faceswap"]) as consumer:
+
+    @task
+    def use(triggering_asset_events: Any) -> list[str]:
+        """Name the new pictures; a real Dag would publish them."""
+        return [
+            file["uri"]
+            for events in triggering_asset_events.values()
+            for event in events
+            for file in event.extra["files"]
+        ]
+
+    use()  # type: ignore[call-arg] # Airflow fills the context in

@@ -1,0 +1,29 @@
+"""Swap a face at Tengrai, as lossless PNG, and keep it."""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG, Param
+
+from airflow_provider_faceswap.operators.archive import ArchiveOperator
+from airflow_provider_faceswap.operators.tengrai import TengraiFaceSwapOperator
+
+with DAG(
+    dag_id="tengrai_swap",
+    schedule=None,
+    params={
+        "target_image": Param("https://example.com/portrait.jpg", type="string"),
+        "face_image": Param("https://example.com/face.jpg", type="string"),
+        "destination": Param("file:///tmp/faceswap", type="string"),
+    },
+    tags=["faceswap"],
+) as dag:
+    swap = TengraiFaceSwapOperator(
+        task_id="swap",
+        target_image="{{ params.target_image }}",
+        face_image="{{ params.face_image }}",
+        denoising=3,
+        output_format="png",
+        deferrable=True,
+        retries=2,
+    )
+    ArchiveOperator(task_id="archive", source=swap.output, destination="{{ params.destination }}", retries=3)
