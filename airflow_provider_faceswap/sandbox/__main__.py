@@ -1,0 +1,63 @@
+"""Command line: ``python -m airflow_provider_faceswap.sandbox --port 8090``."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+_NEEDS = "The sandbox needs more packages: pip install 'airflow-provider-faceswap[sandbox]'"
+_MISSING = 2
+
+
+def _leave(_number: int, _frame: FrameType | None) -> NoReturn:
+    # Uvicorn stops on a signal by itself, then raises it again: by then the work is done.
+    raise SystemExit(0)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the sandbox until it is told to stop.
+
+    :param arguments: command line arguments; those of the process by default.
+    :returns: the exit code; 2 if a package is missing or the port is taken.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m airflow_provider_faceswap.sandbox",
+        description="A pretend GPTunneL, Tengrai and PiAPI on one port: real pictures, no real money.",
+    )
+    parser.add_argument("--port", type=int, required=True, help="port to listen on; 0 picks a free one")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument(
+        "--job-seconds", type=float, default=3.0, help="how long a job takes (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--key", default="sandbox-key", help="the key all vendors accept (default: %(default)s)"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        from airflow_provider_faceswap.sandbox.server import serve
+        from airflow_provider_faceswap.sandbox.settings import Settings
+    except ImportError as error:
+        print(f"{_NEEDS} ({error})", file=sys.stderr)
+        return _MISSING
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)
+    try:
+        serve(
+            Settings(job_seconds=options.job_seconds, key=options.key),
+            options.host,
+            options.port,
+            lambda url: print(f"sandbox ready at {url} (key: {options.key})", flush=True),
+        )
+    except (OSError, ValueError) as error:
+        print(f"The sandbox cannot start: {error}", file=sys.stderr)
+        return _MISSING
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,210 @@
+"""Troubles a test can order: what they are, which request they meet, how often."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+VENDORS = ("gptunnel", "tengrai", "piapi", "files")
+OPERATIONS = ("create", "fetch", "cancel", "list", "account", "upload", "download")
+
+_ANY = frozenset(OPERATIONS)
+_MEETS = {
+    "status": _ANY,
+    "hang": _ANY,
+    "drop": _ANY,
+    "truncate": _ANY,
+    "malformed": _ANY,
+    "redirect": _ANY,
+    "delay": _ANY,
+    "unknown_status": frozenset({"fetch"}),
+    "no_output": frozenset({"fetch"}),
+    "not_found": frozenset({"fetch", "cancel"}),
+    "fail_job": frozenset({"create"}),
+    "expired": frozenset({"download"}),
+}
+"""Operations each type of fault can meet; a fault ordered for no operation in particular meets these."""
+
+_FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
+    "status": {
+        "status": (int,),
+        "retry_after": (int, float, str),
+        "body": (str, dict, list),
+        "billed": (bool,),
+    },
+    "hang": {"seconds": (int, float)},
+    "drop": {"when": (str,)},
+    "truncate": {},
+    "malformed": {},
+    "redirect": {"location": (str,)},
+    "delay": {"seconds": (int, float)},
+    "unknown_status": {"word": (str,)},
+    "no_output": {},
+    "not_found": {},
+    "fail_job": {"message": (str,)},
+    "expired": {},
+}
+_OPTIONAL = {"retry_after", "body", "billed"}
+_LOWEST_STATUS, _HIGHEST_STATUS = 200, 599
+
+
+class FaultError(ValueError):
+    """A fault is described wrongly; the text says what to change."""
+
+
+@dataclass
+class Fault:
+    """One ordered trouble.
+
+    :param id: number by which it is listed.
+    :param type: a key of the table of types.
+    :param details: the type's own fields.
+    :param vendor: ``gptunnel``, ``tengrai``, ``piapi``, ``files``, or ``None`` for any.
+    :param operation: one of :data:`OPERATIONS`, or ``None`` for every one the type can meet.
+    :param kind: kind of job, or ``None`` for any.
+    :param times: hits left; ``None`` until cleared.
+    :param skip: matching requests still let through.
+    """
+
+    id: int
+    type: str
+    details: dict[str, Any]
+    vendor: str | None = None
+    operation: str | None = None
+    kind: str | None = None
+    times: int | None = 1
+    skip: int = 0
+    hits: int = 0
+
+    def meets(self, vendors: tuple[str, ...], operation: str, kind: str | None) -> bool:
+        """Whether a request is of the ordered sort; a download belongs to the files and to its vendor."""
+        return (
+            (self.vendor is None or self.vendor in vendors)
+            and operation in _MEETS[self.type]
+            and (self.operation is None or self.operation == operation)
+            and (self.kind is None or self.kind == kind)
+            and self.times != 0
+        )
+
+    def listed(self) -> dict[str, Any]:
+        """The fault as the control endpoint lists it."""
+        return {
+            "id": self.id,
+            "vendor": self.vendor,
+            "operation": self.operation,
+            "kind": self.kind,
+            "times": self.times,
+            "skip": self.skip,
+            "hits": self.hits,
+            "fault": {"type": self.type, **self.details},
+        }
+
+
+@dataclass
+class FaultBook:
+    """The ordered troubles, oldest first; the first that matches a request takes it."""
+
+    faults: list[Fault] = field(default_factory=list)
+    _issued: int = 0
+
+    def order(self, description: object) -> Fault:
+        """Add the fault a request body describes.
+
+        :param description: the decoded JSON body.
+        :raises FaultError: if it does not describe a fault.
+        """
+        if not isinstance(description, dict):
+            raise FaultError("the body must be a JSON object")
+        unknown = set(description) - {"vendor", "operation", "kind", "times", "skip", "fault"}
+        if unknown:
+            raise FaultError(f"unknown fields: {', '.join(sorted(unknown))}")
+        kind_of_trouble, details = _details(description.get("fault"))
+        vendor = _one_of(description.get("vendor"), "vendor", VENDORS)
+        operation = _one_of(description.get("operation"), "operation", OPERATIONS)
+        if operation is not None and operation not in _MEETS[kind_of_trouble]:
+            raise FaultError(
+                f"a {kind_of_trouble} fault meets only: {', '.join(sorted(_MEETS[kind_of_trouble]))}"
+            )
+        kind = description.get("kind")
+        if kind is not None and not isinstance(kind, str):
+            raise FaultError("kind must be a string or null")
+        times = description.get("times", 1)
+        if times is not None and (not _whole(times) or times < 1):
+            raise FaultError("times must be a whole number from 1, or null for 'until cleared'")
+        skip = description.get("skip", 0)
+        if not _whole(skip) or skip < 0:
+            raise FaultError("skip must be a whole number from 0")
+        self._issued += 1
+        fault = Fault(self._issued, kind_of_trouble, details, vendor, operation, kind, times, skip)
+        self.faults.append(fault)
+        return fault
+
+    def take(self, vendors: tuple[str, ...], operation: str, kind: str | None) -> Fault | None:
+        """The fault that a request meets, if any; counts the hit.
+
+        :param vendors: the names the request goes by.
+        :param operation: one of :data:`OPERATIONS`.
+        :param kind: kind of the job in question, when known.
+        """
+        for fault in self.faults:
+            if not fault.meets(vendors, operation, kind):
+                continue
+            if fault.skip:
+                fault.skip -= 1
+                continue
+            fault.hits += 1
+            if fault.times is not None:
+                fault.times -= 1
+            return fault
+        return None
+
+    def clear(self) -> None:
+        """Drop all faults."""
+        self.faults.clear()
+
+    def listed(self) -> list[dict[str, Any]]:
+        """All faults with their remaining counts."""
+        return [fault.listed() for fault in self.faults]
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _one_of(value: object, name: str, allowed: tuple[str, ...]) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or value not in allowed:
+        raise FaultError(f"{name} must be null or one of: {', '.join(allowed)}")
+    return value
+
+
+def _details(description: object) -> tuple[str, dict[str, Any]]:
+    """Type and checked fields of the ``fault`` object."""
+    if not isinstance(description, dict):
+        raise FaultError("fault must be an object with a type")
+    name = description.get("type")
+    if name not in _FIELDS:
+        raise FaultError(f"fault.type must be one of: {', '.join(_FIELDS)}")
+    fields = _FIELDS[name]
+    details = {key: value for key, value in description.items() if key != "type"}
+    unknown = set(details) - set(fields)
+    if unknown:
+        raise FaultError(f"a fault of type {name!r} has no field: {', '.join(sorted(unknown))}")
+    for key, types in fields.items():
+        if key in details:
+            _check_type(key, details[key], types)
+        elif key not in _OPTIONAL:
+            raise FaultError(f"a fault of type {name!r} needs the field {key!r}")
+    if "status" in details and not _LOWEST_STATUS <= details["status"] <= _HIGHEST_STATUS:
+        raise FaultError(f"fault.status must be from {_LOWEST_STATUS} to {_HIGHEST_STATUS}")
+    if "seconds" in details and details["seconds"] < 0:
+        raise FaultError("fault.seconds must not be negative")
+    if name == "drop" and details["when"] not in ("before", "after"):
+        raise FaultError("fault.when must be 'before' or 'after'")
+    return str(name), details
+
+
+def _check_type(key: str, value: object, types: tuple[type, ...]) -> None:
+    if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+        raise FaultError(f"fault.{key} must be of type {' or '.join(kind.__name__ for kind in types)}")

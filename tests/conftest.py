@@ -1,0 +1,198 @@
+"""What many tests need: a home for Airflow that is not the user's, connections, a driven clock, a sandbox."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections import deque
+from pathlib import Path
+
+import httpx
+import pytest
+import stamina
+
+# Airflow reads its settings when it is first imported.
+_HOME = tempfile.mkdtemp(prefix="faceswap-tests-")
+os.environ.update(
+    {
+        "AIRFLOW_HOME": _HOME,
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{_HOME}/airflow.db",
+        "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+    }
+)
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
+
+KEY = "sandbox-key"
+
+
+class DrivenClock:
+    """Time that passes only when somebody sleeps."""
+
+    def __init__(self, now: float = 1_800_000_000.0) -> None:
+        self.time = now
+        self.slept: list[float] = []
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.time += seconds
+
+    async def asleep(self, seconds: float) -> None:
+        self.sleep(seconds)
+
+
+class FakeStore:
+    """A task state store in a dict, which can be told to fail."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, object] = {}
+        self.broken_for: str | None = None
+
+    def get(self, key, default=None):
+        if self.broken_for == "get":
+            raise ConnectionError("store is down")
+        return self.values.get(key, default)
+
+    def set(self, key, value, **options):
+        if self.broken_for == "set":
+            raise ConnectionError("store is down")
+        self.values[key] = json.loads(json.dumps(value))
+
+
+class FakeTaskInstance:
+    """As much of a task instance as the operators look at."""
+
+    dag_id = "a_dag"
+    run_id = "a_run"
+    task_id = "a_task"
+    map_index = -1
+    try_number = 1
+    max_tries = 0
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A driven clock, wherever the package looks at the time."""
+    driven = DrivenClock()
+    for module in ("operators.base", "sensors.job", "triggers.job", "waiting"):
+        monkeypatch.setattr(f"airflow_provider_faceswap.{module}.CLOCK", driven)
+    return driven
+
+
+@pytest.fixture
+def store():
+    return FakeStore()
+
+
+@pytest.fixture
+def context(store):
+    """The context of a task on the newest Airflow, with its task state store."""
+    return {"ti": FakeTaskInstance(), "task_state_store": store}
+
+
+@pytest.fixture
+def connections(monkeypatch):
+    """Define connections by environment variables; call it with a base URL."""
+
+    def define(base_url: str, key: str = KEY, **extra: object) -> None:
+        for vendor in ("gptunnel", "tengrai", "piapi"):
+            monkeypatch.setenv(
+                f"AIRFLOW_CONN_{vendor.upper()}_DEFAULT",
+                json.dumps({"conn_type": vendor, "host": base_url, "password": key, "extra": extra}),
+            )
+
+    return define
+
+
+@pytest.fixture(scope="session")
+def sandbox_server():
+    from airflow_provider_faceswap.sandbox import SandboxServer
+
+    with SandboxServer(job_seconds=0.2, key=KEY) as server:
+        yield server
+
+
+@pytest.fixture
+def sandbox(sandbox_server, connections, monkeypatch):
+    """The three vendors over real sockets, clean, with connections that point at them."""
+    httpx.post(f"{sandbox_server.url}/sandbox/reset").raise_for_status()
+    connections(sandbox_server.url)
+    monkeypatch.setenv("AIRFLOW__FACESWAP__ALLOWED_PRIVATE_HOSTS", "127.0.0.1")
+    return sandbox_server
+
+
+class Vendor:
+    """Answers requests in the order given, and remembers them."""
+
+    def __init__(self) -> None:
+        self.answers: deque[httpx.Response | Exception] = deque()
+        self.requests: list[httpx.Request] = []
+
+    def will(self, *answers: dict | httpx.Response | Exception) -> None:
+        for answer in answers:
+            self.answers.append(httpx.Response(200, json=answer) if isinstance(answer, dict) else answer)
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        answer = self.answers.popleft()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    @property
+    def creates(self) -> list[dict]:
+        """The bodies of the paid requests."""
+        return [
+            json.loads(request.content)
+            for request in self.requests
+            if request.method == "POST" and not request.url.path.endswith("result")
+        ]
+
+
+@pytest.fixture
+def vendor(monkeypatch, connections, no_waiting_between_tries):
+    """All three vendors' wire, answered by the test."""
+    answering = Vendor()
+    transport = httpx.MockTransport(answering)
+    monkeypatch.setattr(
+        "airflow_provider_faceswap.hooks.base.sync_client", lambda: httpx.Client(transport=transport)
+    )
+    for module in ("hooks.base", "transport"):
+        monkeypatch.setattr(
+            f"airflow_provider_faceswap.{module}.async_client",
+            lambda: httpx.AsyncClient(transport=transport),
+        )
+    connections("https://vendor.test")
+    return answering
+
+
+@pytest.fixture
+def no_waiting_between_tries():
+    with stamina.set_testing(True, attempts=3, cap=True):
+        yield
+
+
+PICTURE = "https://pictures.test/target.jpg"
+FACE = "https://pictures.test/face.jpg"
+
+
+def task(status: str, job_id: str = "65819c485337280001a609e7", **more: object) -> dict:
+    """An answer of GPTunneL's task family."""
+    return {"id": job_id, "type": "@FaceSwap", "status": status, "percent": 0, "error": None, **more}
+
+
+@pytest.fixture
+def answer():
+    return task
+
+
+@pytest.fixture
+def pictures():
+    return {"target_image": PICTURE, "face_image": FACE}

@@ -1,0 +1,127 @@
+"""A swap at whichever vendor takes it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+import pytest
+from airflow.sdk.exceptions import TaskDeferred
+
+from airflow_provider_faceswap.exceptions import (
+    InsufficientBalanceError,
+    InvalidRequestError,
+    NoFaceError,
+    SubmissionUncertainError,
+    VendorUnavailableError,
+)
+from airflow_provider_faceswap.operators.faceswap import FaceSwapOperator
+
+DONE = {"code": 200, "data": {"task_id": "p1", "status": "completed", "output": {"image_url": "https://a.test/r.png"}}}
+BROKE = httpx.Response(402, json={"error": {"message": "balance too low"}})
+
+
+def swap(*conn_ids, **more):
+    return FaceSwapOperator(
+        task_id="swap",
+        target_image="https://pictures.test/t.jpg",
+        face_image="https://pictures.test/f.jpg",
+        conn_ids=list(conn_ids or ("gptunnel_default", "piapi_default")),
+        **{"deferrable": False, **more},
+    )
+
+
+def test_the_first_vendor_that_takes_it_gets_it(vendor, context, clock):
+    vendor.will(DONE)
+    result = swap("piapi_default", "gptunnel_default").execute(context)
+    assert (result["vendor"], result["conn_id"]) == ("piapi", "piapi_default")
+    assert len(vendor.requests) == 1
+
+
+def test_a_vendor_that_accepts_nothing_is_passed_over(vendor, context, clock):
+    vendor.will(BROKE, DONE)
+    assert swap().execute(context)["vendor"] == "piapi"
+
+
+def test_a_failed_job_goes_to_the_next_vendor(vendor, answer, context, clock):
+    vendor.will(answer("idle"), answer("failed", error="engine broke"), DONE)
+    assert swap().execute(context)["vendor"] == "piapi"
+
+
+def test_the_last_refusal_is_the_one_that_is_raised(vendor, context, clock):
+    vendor.will(BROKE, httpx.Response(402, json={"code": 402, "message": "no credit", "data": None}))
+    with pytest.raises(InsufficientBalanceError, match="piapi: no credit"):
+        swap().execute(context)
+
+
+@pytest.mark.parametrize(
+    ("answers", "error"),
+    [
+        ([{"id": "g1", "status": "failed", "error": "no face found"}], NoFaceError),
+        ([httpx.ReadTimeout("lost")], SubmissionUncertainError),
+        ([httpx.Response(400, json={"error": {"message": "bad picture"}})], InvalidRequestError),
+    ],
+)
+def test_bad_input_and_a_job_that_may_be_paid_go_nowhere_else(vendor, context, clock, answers, error):
+    vendor.will(*answers)
+    with pytest.raises(error):
+        swap().execute(context)
+    assert len(vendor.requests) == 1
+
+
+def test_a_job_that_cannot_be_read_is_not_bought_elsewhere(vendor, answer, context, clock):
+    vendor.will(answer("idle"), *[httpx.ConnectError("down")] * 40)
+    with pytest.raises(VendorUnavailableError, match="resume_job_id"):
+        swap().execute(context)
+    assert len(vendor.creates) == 1
+
+
+def test_a_retry_goes_on_where_a_job_is_on_its_way(vendor, answer, context, clock):
+    vendor.will(BROKE, {"code": 200, "data": {"task_id": "p1", "status": "pending"}})
+    vendor.will(*[httpx.ConnectError("down")] * 40)
+    with pytest.raises(VendorUnavailableError):
+        swap().execute(context)
+    vendor.answers.clear()
+    vendor.will(DONE)
+    result = swap().execute(context)
+    assert (result["vendor"], result["attempt_reused"]) == ("piapi", True)
+    assert not vendor.answers
+
+
+def test_a_job_that_fails_while_deferred_goes_to_the_next_vendor(vendor, answer, context, clock):
+    operator = swap(deferrable=True)
+    vendor.will(answer("idle"))
+    with pytest.raises(TaskDeferred) as caught:
+        operator.execute(context)
+    vendor.will(answer("failed", error="engine broke"))
+
+    async def fired():
+        return [event async for event in caught.value.trigger.run()]
+
+    [event] = asyncio.run(fired())
+    vendor.will(DONE)
+    resumed = swap(deferrable=True)
+    assert resumed.execute_complete(context, event.payload, **caught.value.kwargs)["vendor"] == "piapi"
+
+
+def test_the_last_vendors_failure_while_deferred_is_raised(vendor, answer, context, clock):
+    from airflow_provider_faceswap.exceptions import JobFailedError
+
+    operator = swap("gptunnel_default", deferrable=True)
+    vendor.will(answer("idle"))
+    with pytest.raises(TaskDeferred) as caught:
+        operator.execute(context)
+    vendor.will(answer("failed", error="engine broke"))
+
+    async def fired():
+        return [event async for event in caught.value.trigger.run()]
+
+    [event] = asyncio.run(fired())
+    with pytest.raises(JobFailedError):
+        operator.execute_complete(context, event.payload, **caught.value.kwargs)
+
+
+@pytest.mark.parametrize("conn_ids", [[], "piapi_default"])
+def test_conn_ids_must_be_a_list(conn_ids):
+    with pytest.raises(InvalidRequestError, match="conn_ids"):
+        FaceSwapOperator(task_id="t", target_image="x", face_image="y", conn_ids=conn_ids)

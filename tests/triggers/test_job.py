@@ -1,0 +1,223 @@
+"""The one trigger: it waits, fires once, and cancels only what a person has ended."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import httpx
+import pytest
+from airflow.sdk._shared.module_loading import import_string
+from airflow.sdk.serde import deserialize, serialize
+from airflow.triggers.base import TaskSuccessEvent
+
+from airflow_provider_faceswap.jobs import Submission
+from airflow_provider_faceswap.triggers import supervisor
+from airflow_provider_faceswap.triggers.job import JobTrigger
+
+JOB = "65819c485337280001a609e7"
+
+
+def trigger(clock, *, vendor="gptunnel", **more):
+    started = datetime.fromtimestamp(clock.now(), UTC)
+    submission = Submission(
+        vendor=vendor,
+        kind="face_swap",
+        job_id=JOB,
+        conn_id=f"{vendor}_default",
+        submitted_at=started,
+        deadline=started + timedelta(seconds=100),
+    )
+    return JobTrigger(submission=submission.model_dump(mode="json"), **more)
+
+
+def events(of):
+    async def collect():
+        return [event async for event in of.run()]
+
+    return asyncio.run(collect())
+
+
+def test_it_fires_once_when_the_job_is_done(vendor, answer, clock):
+    vendor.will(answer("idle"), answer("done", percent=100, result="https://a.test/r.png"))
+    [event] = events(trigger(clock))
+    assert event.payload["word"] == "succeeded"
+    assert event.payload["job"]["urls"] == ["https://a.test/r.png"]
+    json.dumps(event.payload)
+
+
+def test_it_can_be_run_again_elsewhere_without_effect(vendor, answer, clock):
+    done = answer("done", percent=100, result="https://a.test/r.png")
+    vendor.will(done, done)
+    first = trigger(clock)
+    path, kwargs = first.serialize()
+    again = import_string(path)(**deserialize(serialize(kwargs)))
+    assert events(first)[0].payload == events(again)[0].payload
+    assert not vendor.creates, "a trigger never buys"
+
+
+def test_what_is_stored_of_it_is_plain_json_without_a_key(clock, connections):
+    connections("https://vendor.test", key="planted-key")
+    path, kwargs = trigger(clock, poll_interval=2.5, end_in_place=True).serialize()
+    assert "planted-key" not in json.dumps([path, kwargs])
+    assert JobTrigger(**kwargs).serialize() == (path, kwargs)
+
+
+def test_an_event_that_resumes_a_worker_waits_for_the_safe_moment(vendor, answer, clock):
+    vendor.will(answer("failed", error="broke"))
+    begun = clock.now()
+    [event] = events(trigger(clock, resume_after=begun + 7, end_in_place=True))
+    assert event.payload["word"] == "failed"
+    assert clock.now() >= begun + 7
+
+
+def test_no_question_is_wasted_before_the_safe_moment_where_a_worker_is_needed_anyway(vendor, answer, clock):
+    vendor.will(answer("done", percent=100, result="https://a.test/r.png"))
+    begun = clock.now()
+    events(trigger(clock, resume_after=begun + 7))
+    assert clock.slept[0] == pytest.approx(7)
+
+
+def test_the_deadline_ends_it(vendor, answer, clock):
+    vendor.will(*[answer("processing")] * 60)
+    begun = clock.now()
+    [event] = events(trigger(clock))
+    assert event.payload["word"] == "timed_out"
+    assert clock.now() == pytest.approx(begun + 100)
+
+
+def test_a_vendor_that_is_down_is_given_time_and_the_job_stays_resumable(vendor, clock):
+    vendor.will(*[httpx.ConnectError("down")] * 60)
+    begun = clock.now()
+    [event] = events(trigger(clock))
+    assert event.payload["word"] in {"unreadable", "timed_out"}
+    assert clock.now() - begun > 60, "a minute of trouble is survived"
+
+
+# -- ending the task in place -------------------------------------------------------------------------
+
+
+class Supervisor:
+    """The other side of the trigger's channel to Airflow."""
+
+    def __init__(self, state: str | None = "deferred") -> None:
+        self.state = state
+        self.messages = []
+
+    async def asend(self, message):
+        self.messages.append(message)
+        if type(message).__name__ == "GetTaskStates":
+            return SimpleNamespace(task_states={"a_run": {"a_task": self.state}} if self.state else {})
+        return None
+
+
+@pytest.fixture
+def airflow(monkeypatch):
+    """A supervisor that answers, as in a triggerer."""
+    answering = Supervisor()
+    monkeypatch.setattr(
+        "airflow.sdk.execution_time.task_runner.SUPERVISOR_COMMS", answering, raising=False
+    )
+    return answering
+
+
+INSTANCE = SimpleNamespace(dag_id="a_dag", run_id="a_run", task_id="a_task", map_index=-1)
+
+
+def placed(clock, **more):
+    """A trigger as the triggerer has it: with a task instance."""
+    it = trigger(clock, **more)
+    it._task_instance = INSTANCE
+    return it
+
+
+def test_a_success_ends_the_task_with_its_result_as_a_dict(vendor, answer, clock, airflow):
+    vendor.will(answer("done", percent=100, result="https://a.test/r.png"))
+    [event] = events(placed(clock, end_in_place=True))
+    assert isinstance(event, TaskSuccessEvent)
+    [stored] = [message for message in airflow.messages if type(message).__name__ == "SetXCom"]
+    assert (stored.key, stored.task_id) == ("return_value", "a_task")
+    assert stored.value["url"] == "https://a.test/r.png"
+
+
+def test_in_dag_test_there_is_no_ending_in_place(vendor, answer, clock):
+    vendor.will(answer("done", percent=100, result="https://a.test/r.png"))
+    [event] = events(trigger(clock, end_in_place=True))
+    assert event.payload["word"] == "succeeded"
+
+
+def test_an_airflow_without_the_internals_resumes_on_a_worker(vendor, answer, clock, monkeypatch):
+    async def missing(*_):
+        return None
+
+    monkeypatch.setattr("airflow_provider_faceswap.triggers.job.success_in_place", missing)
+    vendor.will(answer("done", percent=100, result="https://a.test/r.png"))
+    [event] = events(placed(clock, end_in_place=True))
+    assert event.payload["word"] == "succeeded"
+
+
+def test_missing_internals_are_noticed(monkeypatch, airflow):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "airflow.sdk.execution_time.comms", None)
+    assert asyncio.run(supervisor.success_in_place(INSTANCE, {})) is None
+    assert asyncio.run(supervisor.task_state(INSTANCE)) is None
+
+
+# -- ended by a person --------------------------------------------------------------------------------
+
+CANCELED = {"code": 200, "message": "success"}
+
+
+@pytest.mark.parametrize("state", ["failed", "skipped", "upstream_failed", "removed"])
+def test_a_job_is_cancelled_when_its_task_was_ended(vendor, clock, airflow, state):
+    airflow.state = state
+    vendor.will(CANCELED)
+    asyncio.run(placed(clock, vendor="piapi").on_kill())
+    [request] = vendor.requests
+    assert request.method == "DELETE"
+
+
+@pytest.mark.parametrize("state", ["deferred", "queued", "running", "scheduled", "success", None])
+def test_a_trigger_that_merely_moves_cancels_nothing(vendor, clock, airflow, state):
+    airflow.state = state
+    asyncio.run(placed(clock, vendor="piapi").on_kill())
+    assert not vendor.requests
+
+
+def test_a_cancel_can_be_switched_off(vendor, clock, airflow):
+    airflow.state = "failed"
+    asyncio.run(placed(clock, vendor="piapi", cancel_on_kill=False).on_kill())
+    asyncio.run(trigger(clock, vendor="piapi").on_kill())
+    assert not vendor.requests
+    assert not airflow.messages
+
+
+def test_a_cancel_outlives_the_cancellation_of_on_kill(vendor, clock, airflow):
+    """Airflow cancels the coroutine again after about a second; the cancel must still go out."""
+    airflow.state = "failed"
+    vendor.will(CANCELED)
+    gate = asyncio.Event()
+    ask = airflow.asend
+
+    async def slowly(message):
+        await gate.wait()
+        return await ask(message)
+
+    airflow.asend = slowly
+
+    async def killed_twice():
+        killing = asyncio.create_task(placed(clock, vendor="piapi").on_kill())
+        await asyncio.sleep(0)
+        killing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await killing
+        gate.set()
+        while not vendor.requests:  # noqa: ASYNC110 - the detached task has no handle to wait for
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.05)
+
+    asyncio.run(asyncio.wait_for(killed_twice(), 5))
+    assert vendor.requests[0].method == "DELETE"
