@@ -101,8 +101,12 @@ class Ending(BaseModel):
         return self.word in {Word.SUCCEEDED, Word.FAILED, Word.CANCELED, Word.LOST}
 
     def to_event(self) -> dict[str, Any]:
-        """The payload of the trigger's one event: plain JSON, no secrets."""
-        return self.model_dump(mode="json")
+        """
+        The payload of the trigger's one event: plain JSON, without the links.
+
+        The triggerer writes every event to its log, and a link may be signed: the worker asks for it again.
+        """
+        return self.model_dump(mode="json", exclude={"job": {"urls"}})
 
     @classmethod
     def from_event(cls, event: object, *, vendor: str, job_id: str) -> Self:

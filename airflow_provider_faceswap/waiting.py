@@ -63,7 +63,7 @@ def wait(
     *,
     log: Callable[[str], None],
     cancel_on_timeout: bool = False,
-    clock: Clock = CLOCK,
+    clock: Clock | None = None,
 ) -> Ending:
     """
     Wait in a worker.
@@ -71,6 +71,7 @@ def wait(
     :param log: Takes one line for each change worth telling.
     :param cancel_on_timeout: Whether the deadline cancels the job, where the vendor can.
     """
+    clock = clock or CLOCK
     decision: Wait | Ending = watch.start(clock.now())
     while isinstance(decision, Wait):
         _tell(log, watch, decision)
@@ -93,9 +94,10 @@ async def await_job(
     *,
     log: Callable[[str], None],
     cancel_on_timeout: bool = False,
-    clock: Clock = CLOCK,
+    clock: Clock | None = None,
 ) -> Ending:
     """Wait on an event loop, as :func:`wait` does in a worker."""
+    clock = clock or CLOCK
     async with hook.session():
         decision: Wait | Ending = watch.start(clock.now())
         while isinstance(decision, Wait):

@@ -34,7 +34,7 @@ with DAG(
         source_faces=[1, 0],
         deferrable=True,
         retries=2,
-    ).expand(target_image=pictures())  # type: ignore[call-arg] # Airflow fills the context in
+    ).expand(target_image=pictures())  # type: ignore[call-arg,misc] # Airflow fills the context in
     ArchiveOperator.partial(task_id="archive", destination="{{ params.destination }}", retries=3).expand(
         source=swaps.output
     )

@@ -51,4 +51,4 @@ with DAG(dag_id="use_swapped_portraits", schedule=[portraits], tags=["faceswap"]
             for file in event.extra["files"]
         ]
 
-    use()  # type: ignore[call-arg] # Airflow fills the context in
+    use()  # type: ignore[call-arg,misc] # Airflow fills the context in

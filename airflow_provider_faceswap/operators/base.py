@@ -139,6 +139,10 @@ class JobOperator(BaseOperator):
         """Take the event of the trigger; only a known ending about this job counts."""
         waited = Submission.model_validate(submission)
         ending = Ending.from_event(event, vendor=waited.vendor, job_id=waited.job_id)
+        if ending.word is Word.SUCCEEDED:
+            # The event carries no link, as events are logged; the job is asked once more for it.
+            with self.hook as hook:
+                return self._wait_here(context, hook, waited)
         return self._settle(context, waited, ending)
 
     def on_kill(self) -> None:
@@ -336,14 +340,22 @@ class JobOperator(BaseOperator):
         self, context: Context, hook: JobHook, submission: Submission, job: Job | None
     ) -> dict[str, Any]:
         """Defer, or wait here; a job that is finished already needs neither."""
-        watch = watch_for(hook, submission, poll_interval=self.poll_interval)
-        seen = watch.saw(job, CLOCK.now()) if job is not None and job.state.terminal else None
+        seen = None
+        if job is not None and job.state.terminal:
+            seen = watch_for(hook, submission).saw(job, CLOCK.now())
         if isinstance(seen, Ending):
             return self._settle(context, submission, seen)
         if self.deferrable:
             self._defer(submission)
+        return self._wait_here(context, hook, submission)
+
+    def _wait_here(self, context: Context, hook: JobHook, submission: Submission) -> dict[str, Any]:
+        """Wait in this worker."""
         self._running = submission
-        ending = wait(hook, self.kind, watch, log=self.log.info, cancel_on_timeout=self.cancel_on_timeout)
+        watch = watch_for(hook, submission, poll_interval=self.poll_interval)
+        ending = wait(
+            hook, submission.kind, watch, log=self.log.info, cancel_on_timeout=self.cancel_on_timeout
+        )
         self._running = None
         return self._settle(context, submission, ending)
 

@@ -13,7 +13,7 @@ from airflow_provider_faceswap.hooks.base import hook_for_connection
 from airflow_provider_faceswap.jobs import Submission
 from airflow_provider_faceswap.provenance import is_result
 from airflow_provider_faceswap.triggers.job import SAFE_RESUME_DELAY, JobTrigger
-from airflow_provider_faceswap.waiting import CLOCK, watch_for
+from airflow_provider_faceswap.waiting import CLOCK, wait, watch_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -95,7 +95,11 @@ class JobSensor(BaseSensorOperator):
         del context
         waited = Submission.model_validate(submission)
         ending = Ending.from_event(event, vendor=waited.vendor, job_id=waited.job_id)
-        return self._result(hook_for_connection(self.conn_id), waited, ending)
+        hook = hook_for_connection(self.conn_id)
+        if ending.word is Word.SUCCEEDED:
+            # The event carries no link, as events are logged; the job is asked once more for it.
+            ending = wait(hook, self.kind, watch_for(hook, waited), log=self.log.info)
+        return self._result(hook, waited, ending)
 
     def _submission(self, hook: JobHook) -> Submission:
         job_id = self.job_id["job_id"] if is_result(self.job_id) else str(self.job_id)

@@ -17,7 +17,10 @@ from airflow_provider_faceswap.exceptions import (
 )
 from airflow_provider_faceswap.operators.faceswap import FaceSwapOperator
 
-DONE = {"code": 200, "data": {"task_id": "p1", "status": "completed", "output": {"image_url": "https://a.test/r.png"}}}
+DONE = {
+    "code": 200,
+    "data": {"task_id": "p1", "status": "completed", "output": {"image_url": "https://a.test/r.png"}},
+}
 BROKE = httpx.Response(402, json={"error": {"message": "balance too low"}})
 
 

@@ -88,6 +88,7 @@ def test_it_waits_in_the_triggerer_too(vendor, answer, clock):
         return [event async for event in caught.value.trigger.run()]
 
     [event] = asyncio.run(fired())
+    vendor.will(answer("done", percent=100, result="https://a.test/r.png"))
     result = waiting.execute_complete({}, event.payload, **caught.value.kwargs)
     assert result["url"] == "https://a.test/r.png"
 
