@@ -1,0 +1,57 @@
+"""Real sockets to the sandbox, with a clock that is ahead of the real one."""
+
+from __future__ import annotations
+
+import time
+
+import httpx
+import pytest
+
+
+class HastyClock:
+    """A second for every hundredth that really passes: the sandbox's jobs take a fifth of a second."""
+
+    def __init__(self) -> None:
+        self.offset = 0.0
+
+    def now(self) -> float:
+        return time.time() + self.offset
+
+    def sleep(self, seconds: float) -> None:
+        real = min(seconds, 0.05)
+        time.sleep(real)
+        self.offset += seconds - real
+
+    async def asleep(self, seconds: float) -> None:
+        import asyncio
+
+        real = min(seconds, 0.05)
+        await asyncio.sleep(real)
+        self.offset += seconds - real
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch, no_waiting_between_tries):
+    clock = HastyClock()
+    for module in ("operators.base", "sensors.job", "triggers.job", "waiting"):
+        monkeypatch.setattr(f"airflow_provider_faceswap.{module}.CLOCK", clock)
+    return clock
+
+
+@pytest.fixture
+def fault(sandbox):
+    """Order a fault: ``fault("gptunnel", "create", type="drop", when="after")``."""
+
+    def order(vendor: str, operation: str, times: int | None = 1, **what: object) -> None:
+        httpx.post(
+            f"{sandbox.url}/sandbox/faults",
+            json={"vendor": vendor, "operation": operation, "times": times, "fault": what},
+        ).raise_for_status()
+
+    return order
+
+
+@pytest.fixture
+def ledger(sandbox):
+    """What the vendors have charged, now."""
+    return lambda: httpx.get(f"{sandbox.url}/sandbox/ledger").json()

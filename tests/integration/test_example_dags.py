@@ -1,0 +1,69 @@
+"""Every example Dag runs in this process through ``dag.test()``, changing nothing but connections and params."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "example_dags"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def database():
+    """dag.test() keeps its run in a database."""
+    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True)
+
+
+def loaded(file: str):
+    path = EXAMPLES / file
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+CASES = {
+    "gpt_image_swap_archive.py": 2,
+    "imagine_pick_swap_archive.py": 3,
+    "tengrai_swap.py": 1,
+    "piapi_multi_face_mapped.py": 2,
+    "scheduled_swap_with_asset.py": 1,
+    "flux_text_to_image.py": 1,
+}
+
+
+def test_every_example_is_run_here():
+    assert {path.name for path in EXAMPLES.glob("*.py")} == set(CASES)
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize(("file", "purchases"), CASES.items())
+def test_an_example_runs_to_its_end(sandbox, ledger, tmp_path, file, purchases):
+    url = sandbox.url
+    dag = loaded(file).dag
+    given = {
+        "target_image": f"{url}/samples/anna.jpg",
+        "face_image": f"{url}/samples/boris.jpg",
+        "pictures": [f"{url}/samples/group-2.jpg", f"{url}/samples/group-3.jpg"],
+        "faces": f"{url}/samples/group-2.jpg",
+        "destination": f"file://{tmp_path}",
+    }
+    run = dag.test(run_conf={name: value for name, value in given.items() if name in dag.params})
+    assert run.state == "success"
+    assert {instance.try_number for instance in run.get_task_instances()} == {1}, "no try was wasted"
+    manifests = [json.loads(path.read_text()) for path in tmp_path.rglob("*.json")]
+    assert len(manifests) == (2 if "mapped" in file else 1)
+    assert all(manifest["airflow"]["dag_id"] == dag.dag_id for manifest in manifests)
+    assert ledger()["creates"] == purchases
+
+
+def test_the_consumer_of_the_asset_waits_for_it():
+    module = loaded("scheduled_swap_with_asset.py")
+    assert module.consumer.timetable.asset_condition is not None
+    [archive] = [task for task in module.dag.tasks if task.outlets]
+    assert archive.outlets == [module.portraits]
