@@ -23,7 +23,7 @@ from airflow_provider_faceswap.exceptions import (
     VendorError,
     VendorUnavailableError,
 )
-from airflow_provider_faceswap.jobs import FailureReason, Job
+from airflow_provider_faceswap.jobs import FailureReason, Job, Submission
 
 
 class Word(StrEnum):
@@ -100,38 +100,18 @@ class Ending(BaseModel):
         """True where the job itself is over; else it may go on, and can be resumed."""
         return self.word in {Word.SUCCEEDED, Word.FAILED, Word.CANCELED, Word.LOST}
 
-    def to_event(self) -> dict[str, Any]:
+    def to_event(self, submission: Submission) -> dict[str, Any]:
         """
         The payload of the trigger's one event: plain JSON, without the links.
 
         The triggerer writes every event to its log, and a link may be signed: the worker asks for it again.
-        """
-        return self.model_dump(mode="json", exclude={"job": {"urls"}})
 
-    @classmethod
-    def from_event(cls, event: object, *, vendor: str, job_id: str) -> Self:
+        :param submission: What was waited for; ``dag.test()`` hands a resumed task nothing but the event.
         """
-        Read the payload of an event, wherever it came from.
-
-        :raises FaceSwapError: It is ``None``, from another version, or about another job.
-        """
-        try:
-            ending = cls.model_validate(event)
-        except ValidationError:
-            raise FaceSwapError(
-                "the event that resumed the task is none that this version knows",
-                vendor=vendor,
-                job_id=job_id,
-                advice="The job may be done and paid: finish it with resume_job_id.",
-            ) from None
-        if ending.job_id != job_id or ending.vendor != vendor:
-            raise FaceSwapError(
-                f"the event that resumed the task is about {ending.vendor} job {ending.job_id}",
-                vendor=vendor,
-                job_id=job_id,
-                advice="The job may be done and paid: finish it with resume_job_id.",
-            )
-        return ending
+        return {
+            "ending": self.model_dump(mode="json", exclude={"job": {"urls"}}),
+            "submission": submission.model_dump(mode="json"),
+        }
 
     def after_cancel(self, *, confirmed: bool) -> Self:
         """The same ending, once the deadline has made its owner cancel the job."""
@@ -171,6 +151,38 @@ class Ending(BaseModel):
             )
         tried = "" if self.canceled is None else "; a cancel was sent, but not confirmed"
         return JobTimeoutError(f"the deadline passed, {status}{tried}", **who)
+
+
+def read_event(event: object, submission: object = None) -> tuple[Submission, Ending]:
+    """
+    Read the payload of an event, wherever it came from.
+
+    :param submission: What the task itself kept about the job it waits for; it goes before the event's word.
+    :raises FaceSwapError: The event is ``None``, from another version, or about another job.
+    """
+    parts = event if isinstance(event, dict) else {}
+    try:
+        waited = Submission.model_validate(submission or parts.get("submission"))
+    except ValidationError:
+        raise FaceSwapError(
+            "the task was resumed without a word on its job",
+            advice="The job may be done and paid: its id is in the log; finish it with resume_job_id.",
+        ) from None
+    who = {"vendor": waited.vendor, "job_id": waited.job_id}
+    advice = "The job may be done and paid: finish it with resume_job_id."
+    try:
+        ending = Ending.model_validate(parts.get("ending"))
+    except ValidationError:
+        raise FaceSwapError(
+            "the event that resumed the task is none that this version knows", **who, advice=advice
+        ) from None
+    if ending.job_id != waited.job_id or ending.vendor != waited.vendor:
+        raise FaceSwapError(
+            f"the event that resumed the task is about {ending.vendor} job {ending.job_id}",
+            **who,
+            advice=advice,
+        )
+    return waited, ending
 
 
 def job_failure(job: Job | None, *, vendor: str, job_id: str) -> FaceSwapError:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
-from airflow_provider_faceswap.endings import Ending, Word
+from airflow_provider_faceswap.endings import Ending, Word, read_event
 from airflow_provider_faceswap.exceptions import (
     InvalidRequestError,
     JobFailedError,
@@ -137,8 +137,7 @@ class JobOperator(BaseOperator):
         self, context: Context, event: Any = None, submission: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         """Take the event of the trigger; only a known ending about this job counts."""
-        waited = Submission.model_validate(submission)
-        ending = Ending.from_event(event, vendor=waited.vendor, job_id=waited.job_id)
+        waited, ending = read_event(event, submission)
         if ending.word is Word.SUCCEEDED:
             # The event carries no link, as events are logged; the job is asked once more for it.
             with self.hook as hook:

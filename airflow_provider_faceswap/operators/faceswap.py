@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_faceswap.endings import Word
+from airflow_provider_faceswap.endings import Word, read_event
 from airflow_provider_faceswap.exceptions import (
     AuthenticationError,
     FaceSwapError,
@@ -80,7 +80,7 @@ class FaceSwapOperator(JobOperator):
         self, context: Context, event: Any = None, submission: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         """Take the event; a failed job goes to the connections after the one that failed."""
-        self.conn_id = (submission or {}).get("conn_id") or self.conn_id
+        self.conn_id = read_event(event, submission)[0].conn_id
         try:
             return super().execute_complete(context, event, submission)
         except JobFailedError as error:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseSensorOperator, PokeReturnValue, conf
 
-from airflow_provider_faceswap.endings import Ending, Word, worth_asking_again
+from airflow_provider_faceswap.endings import Ending, Word, read_event, worth_asking_again
 from airflow_provider_faceswap.exceptions import FaceSwapError
 from airflow_provider_faceswap.hooks.base import hook_for_connection
 from airflow_provider_faceswap.jobs import Submission
@@ -93,8 +93,7 @@ class JobSensor(BaseSensorOperator):
     ) -> dict[str, Any]:
         """Take the event of the trigger; only a known ending about this job counts."""
         del context
-        waited = Submission.model_validate(submission)
-        ending = Ending.from_event(event, vendor=waited.vendor, job_id=waited.job_id)
+        waited, ending = read_event(event, submission)
         hook = hook_for_connection(self.conn_id)
         if ending.word is Word.SUCCEEDED:
             # The event carries no link, as events are logged; the job is asked once more for it.

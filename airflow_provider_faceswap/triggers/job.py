@@ -101,7 +101,7 @@ class JobTrigger(BaseTrigger):
             yield in_place
             return
         await CLOCK.asleep(max(0.0, self.resume_after - CLOCK.now()))
-        yield TriggerEvent(ending.to_event())
+        yield TriggerEvent(ending.to_event(self.submission))
 
     async def _end_here(self, hook: JobHook, ending: Ending) -> TriggerEvent | None:
         """End the task with its result; ``None`` where a worker has to: for a failure, for its class."""

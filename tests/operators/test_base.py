@@ -458,7 +458,15 @@ def test_the_task_resumes_with_the_result(vendor, answer, context, clock):
 
 
 @pytest.mark.parametrize(
-    "event", [None, "success", {}, {"status": "success"}, {"word": "fine", "vendor": "gptunnel"}]
+    "event",
+    [
+        None,
+        "success",
+        {},
+        {"status": "success"},
+        {"ending": {"word": "succeeded"}},
+        {"ending": {"word": "fine", "vendor": "gptunnel", "job_id": "65819c485337280001a609e7"}},
+    ],
 )
 def test_an_unknown_event_is_never_taken_for_success(vendor, answer, context, clock, event):
     vendor.will(answer("idle"))
@@ -468,11 +476,25 @@ def test_an_unknown_event_is_never_taken_for_success(vendor, answer, context, cl
         operator.execute_complete(context, event, **deferred.kwargs)
 
 
+def test_the_event_alone_is_enough_as_dag_test_gives_nothing_else(vendor, answer, context, clock):
+    vendor.will(answer("idle"), *[done(answer)] * 2)
+    operator = swap(deferrable=True)
+    event = run_trigger(deferral(operator, context).trigger)
+    assert operator.execute_complete(context, event.payload)["url"] == DONE_URL
+
+
+@pytest.mark.parametrize("event", [None, "success", {}])
+def test_a_task_resumed_without_a_word_does_not_succeed(vendor, context, event):
+    with pytest.raises(FaceSwapError, match="without a word on its job"):
+        swap(deferrable=True).execute_complete(context, event)
+
+
 def test_an_event_about_another_job_is_refused(vendor, answer, context, clock):
     vendor.will(answer("idle"), done(answer))
     operator = swap(deferrable=True)
     deferred = deferral(operator, context)
-    event = run_trigger(deferred.trigger).payload | {"job_id": "another"}
+    event = run_trigger(deferred.trigger).payload
+    event["ending"]["job_id"] = "another"
     with pytest.raises(FaceSwapError, match="about gptunnel job another"):
         operator.execute_complete(context, event, **deferred.kwargs)
 

@@ -43,7 +43,7 @@ def events(of):
 def test_it_fires_once_when_the_job_is_done(vendor, answer, clock):
     vendor.will(answer("idle"), answer("done", percent=100, result="https://a.test/r.png?sig=planted"))
     [event] = events(trigger(clock))
-    assert event.payload["word"] == "succeeded"
+    assert event.payload["ending"]["word"] == "succeeded"
     assert "planted" not in json.dumps(event.payload), "the triggerer logs events, and links may be signed"
 
 
@@ -68,7 +68,7 @@ def test_an_event_that_resumes_a_worker_waits_for_the_safe_moment(vendor, answer
     vendor.will(answer("failed", error="broke"))
     begun = clock.now()
     [event] = events(trigger(clock, resume_after=begun + 7, end_in_place=True))
-    assert event.payload["word"] == "failed"
+    assert event.payload["ending"]["word"] == "failed"
     assert clock.now() >= begun + 7
 
 
@@ -83,7 +83,7 @@ def test_the_deadline_ends_it(vendor, answer, clock):
     vendor.will(*[answer("processing")] * 60)
     begun = clock.now()
     [event] = events(trigger(clock))
-    assert event.payload["word"] == "timed_out"
+    assert event.payload["ending"]["word"] == "timed_out"
     assert clock.now() == pytest.approx(begun + 100)
 
 
@@ -91,7 +91,7 @@ def test_a_vendor_that_is_down_is_given_time_and_the_job_stays_resumable(vendor,
     vendor.will(*[httpx.ConnectError("down")] * 60)
     begun = clock.now()
     [event] = events(trigger(clock))
-    assert event.payload["word"] in {"unreadable", "timed_out"}
+    assert event.payload["ending"]["word"] in {"unreadable", "timed_out"}
     assert clock.now() - begun > 60, "a minute of trouble is survived"
 
 
@@ -142,7 +142,7 @@ def test_a_success_ends_the_task_with_its_result_as_a_dict(vendor, answer, clock
 def test_in_dag_test_there_is_no_ending_in_place(vendor, answer, clock):
     vendor.will(answer("done", percent=100, result="https://a.test/r.png"))
     [event] = events(trigger(clock, end_in_place=True))
-    assert event.payload["word"] == "succeeded"
+    assert event.payload["ending"]["word"] == "succeeded"
 
 
 def test_an_airflow_without_the_internals_resumes_on_a_worker(vendor, answer, clock, monkeypatch):
@@ -152,7 +152,7 @@ def test_an_airflow_without_the_internals_resumes_on_a_worker(vendor, answer, cl
     monkeypatch.setattr("airflow_provider_faceswap.triggers.job.success_in_place", missing)
     vendor.will(answer("done", percent=100, result="https://a.test/r.png"))
     [event] = events(placed(clock, end_in_place=True))
-    assert event.payload["word"] == "succeeded"
+    assert event.payload["ending"]["word"] == "succeeded"
 
 
 def test_missing_internals_are_noticed(monkeypatch, airflow):

@@ -1,0 +1,444 @@
+"""The archive operator: what it takes, what it returns, what it reads of the settings."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import httpx
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
+from airflow.sdk import DAG, Asset, AssetAlias
+from airflow.sdk.execution_time.context import OutletEventAccessors
+from airflow.sdk.io import store as stores
+from fsspec.implementations.memory import MemoryFileSystem
+from structlog.testing import capture_logs
+
+from airflow_provider_faceswap.exceptions import (
+    ArchiveError,
+    InvalidRequestError,
+    TooLargeError,
+    UnsafeURLError,
+)
+from airflow_provider_faceswap.operators.archive import ArchiveOperator
+from airflow_provider_faceswap.operators.gptunnel import GPTunnelImagineOperator
+
+FIELDS = {"uri", "manifest_uri", "media_type", "bytes", "sha256", "width", "height"}
+
+
+@pytest.fixture
+def keep(tmp_path, context):
+    """Run an archive task into a folder of its own."""
+
+    def run(source, **more):
+        options = {"destination": f"file://{tmp_path}/kept", **more}
+        return ArchiveOperator(task_id="keep", source=source, **options).execute(context)
+
+    return run
+
+
+@pytest.fixture
+def kept(tmp_path):
+    """Names of the files that are kept."""
+    return lambda: sorted(
+        str(path.relative_to(tmp_path / "kept")) for path in (tmp_path / "kept").rglob("*") if path.is_file()
+    )
+
+
+def with_manifests(*names):
+    return sorted([*names, *(f"{name}.json" for name in names)])
+
+
+class Lazy(Sequence):
+    """As the results of mapped tasks come: a sequence that is no list."""
+
+    def __init__(self, *items) -> None:
+        self.items = items
+
+    def __len__(self):
+        return len(self.items)
+
+    def __getitem__(self, index):
+        return self.items[index]
+
+
+# -- sources ------------------------------------------------------------------------------------------
+
+
+def test_a_result_gives_one_plain_dict(web, made, picture, keep, kept):
+    web.will(picture())
+    told = keep(made())
+    assert set(told) == FIELDS
+    assert json.loads(json.dumps(told)) == told
+    assert (told["media_type"], told["width"], told["height"]) == ("image/png", 37, 23)
+    assert kept() == with_manifests("gptunnel-face_swap-65819c48.png")
+    assert web.requests[0].url.raw_path == b"/65819c48-0.png?sig=SECRET0"
+
+
+def test_a_bare_link_gives_one_plain_dict(web, picture, keep):
+    web.will(picture())
+    assert set(keep("https://files.test/pic.png?sig=SECRET")) == FIELDS
+
+
+def test_a_job_with_several_pictures_gives_a_list(web, made, picture, keep, kept):
+    web.will(*[picture(colour=colour) for colour in ("red", "green", "blue")])
+    told = keep(made(links=3))
+    names = [f"gptunnel-face_swap-65819c48-{n}.png" for n in (1, 2, 3)]
+    assert [Path(item["uri"]).name for item in told] == names
+    assert kept() == with_manifests(*names)
+    assert len({item["sha256"] for item in told}) == 3
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda *items: list(items),
+        lambda *items: tuple(items),
+        Lazy,
+        lambda *items: (item for item in items),
+        lambda first, *rest: [[first], [[*rest]]],
+        lambda first, *rest: Lazy([first], Lazy(*rest)),
+    ],
+    ids=["list", "tuple", "lazy", "generator", "nested", "lazily nested"],
+)
+def test_whatever_holds_several_sources_gives_a_list_in_order(web, made, picture, keep, wrap):
+    colours = ("red", "green", "blue")
+    web.will(*[picture(colour=colour) for colour in colours])
+    told = keep(wrap(made(job_id="one"), "https://files.test/two.png?sig=SECRET", made(job_id="three")))
+    assert [request.url.path for request in web.requests] == ["/one-0.png", "/two.png", "/three-0.png"]
+    data = [ObjectStoragePath(item["uri"]).read_bytes() for item in told]
+    assert data == [picture(colour=colour) for colour in colours]
+
+
+def test_a_list_of_one_is_still_a_list(web, made, picture, keep):
+    web.will(picture())
+    told = keep([made()])
+    assert len(told) == 1
+    assert set(told[0]) == FIELDS
+
+
+@pytest.mark.parametrize("source", [[], (), Lazy(), [[], []]])
+def test_nothing_gives_nothing(web, keep, kept, source):
+    assert keep(source) == []
+    assert web.requests == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        None,
+        7,
+        "",
+        "pic.png",
+        "ftp://files.test/pic.png",
+        b"https://files.test/pic.png",
+        {},
+        {"url": "https://files.test/pic.png"},
+        object(),
+        [None],
+        ["https://files.test/pic.png", None],
+        [["https://files.test/pic.png", [3]]],
+    ],
+    ids=repr,
+)
+def test_anything_else_is_refused_before_anything_is_fetched(web, keep, source):
+    with pytest.raises(InvalidRequestError, match="source: must be") as told:
+        keep(source)
+    assert isinstance(told.value, AirflowFailException)
+    assert web.requests == []
+
+
+def test_a_refusal_does_not_repeat_a_signed_link(web, keep):
+    with pytest.raises(InvalidRequestError) as told:
+        keep("{'url': 'https://files.test/pic.png?sig=SECRET'}")
+    assert "SECRET" not in str(told.value)
+
+
+def test_one_name_for_several_sources_is_numbered_through(web, made, picture, keep, kept):
+    web.will(*[picture(colour=colour) for colour in ("red", "green", "blue")])
+    keep([made(job_id="one", links=2), made(job_id="two")], filename="swap")
+    assert kept() == with_manifests("swap-1.png", "swap-2.png", "swap-3.png")
+
+
+def test_numbering_leaves_the_jobs_own_count_in_the_manifest(web, made, picture, keep, tmp_path):
+    web.will(*[picture(colour=colour) for colour in ("red", "green", "blue")])
+    keep([made(job_id="one", links=2), made(job_id="two")], filename="swap")
+    told = [json.loads((tmp_path / f"kept/swap-{n}.png.json").read_text()) for n in (1, 2, 3)]
+    assert [
+        (item["job"]["job_id"], item["source"]["output"], item["source"]["outputs"]) for item in told
+    ] == [
+        ("one", 1, 2),
+        ("one", 2, 2),
+        ("two", 1, 1),
+    ]
+
+
+# -- pictures that came inside an answer --------------------------------------------------------------
+
+
+def finished(*pictures):
+    encoded = [{"b64_json": base64.b64encode(data).decode()} for data in pictures]
+    return {"code": 200, "data": {"task_id": "p1", "status": "completed", "output": {"data": encoded}}}
+
+
+@pytest.fixture
+def inline(made):
+    """A result without a link."""
+    return lambda job_id="p1": made("piapi", "task", job_id, links=0)
+
+
+def test_a_job_without_a_link_is_read_again(vendor, inline, picture, keep, kept, tmp_path):
+    vendor.will(finished(picture()))
+    told = keep(inline())
+    assert kept() == with_manifests("piapi-task-p1.png")
+    assert Path(told["uri"].removeprefix("file://")).read_bytes() == picture()
+    (request,) = vendor.requests
+    assert (request.method, request.url.path) == ("GET", "/api/v1/task/p1")
+    assert request.headers["x-api-key"] not in (tmp_path / "kept/piapi-task-p1.png.json").read_text()
+
+
+def test_several_jobs_without_links_may_share_a_name(vendor, inline, picture, keep, tmp_path):
+    vendor.will(finished(picture(colour="red")), finished(picture(colour="green")))
+    keep([inline("p1"), inline("p2")], filename="swap")
+    assert (tmp_path / "kept/swap-1.png").read_bytes() == picture(colour="red")
+    assert (tmp_path / "kept/swap-2.png").read_bytes() == picture(colour="green")
+
+
+def test_every_picture_inside_an_answer_is_kept(vendor, inline, picture, keep):
+    answer = finished(picture(colour="red"), picture(colour="green"))
+    vendor.will(answer, answer, answer)
+    told = keep(inline())
+    told = told if isinstance(told, list) else [told]
+    data = [ObjectStoragePath(item["uri"]).read_bytes() for item in told]
+    assert data == [picture(colour="red"), picture(colour="green")]
+
+
+def test_a_job_with_neither_link_nor_picture_says_so(vendor, inline, keep):
+    vendor.will(*[{"code": 200, "data": {"task_id": "p1", "status": "processing"}}] * 5)
+    with pytest.raises(ArchiveError, match=r"piapi: .*neither a link nor an inline picture.*job p1"):
+        keep(inline())
+
+
+# -- places -------------------------------------------------------------------------------------------
+
+
+def test_destination_filename_and_source_are_templates(web, made, picture, context, tmp_path):
+    web.will(picture())
+    task = ArchiveOperator(
+        task_id="keep",
+        source="https://files.test/{{ ds }}.png?sig=SECRET",
+        destination=f"file://{tmp_path}/kept/{{{{ ds }}}}",
+        destination_conn_id="{{ conn }}",
+        filename="swap-{{ ds }}",
+    )
+    task.render_template_fields({**context, "ds": "2026-01-31", "conn": "disk"})
+    assert task.destination_conn_id == "disk"
+    told = task.execute(context)
+    assert web.requests[0].url.path == "/2026-01-31.png"
+    assert (tmp_path / "kept/2026-01-31/swap-2026-01-31.png").read_bytes() == picture()
+    assert told["uri"].endswith("/kept/2026-01-31/swap-2026-01-31.png")
+
+
+def test_a_path_object_may_be_the_destination(web, picture, context, tmp_path):
+    web.will(picture())
+    task = ArchiveOperator(
+        task_id="keep",
+        source="https://files.test/pic.png",
+        destination=ObjectStoragePath(f"file://{tmp_path}/{{{{ ds }}}}"),
+        filename="swap",
+    )
+    task.render_template_fields({**context, "ds": "2026-01-31"})
+    task.execute(context)
+    assert (tmp_path / "2026-01-31/swap.png").read_bytes() == picture()
+
+
+def test_a_path_without_a_scheme_may_be_the_destination(web, picture, keep, tmp_path):
+    web.will(picture())
+    keep("https://files.test/pic.png", destination=str(tmp_path / "plain" / "folder"), filename="swap")
+    assert (tmp_path / "plain/folder/swap.png").read_bytes() == picture()
+
+
+def test_the_destinations_connection_is_used_for_everything(web, picture, keep, monkeypatch):
+    class Storage(MemoryFileSystem):
+        cachable = False
+        store: dict = {}  # noqa: RUF012 - as the class above has it
+        pseudo_dirs = [""]  # noqa: RUF012
+
+    storage = stores.ObjectStore("memory", "a_storage", fs=Storage())
+    monkeypatch.setitem(stores._STORE_CACHE, "memory-a_storage", storage)
+    web.will(picture(), picture(colour="red"))
+    for _ in range(2):
+        told = keep(
+            "https://files.test/pic.png",
+            destination="memory://bucket/kept",
+            destination_conn_id="a_storage",
+            filename="swap",
+            overwrite="skip",
+        )
+    assert set(Storage.store) == {"/bucket/kept/swap.png", "/bucket/kept/swap.png.json"}
+    assert Storage.store["/bucket/kept/swap.png"].getvalue() == picture()
+    assert ObjectStoragePath(told["uri"]).read_bytes() == picture()
+
+
+@pytest.mark.parametrize("destination", ["", None])
+def test_a_missing_destination_is_refused(web, keep, destination):
+    with pytest.raises(InvalidRequestError, match="destination: must be"):
+        keep("https://files.test/pic.png", destination=destination)
+    assert web.requests == []
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"), [("overwrite", "always"), ("overwrite", ""), ("max_bytes", 0), ("max_bytes", -1)]
+)
+def test_a_wrong_rule_is_found_when_the_dag_is_read(argument, value):
+    with pytest.raises(InvalidRequestError, match=argument):
+        ArchiveOperator(task_id="keep", source="", destination="file:///tmp", **{argument: value})
+
+
+def test_an_upstream_task_may_be_the_source():
+    with DAG("a_dag", schedule=None):
+        image = GPTunnelImagineOperator(task_id="image", prompt="a king")
+        task = ArchiveOperator(task_id="keep", source=image.output, destination="file:///kept")
+    assert task.upstream_task_ids == {"image"}
+
+
+# -- a name that is taken -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("overwrite", "colour"), [("replace", "green"), ("skip", "red"), (None, "green")])
+def test_a_retry_follows_the_rule(web, made, picture, keep, tmp_path, overwrite, colour):
+    web.will(picture(colour="red"), picture(colour="green"))
+    rule = {"overwrite": overwrite} if overwrite else {}
+    keep(made(), **rule)
+    keep(made(), **rule)
+    path = tmp_path / "kept/gptunnel-face_swap-65819c48.png"
+    assert path.read_bytes() == picture(colour=colour)
+
+
+def test_a_name_that_is_taken_may_be_an_error(web, made, picture, keep):
+    web.will(picture(), picture())
+    keep(made(), overwrite="error")
+    with pytest.raises(ArchiveError, match="exists already"):
+        keep(made(), overwrite="error")
+
+
+# -- settings -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("hosts", "allowed"),
+    [
+        ("127.0.0.1", True),
+        ("media.internal, 127.0.0.1 ,", True),
+        ("", False),
+        ("127.0.0.10,media.internal", False),
+    ],
+)
+def test_the_settings_open_private_hosts(sandbox, monkeypatch, keep, hosts, allowed):
+    monkeypatch.setenv("AIRFLOW__FACESWAP__ALLOWED_PRIVATE_HOSTS", hosts)
+    source = f"{sandbox.url}/samples/anna.jpg"
+    if allowed:
+        assert keep(source)["media_type"] == "image/jpeg"
+    else:
+        with pytest.raises(UnsafeURLError):
+            keep(source)
+
+
+def test_private_hosts_are_names_in_any_case(sandbox, monkeypatch, keep):
+    monkeypatch.setenv("AIRFLOW__FACESWAP__ALLOWED_PRIVATE_HOSTS", "LocalHost")
+    source = f"{sandbox.url}/samples/anna.jpg".replace("127.0.0.1", "localhost")
+    assert keep(source)["media_type"] == "image/jpeg"
+
+
+def test_private_hosts_are_closed_where_nothing_is_set(sandbox, monkeypatch, keep):
+    monkeypatch.delenv("AIRFLOW__FACESWAP__ALLOWED_PRIVATE_HOSTS")
+    with pytest.raises(UnsafeURLError):
+        keep(f"{sandbox.url}/samples/anna.jpg")
+
+
+def test_the_largest_size_is_the_operators_then_the_settings(web, picture, keep, monkeypatch):
+    size = len(picture())
+    monkeypatch.setenv("AIRFLOW__FACESWAP__MAX_ARCHIVE_BYTES", str(size - 1))
+    web.will(picture(), picture(), picture())
+    with pytest.raises(TooLargeError, match=f"the cap of {size - 1}"):
+        keep("https://files.test/pic.png")
+    assert keep("https://files.test/pic.png", max_bytes=size)["bytes"] == size
+    with pytest.raises(TooLargeError, match="the cap of 10"):
+        keep("https://files.test/pic.png", max_bytes=10)
+
+
+def test_the_manifest_names_the_run(web, made, picture, keep, tmp_path):
+    web.will(picture())
+    keep(made())
+    told = json.loads((tmp_path / "kept/gptunnel-face_swap-65819c48.png.json").read_text())
+    assert told["airflow"] == {
+        "dag_id": "a_dag",
+        "run_id": "a_run",
+        "task_id": "a_task",
+        "map_index": -1,
+        "try_number": 1,
+    }
+
+
+# -- assets -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "outlet", [Asset("swaps", uri="file:///swaps"), AssetAlias("some_swaps")], ids=["asset", "alias"]
+)
+def test_the_event_of_an_outlet_tells_the_files_and_no_link(web, made, picture, context, tmp_path, outlet):
+    web.will(picture(), picture(colour="red"))
+    task = ArchiveOperator(
+        task_id="keep",
+        source=[made(), "https://files.test/pic.png?sig=SECRET"],
+        destination=f"file://{tmp_path}",
+        outlets=[outlet],
+    )
+    events = OutletEventAccessors()
+    told = task.execute({**context, "outlet_events": events})
+    assert events[outlet].extra == {
+        "files": [
+            {
+                "uri": told[0]["uri"],
+                "sha256": told[0]["sha256"],
+                "vendor": "gptunnel",
+                "job_id": "65819c48",
+                "cost": {"amount": 15.0, "unit": "RUB"},
+            },
+            {
+                "uri": told[1]["uri"],
+                "sha256": told[1]["sha256"],
+                "vendor": None,
+                "job_id": None,
+                "cost": None,
+            },
+        ]
+    }
+    text = json.dumps(events[outlet].extra)
+    assert "SECRET" not in text
+    assert "http" not in text
+
+
+def test_a_failure_tells_no_asset(web, made, picture, context, tmp_path):
+    outlet = Asset("swaps", uri="file:///swaps")
+    web.will(picture(), httpx.Response(404))
+    task = ArchiveOperator(
+        task_id="keep",
+        source=[made(job_id="one"), made(job_id="two")],
+        destination=f"file://{tmp_path}",
+        outlets=[outlet],
+    )
+    events = OutletEventAccessors()
+    with pytest.raises(ArchiveError):
+        task.execute({**context, "outlet_events": events})
+    assert len(events) == 0
+
+
+def test_no_signed_link_is_logged(web, made, picture, keep):
+    web.will(picture(), httpx.Response(500), picture())
+    with capture_logs() as logged:
+        keep([made(), made(job_id="two")])
+    assert sum("Kept" in str(entry["event"]) for entry in logged) == 2
+    assert "SECRET" not in str(logged)
