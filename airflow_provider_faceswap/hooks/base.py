@@ -213,11 +213,12 @@ class JobHook(BaseHook):
         """Read a job, as :meth:`fetch` does."""
         channel = await self.achannel()
         request = self.vendor.fetch(kind, job_id)
-        async with shared_client(self.conn_id) as http:
-            async for attempt in attempts():
-                with _about(job_id), attempt:
-                    reply = await channel.asend(http, request)
-                    job = self.vendor.read_job(kind, reply, job_id=job_id)
+        with _about(job_id):
+            async with shared_client(self.conn_id) as http:
+                async for attempt in attempts():
+                    with attempt:
+                        reply = await channel.asend(http, request)
+                        job = self.vendor.read_job(kind, reply, job_id=job_id)
         return job
 
     async def acancel(self, job_id: str, kind: str) -> bool:

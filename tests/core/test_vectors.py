@@ -76,8 +76,7 @@ READS = {
     "gptunnel.media_result.done.json": (
         "image",
         "687fab1e49832bb77d34db47",
-        "https://storage.yandexcloud.net/timenote/exp48h/"
-        "687fa9f2c69e500001e2f9a4-gpt-image-1-high-original.webp",
+        "https://storage.yandexcloud.net/timenote/exp48h/687fa9f2c69e500001e2f9a4-gpt-image-1-high-original.webp",
     ),
 }
 

@@ -457,7 +457,9 @@ def test_tengrai_12_the_key_is_tested_by_a_list_of_one():
 
 
 def test_tengrai_15_parameters_are_free_and_times_are_read():
-    body = TENGRAI.create("selena", {"parameters": {"prompt": "cat", "new": {"x": [1]}}, "webhook": FACE}).body
+    body = TENGRAI.create(
+        "selena", {"parameters": {"prompt": "cat", "new": {"x": [1]}}, "webhook": FACE}
+    ).body
     assert body == {"prompt": "cat", "new": {"x": [1]}, "webhook": FACE}
     job = TENGRAI.read_job(
         "selena", task("starting", duration=0.5, createdAt="2024-07-29T15:51:28.071Z"), job_id="j1"

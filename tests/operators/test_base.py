@@ -216,8 +216,8 @@ def test_a_missing_key_names_the_connection(vendor, context, clock, monkeypatch)
 
 
 def test_an_unknown_connection_is_airflows_own_error(vendor, context, clock):
-    from airflow.sdk.exceptions import AirflowRuntimeError
     from airflow.providers.common.compat.sdk import AirflowNotFoundException
+    from airflow.sdk.exceptions import AirflowRuntimeError
 
     with pytest.raises((AirflowNotFoundException, AirflowRuntimeError), match="nowhere"):
         swap(conn_id="nowhere").execute(context)
