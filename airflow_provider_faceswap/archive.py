@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import tempfile
 import uuid
@@ -23,12 +24,15 @@ from airflow_provider_faceswap.exceptions import (
 )
 from airflow_provider_faceswap.media import HEAD, dimensions, sniff
 from airflow_provider_faceswap.provenance import chain_of
-from airflow_provider_faceswap.redaction import without_queries
+from airflow_provider_faceswap.redaction import bare_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from airflow.sdk import ObjectStoragePath
+
+#: What ends a name as a suffix; a date, a version or a time has a dot too.
+_SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}")
 
 Overwrite = Literal["error", "skip", "replace"]
 
@@ -64,7 +68,9 @@ class Piece(BaseModel):
 
     :param url: Its link, with the query; absent where the vendor sent the picture itself.
     :param result: What the job operator returned; absent for a bare URL.
-    :param position: Its place among the job's outputs, from 0, and how many there are.
+    :param position: Its place among the job's outputs, from 0.
+    :param of: How many outputs the job has.
+    :param number: What its file's name ends in, where it shares the name with others.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -73,6 +79,7 @@ class Piece(BaseModel):
     result: dict[str, Any] | None
     position: int = 0
     of: int = 1
+    number: int | None = None
 
 
 class Archive:
@@ -161,23 +168,26 @@ class Archive:
         return Downloaded(len(data), hashlib.sha256(data).hexdigest())
 
     def _named(self, piece: Piece) -> str:
-        return without_queries(piece.url) if piece.url else f"the output of job {_job_id(piece)}"
+        return bare_url(piece.url) if piece.url else f"the output of job {_job_id(piece)}"
 
     def _name(self, piece: Piece, fetched: Downloaded, suffix: str) -> str:
         """The file's name: no part of it may lead out of the folder."""
         if self._filename:
             name = PurePosixPath(self._filename)
-            if name.is_absolute() or ".." in name.parts:
+            if name.is_absolute() or ".." in name.parts or not name.name:
                 raise InvalidRequestError(
                     f"filename: must stay below the destination, got {self._filename!r}"
                 )
-            stem, suffix = str(name.with_suffix("")), name.suffix or suffix
+            stem = str(name)
+            if _SUFFIX.fullmatch(name.suffix):
+                stem, suffix = stem.removesuffix(name.suffix), name.suffix
         elif piece.result:
             told = (str(piece.result.get(part) or "") for part in ("vendor", "kind", "job_id"))
             stem = "-".join("".join(c if c.isalnum() or c in "-_." else "_" for c in part) for part in told)
         else:
             stem = fetched.sha256[:16]
-        return f"{stem}{f'-{piece.position + 1}' if piece.of > 1 else ''}{suffix}"
+        number = piece.number or (piece.position + 1 if piece.of > 1 else None)
+        return f"{stem}{f'-{number}' if number else ''}{suffix}"
 
     def _manifest(self, piece: Piece, kept: Archived) -> dict[str, Any]:
         """The whole provenance that is known; nothing in it opens anything."""
@@ -187,7 +197,7 @@ class Archive:
             "version": 1,
             "file": kept.model_dump(),
             "source": {
-                "url": without_queries(piece.url) if piece.url else None,
+                "url": bare_url(piece.url) if piece.url else None,
                 "output": piece.position + 1,
                 "outputs": piece.of,
             },
@@ -217,7 +227,7 @@ def write(path: ObjectStoragePath, source: BinaryIO) -> None:
     :raises OSError: The storage refused; nothing is left under the final name.
     """
     source.seek(0)
-    if path.protocol in {"file", "local"}:
+    if path.protocol in {"", "file", "local"}:
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
         try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import urljoin, urlsplit
@@ -24,7 +25,7 @@ from airflow_provider_faceswap.exceptions import (
     TooLargeError,
     UnsafeURLError,
 )
-from airflow_provider_faceswap.redaction import without_queries
+from airflow_provider_faceswap.redaction import bare_url
 from airflow_provider_faceswap.transport import tls_context
 
 if TYPE_CHECKING:
@@ -39,6 +40,10 @@ ATTEMPTS = 3
 _TIMEOUT = httpx.Timeout(connect=10, read=60, write=30, pool=30)
 #: What storage services answer once a link is dead: removed, or its signature has expired.
 _EXPIRED = frozenset({403, 404, 410})
+
+
+#: IPv6 networks whose addresses carry an IPv4 address: NAT64, its local form, 6to4.
+_CARRIERS = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,22 +82,27 @@ def download(url: str, into: BinaryIO, *, max_bytes: int, open_hosts: Collection
         with attempt:
             into.seek(0)
             into.truncate()
-            fetched = _follow(url, into, max_bytes, open_hosts)
+            fetched = _follow(url, into, max_bytes, open_hosts, attempt.num - 1)
     into.seek(0)
     return fetched
 
 
-def _follow(url: str, into: BinaryIO, max_bytes: int, open_hosts: Collection[str]) -> Downloaded:
-    for _ in range(MAX_HOPS):
-        hop = _checked(url, open_hosts)
-        shown = without_queries(url)
+def _follow(url: str, into: BinaryIO, max_bytes: int, open_hosts: Collection[str], turn: int) -> Downloaded:
+    for _ in range(MAX_HOPS + 1):
+        shown = bare_url(url)
+        try:
+            hop = _checked(url, open_hosts, turn)
+        except (ValueError, httpx.InvalidURL):
+            raise UnsafeURLError(f"{shown} is no valid address") from None
         try:
             with (
-                httpx.Client(verify=tls_context(), timeout=_TIMEOUT, trust_env=hop.proxied) as http,
+                httpx.Client(
+                    verify=tls_context(), timeout=_TIMEOUT, trust_env=False, proxy=hop.proxy
+                ) as http,
                 http.stream("GET", hop.url, headers=hop.headers, extensions=hop.extensions) as response,
             ):
-                if response.is_redirect:
-                    url = urljoin(url, response.headers.get("location", ""))
+                if response.has_redirect_location:
+                    url = _joined(url, response.headers["location"])
                     continue
                 _check_status(response, shown)
                 return _copy(response, into, max_bytes, shown)
@@ -100,7 +110,7 @@ def _follow(url: str, into: BinaryIO, max_bytes: int, open_hosts: Collection[str
             raise _TryAgainError(f"{shown} could not be read ({type(error).__name__})") from None
         except httpx.InvalidURL:
             raise UnsafeURLError(f"{shown} is no valid address") from None
-    raise UnsafeURLError(f"more than {MAX_HOPS} redirects, the last to {without_queries(url)}")
+    raise UnsafeURLError(f"more than {MAX_HOPS} redirects, the last to {bare_url(url)}")
 
 
 def _check_status(response: httpx.Response, shown: str) -> None:
@@ -135,34 +145,37 @@ class _Hop:
     url: str
     headers: dict[str, str]
     extensions: dict[str, Any]
-    proxied: bool
+    proxy: str | None
 
 
-def _checked(url: str, open_hosts: Collection[str]) -> _Hop:
+def _checked(url: str, open_hosts: Collection[str], turn: int) -> _Hop:
     """
     Check an address and pin it.
 
     Connecting by the name again would let the name point elsewhere the second time, so the checked address
     itself is connected to. Behind a proxy the proxy resolves the name, so only a literal address is checked.
     """
-    shown = without_queries(url)
+    shown = bare_url(url)
     parts = urlsplit(url)
     host = parts.hostname
     if parts.scheme not in {"http", "https"} or not host or parts.username or parts.password:
         raise UnsafeURLError(f"{shown} is no plain http or https address")
     headers = {"Accept-Encoding": "identity"}
     if host in open_hosts:
-        return _Hop(url, headers, {}, proxied=False)
+        return _Hop(url, headers, {}, None)
     if parts.scheme != "https":
         raise UnsafeURLError(f"{shown} is not https")
     try:
         port = parts.port or 443
     except ValueError:
         raise UnsafeURLError(f"{shown} has no valid port") from None
-    if getproxies().get(parts.scheme) and not proxy_bypass(host):
-        if host == "localhost" or _is_private(host):
+    host = httpx.URL(url).raw_host.decode("ascii")
+    proxies = getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if proxy and not proxy_bypass(f"{host}:{port}"):
+        if _is_local(host):
             raise UnsafeURLError(f"{shown} is not a public address")
-        return _Hop(url, headers, {}, proxied=True)
+        return _Hop(url, headers, {}, proxy if "://" in proxy else f"http://{proxy}")
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError:
@@ -170,11 +183,28 @@ def _checked(url: str, open_hosts: Collection[str]) -> _Hop:
     addresses = [str(entry[4][0]) for entry in found]
     if not addresses or any(_is_private(address) for address in addresses):
         raise UnsafeURLError(f"{shown} does not resolve to public addresses only")
-    literal = f"[{addresses[0]}]" if ":" in addresses[0] else addresses[0]
+    address = addresses[turn % len(addresses)]
+    literal = f"[{address}]" if ":" in address else address
     pinned = parts._replace(netloc=f"{literal}:{port}", fragment="").geturl()
     name = f"[{host}]" if ":" in host else host
     headers["Host"] = name if port == 443 else f"{name}:{port}"
-    return _Hop(pinned, headers, {"sni_hostname": host}, proxied=False)
+    return _Hop(pinned, headers, {"sni_hostname": host}, None)
+
+
+def _joined(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        raise UnsafeURLError(f"{bare_url(url)} redirects to no valid address") from None
+
+
+def _is_local(host: str) -> bool:
+    """True for this machine's own name and for a private address, also in the old spellings."""
+    if host.rstrip(".") == "localhost":
+        return True
+    with suppress(OSError):
+        host = socket.inet_ntoa(socket.inet_aton(host))
+    return _is_private(host)
 
 
 def _is_private(address: str) -> bool:
@@ -183,6 +213,8 @@ def _is_private(address: str) -> bool:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return False
-    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped:
-        parsed = parsed.ipv4_mapped
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.is_site_local or any(parsed in network for network in _CARRIERS):
+            return True
+        parsed = parsed.ipv4_mapped or parsed
     return not parsed.is_global or parsed.is_multicast

@@ -100,13 +100,6 @@ def get_provider_info() -> dict[str, Any]:
                         default="",
                         example="127.0.0.1,media-proxy.internal",
                     ),
-                    "ledger_uri": _option(
-                        "Object storage URI of a folder where paid jobs are recorded on an Airflow without a "
-                        "task state store (3.1 and 3.2).",
-                        kind="string",
-                        default="",
-                        example="s3://aws_default@bucket/faceswap-ledger",
-                    ),
                     "max_archive_bytes": _option(
                         "The largest result, in bytes, that the archive takes where max_bytes is not given.",
                         kind="integer",

@@ -76,6 +76,16 @@ class Record(BaseModel):
             }
         )
 
+    def refused(self) -> Record:
+        """The record once the vendor has certainly accepted nothing."""
+        return self.model_copy(
+            update={"stage": Stage.SETTLED, "outcome": "refused", "purchases": self.purchases - 1}
+        )
+
+    def cleared(self, epoch: int, submission: Submission) -> Record:
+        """The record once a cleared task has taken its job up again: nothing bought since, a new deadline."""
+        return self.model_copy(update={"epoch": epoch, "purchases": 0}).submitted(submission)
+
     def settled(self, outcome: str) -> Record:
         """The record once its owner has seen how it ended."""
         return self.model_copy(update={"stage": Stage.SETTLED, "outcome": outcome})

@@ -27,13 +27,16 @@ class MediaType:
         return self.name.startswith("image/")
 
 
+#: Brands of still pictures in the container of MP4 that are not known here.
+_STILLS = frozenset({b"heic", b"heix", b"mif1", b"msf1"})
+
 _SIGNS: tuple[tuple[Callable[[bytes], bool], MediaType], ...] = (
     (lambda head: head.startswith(b"\x89PNG\r\n\x1a\n"), MediaType("image/png", ".png")),
     (lambda head: head.startswith(b"\xff\xd8\xff"), MediaType("image/jpeg", ".jpg")),
     (lambda head: head[:4] == b"RIFF" and head[8:12] == b"WEBP", MediaType("image/webp", ".webp")),
     (lambda head: head.startswith((b"GIF87a", b"GIF89a")), MediaType("image/gif", ".gif")),
     (lambda head: head[4:12] in {b"ftypavif", b"ftypavis"}, MediaType("image/avif", ".avif")),
-    (lambda head: head[4:8] == b"ftyp", MediaType("video/mp4", ".mp4")),
+    (lambda head: head[4:8] == b"ftyp" and head[8:12] not in _STILLS, MediaType("video/mp4", ".mp4")),
     (lambda head: head.startswith(b"\x1a\x45\xdf\xa3"), MediaType("video/webm", ".webm")),
 )
 

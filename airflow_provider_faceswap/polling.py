@@ -73,7 +73,7 @@ class Schedule:
     def wait(self, age: float) -> float:
         """Seconds from now to the next question, for a job of this age in seconds."""
         if age < self.first:
-            return max(self.first - age, self.floor)
+            return max(self.first - max(age, 0.0), self.floor)
         return min(max(age * GROWTH, self.floor), self.cap)
 
 
@@ -115,7 +115,7 @@ class Watch:
 
     def start(self, now: float) -> Wait:
         """How long before the first question; at a resumed job that is old already, a moment."""
-        age = now - self.submitted_at
+        age = self._age(now)
         first = self._vary(self.schedule.first - age) if age < self.schedule.first else 0.0
         return self._until_deadline(max(first, self.not_before - now), now)
 
@@ -134,16 +134,16 @@ class Watch:
             self._empty += 1
             if self._empty > EMPTY_BUDGET:
                 return self._end(Word.NO_OUTPUT)
-            return Wait(max(self.schedule.floor, 2.0), news)
+            return self._until_deadline(max(self.schedule.floor, 2.0), now, news)
         if now >= self.deadline:
             return self._end(Word.TIMED_OUT)
-        return self._until_deadline(self._vary(self.schedule.wait(now - self.submitted_at)), now, news)
+        return self._until_deadline(self._gap(self.schedule.wait(self._age(now))), now, news)
 
     def missed(self, error: FaceSwapError, now: float) -> Wait | Ending:
         """Decide after a read failed. A failed read is not a failed job."""
         trouble = Trouble.of(error)
         if isinstance(error, JobLostError):
-            if now - self.submitted_at < self.grace and now < self.deadline:
+            if self._age(now) < self.grace and now < self.deadline:
                 return self._until_deadline(
                     max(self.schedule.floor, 2.0), now, f"not there yet: {error.message}"
                 )
@@ -160,13 +160,21 @@ class Watch:
         self._errors += 1
         if self._errors >= ERROR_BUDGET:
             return self._end(Word.UNREADABLE, trouble)
-        return self._until_deadline(self._vary(min(2.0**self._errors, LONGEST_ERROR_WAIT)), now, news)
+        return self._until_deadline(self._gap(min(2.0**self._errors, LONGEST_ERROR_WAIT)), now, news)
 
     def _end(self, word: Word, trouble: Trouble | None = None) -> Ending:
         return Ending(word=word, vendor=self.vendor, job_id=self.job_id, job=self._job, trouble=trouble)
 
+    def _age(self, now: float) -> float:
+        """Seconds since the create; a vendor's clock may be ahead of ours."""
+        return max(0.0, now - self.submitted_at)
+
     def _vary(self, seconds: float) -> float:
         return seconds * (1 + self._jitter.uniform(-JITTER, JITTER))
+
+    def _gap(self, seconds: float) -> float:
+        """A gap between two questions: varied, but never below the floor."""
+        return max(self._vary(seconds), self.schedule.floor)
 
     def _until_deadline(self, seconds: float, now: float, news: str = "") -> Wait:
         """Never sleep past the deadline: the job is looked at once more there."""
@@ -177,4 +185,4 @@ class Watch:
         if self._job is not None and self._job.status == job.status:
             return ""
         percent = f", {job.percent:.0f} %" if job.percent is not None else ""
-        return f"is {job.status or 'without a status'}{percent}, {now - self.submitted_at:.0f} s old"
+        return f"is {job.status or 'without a status'}{percent}, {self._age(now):.0f} s old"

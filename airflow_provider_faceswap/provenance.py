@@ -66,9 +66,10 @@ def provenance(arguments: Mapping[str, Any]) -> dict[str, Any]:
             continue
         job = value["job_id"] if name == "parent_job_id" and is_result(value) else None
         shown[name] = job or showable(_named(value))
-        for result in parents_of(value):
-            for parent in chain_of(result):
-                parents.setdefault(f"{parent['vendor']} {parent['job_id']}", parent)
+    chains = [chain_of(result) for value in arguments.values() for result in parents_of(value)]
+    # The direct parents first, then what was before them.
+    for parent in (*(chain[0] for chain in chains), *(job for chain in chains for job in chain[1:])):
+        parents.setdefault(f"{parent['vendor']} {parent['job_id']}", parent)
     return {"arguments": shown, "parents": list(parents.values())}
 
 
@@ -89,7 +90,7 @@ def _named(value: Any) -> Any:
     if is_result(value):
         return value["url"] or f"job {value['job_id']}"
     if isinstance(value, Mapping):
-        return {key: _named(item) for key, item in value.items()}
+        return {key: _named(item) for key, item in value.items() if key not in _PRIVATE}
     if isinstance(value, list | tuple):
         return [_named(item) for item in value]
     return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 #: Longer text is replaced by its hash: an argument that long is a picture, not something a person reads.
 LONGEST_TEXT = 4096
 
-_URL = re.compile(r"(?P<place>https?://[^\s?#\"'<>\\]+)[?#][^\s\"'<>\\]*", re.IGNORECASE)
+_URL = re.compile(r"(?P<place>https?:\\?/\\?/(?:[^\s?#\"'<>\\]|\\/)+)[?#][^\s\"'<>\\]*", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"(?P<scheme>https?://)[^\s/@\"'<>]+@", re.IGNORECASE)
 
 
@@ -25,6 +26,18 @@ def without_queries(text: str) -> str:
     return _CREDENTIALS.sub(r"\g<scheme>", _URL.sub(r"\g<place>", text))
 
 
+def bare_url(url: str) -> str:
+    """
+    A text that is one URL and nothing else, without user info, query and fragment.
+
+    It is cut at its marks, whatever scheme it has and whatever characters stand in what is cut.
+    """
+    place = url.partition("#")[0].partition("?")[0]
+    scheme, mark, rest = place.partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{mark}{authority.rpartition('@')[2]}{slash}{path}"
+
+
 def without_secrets(text: str, secrets: Iterable[str]) -> str:
     """
     Replace every secret that occurs in a text by ``***``.
@@ -33,9 +46,17 @@ def without_secrets(text: str, secrets: Iterable[str]) -> str:
     :param secrets: The values to hide; empty ones are ignored.
     """
     for secret in secrets:
-        if secret:
-            text = text.replace(secret, "***")
+        for form in _forms(secret):
+            text = text.replace(form, "***")
     return text
+
+
+def _forms(secret: str) -> list[str]:
+    """A secret as it is and as JSON writes it, the longest first; an empty one has none."""
+    if not secret:
+        return []
+    plain = {secret, *(json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))}
+    return sorted(plain | {form.replace("/", "\\/") for form in plain}, key=len, reverse=True)
 
 
 def showable(value: Any) -> Any:
@@ -48,7 +69,7 @@ def showable(value: Any) -> Any:
     """
     match value:
         case str() if value.startswith("data:") or len(value) > LONGEST_TEXT:
-            return f"sha256:{hashlib.sha256(value.encode()).hexdigest()}"
+            return f"sha256:{hashlib.sha256(value.encode(errors='surrogatepass')).hexdigest()}"
         case str():
             return without_queries(value)
         case None | bool() | int() | float():

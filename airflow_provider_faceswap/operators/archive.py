@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -71,18 +71,18 @@ class ArchiveOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
         """Keep everything that the source names."""
         sources, listed = _listed(self.source)
-        pieces = [piece for source in sources for piece in _pieces(source)]
-        if self.filename and len(pieces) > 1:
-            pieces = [
-                piece.model_copy(update={"position": position, "of": len(pieces)})
-                for position, piece in enumerate(pieces)
+        found = [pair for source in sources for pair in _pieces(source)]
+        if self.filename and len(found) > 1:
+            found = [
+                (piece.model_copy(update={"number": number}), inline)
+                for number, (piece, inline) in enumerate(found, 1)
             ]
         archive = self._archive(context)
         kept = []
-        for piece in pieces:
-            kept.append(archive.keep(piece, partial(_inline, piece)))
+        for piece, inline in found:
+            kept.append(archive.keep(piece, inline))
             self.log.info("Kept %s, %d bytes of %s", kept[-1].uri, kept[-1].bytes, kept[-1].media_type)
-        self._tell_assets(context, pieces, kept)
+        self._tell_assets(context, [piece for piece, _ in found], kept)
         told = [item.model_dump() for item in kept]
         return told if listed or len(told) != 1 else told[0]
 
@@ -104,7 +104,7 @@ class ArchiveOperator(BaseOperator):
             overwrite=self.overwrite,  # type: ignore[arg-type] # checked when the operator was made
             max_bytes=self.max_bytes
             or conf.getint("faceswap", "max_archive_bytes", fallback=256 * 1024 * 1024),
-            open_hosts=frozenset(host.strip() for host in hosts.split(",") if host.strip()),
+            open_hosts=frozenset(host.strip().lower() for host in hosts.split(",") if host.strip()),
             run={
                 name: getattr(instance, name, None)
                 for name in ("dag_id", "run_id", "task_id", "map_index", "try_number")
@@ -140,34 +140,39 @@ def _listed(source: Any) -> tuple[list[Any], bool]:
     return [source], False
 
 
-def _pieces(source: Any) -> list[Piece]:
+def _pieces(source: Any) -> list[tuple[Piece, Callable[[], bytes]]]:
     """
-    The outputs that one source names.
+    The outputs that one source names, each with what gives it where it has no link.
 
     :raises InvalidRequestError: It is neither a URL nor a result.
     """
     if isinstance(source, str) and source.startswith(("http://", "https://")):
-        return [Piece(url=source, result=None)]
-    if is_result(source):
-        result = dict(source)
-        urls = result.get("urls") or ([result["url"]] if result["url"] else [None])
+        return [(Piece(url=source, result=None), bytes)]
+    if not is_result(source):
+        raise InvalidRequestError(
+            "source: must be what a job operator returned, an http(s) URL, or a list of these, "
+            f"got {type(source).__name__}",
+            advice="Nothing was archived. Correct the argument.",
+        )
+    result = dict(source)
+    urls = result.get("urls") or ([result["url"]] if result["url"] else [])
+    if urls:
         return [
-            Piece(url=url, result=result, position=position, of=len(urls))
+            (Piece(url=url, result=result, position=position, of=len(urls)), bytes)
             for position, url in enumerate(urls)
         ]
-    raise InvalidRequestError(
-        "source: must be what a job operator returned, an http(s) URL, or a list of these, "
-        f"got {type(source).__name__}",
-        advice="Nothing was archived. Correct the argument.",
-    )
+    pictures = _inline(result)
+    return [
+        (Piece(url=None, result=result, position=position, of=len(pictures)), partial(bytes, picture))
+        for position, picture in enumerate(pictures)
+    ]
 
 
-def _inline(piece: Piece) -> bytes:
-    """Read the job again for the picture that its vendor sends inside the answer."""
-    result = piece.result or {}
+def _inline(result: Mapping[str, Any]) -> tuple[bytes, ...]:
+    """Read the job again for the pictures that its vendor sends inside the answer."""
     job = hook_for(result["vendor"], result["conn_id"]).fetch(result["job_id"], result["kind"])
     if not job.inline:
         raise ArchiveError(
             "the job has neither a link nor an inline picture", vendor=job.vendor, job_id=job.job_id
         )
-    return job.inline[piece.position]
+    return job.inline

@@ -5,20 +5,18 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
 from airflow_provider_faceswap.endings import Ending, Word, read_event
-from airflow_provider_faceswap.exceptions import (
-    InvalidRequestError,
-    JobFailedError,
-    SubmissionUncertainError,
-)
+from airflow_provider_faceswap.exceptions import InvalidRequestError
 from airflow_provider_faceswap.hooks.base import hook_for
-from airflow_provider_faceswap.jobs import JobState, Submission
-from airflow_provider_faceswap.ledger import Ledger, Record, Stage, fingerprint
+from airflow_provider_faceswap.jobs import Submission
+from airflow_provider_faceswap.ledger import Ledger
 from airflow_provider_faceswap.provenance import is_result, provenance, with_links
+from airflow_provider_faceswap.purchase import Purchase, Terms
 from airflow_provider_faceswap.triggers.job import SAFE_RESUME_DELAY, JobTrigger
 from airflow_provider_faceswap.waiting import CLOCK, wait, watch_for
 
@@ -29,7 +27,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_faceswap.hooks.base import JobHook
     from airflow_provider_faceswap.jobs import Job
-    from airflow_provider_faceswap.vendors.base import Request
 
 #: Seconds beyond the job's own deadline at which Airflow ends the deferral, should the triggerer be gone.
 FRAMEWORK_MARGIN = 60.0
@@ -124,14 +121,23 @@ class JobOperator(BaseOperator):
         with self.hook as hook:
             if self.resume_job_id:
                 hook.vendor.kind(self.kind)
-                resumed = self._submission(hook, self.resume_job_id, arguments, reused=True)
+                resumed = self._submission(hook, arguments, self.resume_job_id, reused=True)
                 return self._wait(context, hook, resumed, None)
             request = hook.prepare(self.kind, **_on_the_wire(arguments))
             self._check_deferral(hook, arguments)
             for doubt in hook.vendor.doubts(self.kind, request):
                 self.log.warning("%s: %s", hook.vendor.name, doubt)
-            submission, job = self._obtain(context, hook, request, arguments)
-            return self._wait(context, hook, submission, job)
+            purchase = Purchase(
+                hook,
+                self._ledger(context),
+                self.kind,
+                request,
+                epoch=getattr(context["ti"], "max_tries", 0) or 0,
+                terms=Terms(self.on_uncertain, self.on_clear, self.max_submissions),
+                submission=partial(self._submission, hook, arguments),
+                log=self.log,
+            )
+            return self._wait(context, hook, *purchase.obtain())
 
     def execute_complete(
         self, context: Context, event: Any = None, submission: Mapping[str, Any] | None = None
@@ -174,8 +180,8 @@ class JobOperator(BaseOperator):
     def _submission(
         self,
         hook: JobHook,
-        job_id: str,
         arguments: Mapping[str, Any],
+        job_id: str,
         *,
         submitted_at: datetime | None = None,
         deadline: datetime | None = None,
@@ -214,124 +220,14 @@ class JobOperator(BaseOperator):
         :raises InvalidRequestError: The trigger could not be stored.
         """
         try:
-            json.dumps(self._trigger(self._submission(hook, "0", arguments)).serialize())
+            json.dumps(self._trigger(self._submission(hook, arguments, "0")).serialize())
         except (TypeError, ValueError) as error:
             raise InvalidRequestError(
                 f"the trigger cannot be stored: {error}", vendor=hook.vendor.name
             ) from None
 
-    # -- paid once ------------------------------------------------------------------------------------
-
-    def _obtain(
-        self, context: Context, hook: JobHook, request: Request, arguments: Mapping[str, Any]
-    ) -> tuple[Submission, Job | None]:
-        """Take up the job that the ledger knows, or buy one."""
-        ledger = self._ledger(context)
-        epoch = getattr(context["ti"], "max_tries", 0) or 0
-        mark = fingerprint(hook.vendor.name, self.conn_id, self.kind, request)
-        if not ledger.remembers:
-            self.log.warning("There is no task state store: a retry of this task may pay for a second job.")
-        record = ledger.read()
-        purchases = record.purchases if record and record.epoch == epoch else 0
-        if record is not None and record.fingerprint != mark:
-            self._drop(hook, record)
-        elif record is not None:
-            taken = self._take_up(hook, record, arguments, cleared=record.epoch != epoch)
-            if taken is not None:
-                return taken
-        if purchases >= self.max_submissions:
-            raise JobFailedError(
-                f"this task has bought {purchases} jobs, as many as max_submissions allows",
-                vendor=hook.vendor.name,
-                job_id=record.job_id if record else None,
-                advice="Nothing was bought now. Clear the task, or raise max_submissions, to buy again.",
-            )
-        intent = Record(
-            fingerprint=mark,
-            stage=Stage.INTENT,
-            epoch=epoch,
-            purchases=purchases + 1,
-            vendor=hook.vendor.name,
-            kind=self.kind,
-            conn_id=self.conn_id,
-        )
-        ledger.write(intent)
-        try:
-            job = hook.buy(self.kind, request)
-        except SubmissionUncertainError:
-            if self.on_uncertain == "fail":
-                raise
-            self.log.warning("A create got no answer; on_uncertain='resubmit': the next try may pay again")
-            raise
-        except Exception:
-            # Certainly not accepted: the intent must not be taken for a purchase later.
-            ledger.write(intent.model_copy(update={"stage": Stage.SETTLED, "outcome": "refused"}))
-            raise
-        submission = self._submission(
-            hook, job.job_id, arguments, submitted_at=job.created_at, cost=job.cost, reused=False
-        )
-        ledger.write(intent.submitted(submission))
-        self.log.info(
-            "%s accepted %s as job %s%s",
-            hook.vendor.name,
-            self.kind,
-            job.job_id,
-            f", {job.cost.amount:g} {job.cost.unit}" if job.cost else "",
-        )
-        return submission, job
-
     def _ledger(self, context: Context) -> Ledger:
         return Ledger.of(context)
-
-    def _drop(self, hook: JobHook, record: Record) -> None:
-        """The arguments have changed since: the old job is nobody's any more."""
-        if record.stage is not Stage.SUBMITTED or record.job_id is None:
-            return
-        confirmed = hook.cancel(record.job_id, record.kind)
-        self.log.warning(
-            "The arguments have changed since job %s was bought; %s. A new job is bought.",
-            record.job_id,
-            "its cancel was confirmed" if confirmed else "it could not be cancelled and may be charged",
-        )
-
-    def _take_up(
-        self, hook: JobHook, record: Record, arguments: Mapping[str, Any], *, cleared: bool
-    ) -> tuple[Submission, Job | None] | None:
-        """
-        Go on with a recorded job.
-
-        :returns: ``None`` where a new one may be bought.
-        :raises SubmissionUncertainError: It may have been bought, and nobody knows its id.
-        :raises JobLostError: The vendor no longer knows it.
-        """
-        if record.stage is Stage.INTENT:
-            if self.on_uncertain == "resubmit":
-                self.log.warning("An earlier try may have bought a job; on_uncertain='resubmit': buying anew")
-                return None
-            raise SubmissionUncertainError(
-                f"an earlier try was about to buy a {record.kind} and did not get to record its id",
-                vendor=record.vendor,
-            )
-        if record.job_id is None:
-            return None
-        if cleared and self.on_clear == "resubmit":
-            self.log.info("The task was cleared and on_clear='resubmit': leaving job %s", record.job_id)
-            return None
-        job = hook.fetch(record.job_id, record.kind)
-        if job.state in {JobState.FAILED, JobState.CANCELED}:
-            self.log.info("Job %s is %s; buying a new one", record.job_id, job.state)
-            return None
-        self.log.info("Taking up job %s (%s), which is paid for", record.job_id, job.state)
-        submission = self._submission(
-            hook,
-            record.job_id,
-            arguments,
-            submitted_at=record.submitted_at,
-            deadline=None if cleared else record.deadline,
-            cost=record.cost,
-            reused=True,
-        )
-        return submission, job
 
     # -- waiting and settling -------------------------------------------------------------------------
 

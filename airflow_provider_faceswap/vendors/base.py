@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from airflow_provider_faceswap.exceptions import (
     AuthenticationError,
     ContentRefusedError,
+    FaceSwapError,
     InsufficientBalanceError,
     InvalidRequestError,
     MalformedResponseError,
@@ -234,7 +235,6 @@ class Vendor(ABC):
 
     # -- what came back -------------------------------------------------------------------------------
 
-    @abstractmethod
     def read_job(self, kind: str, reply: Reply, *, job_id: str | None = None) -> Job:
         """
         Read the answer of a create (``job_id`` is None) or of a fetch.
@@ -242,6 +242,19 @@ class Vendor(ABC):
         :raises VendorError: The vendor refused, or its answer cannot be understood.
         :raises JobLostError: The vendor does not know the job.
         """
+        try:
+            return self._read_job(kind, reply, job_id=job_id)
+        except FaceSwapError:
+            raise
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+            # A field of another shape than any page shows, such as a list where an object should be.
+            raise self.malformed(
+                reply, f"the answer has an unexpected shape ({type(error).__name__})", job_id=job_id
+            ) from None
+
+    @abstractmethod
+    def _read_job(self, kind: str, reply: Reply, *, job_id: str | None = None) -> Job:
+        """Read a vendor's own shape."""
 
     def read_created(self, kind: str, reply: Reply) -> Job:
         """

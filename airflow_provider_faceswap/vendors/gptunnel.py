@@ -206,7 +206,7 @@ class GPTunnel(Vendor):
         scheme = options.get("auth_scheme")
         return {"Authorization": f"{scheme} {key}" if scheme else key}
 
-    def read_job(self, kind: str, reply: Reply, *, job_id: str | None = None) -> Job:
+    def _read_job(self, kind: str, reply: Reply, *, job_id: str | None = None) -> Job:
         """Read either of the two shapes: tasks (face swap, Midjourney) and media."""
         spec = self.kind(kind)
         body = reply.fields

@@ -229,7 +229,7 @@ class PiAPI(Vendor):
         """The unified API takes no bearer token."""
         return {"x-api-key": key}
 
-    def read_job(self, kind: str, reply: Reply, *, job_id: str | None = None) -> Job:
+    def _read_job(self, kind: str, reply: Reply, *, job_id: str | None = None) -> Job:
         """
         Read the envelope; a task in it counts whatever the HTTP status says.
 

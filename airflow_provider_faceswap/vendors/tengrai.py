@@ -151,7 +151,7 @@ class Tengrai(Vendor):
         """A bearer token on every endpoint."""
         return {"Authorization": f"Bearer {key}"}
 
-    def read_job(self, kind: str, reply: Reply, *, job_id: str | None = None) -> Job:
+    def _read_job(self, kind: str, reply: Reply, *, job_id: str | None = None) -> Job:
         """Read an artwork object; 200, 201 and 202 are all answers to a create."""
         body = reply.fields
         if not reply.ok:

@@ -7,6 +7,7 @@ import io
 import json
 from datetime import UTC, datetime
 
+import httpx
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
 from airflow.sdk.io import store as stores
@@ -188,15 +189,16 @@ def test_a_folder_may_be_given_without_a_scheme(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("form", "media_type", "suffix"),
+    ("form", "media"),
     [
-        ("PNG", "image/png", ".png"),
-        ("JPEG", "image/jpeg", ".jpg"),
-        ("WEBP", "image/webp", ".webp"),
-        ("GIF", "image/gif", ".gif"),
+        ("PNG", ("image/png", ".png")),
+        ("JPEG", ("image/jpeg", ".jpg")),
+        ("WEBP", ("image/webp", ".webp")),
+        ("GIF", ("image/gif", ".gif")),
     ],
 )
-def test_a_picture_is_kept_byte_for_byte(place, web, picture, form, media_type, suffix):
+def test_a_picture_is_kept_byte_for_byte(place, web, picture, form, media):
+    media_type, suffix = media
     data = picture(form, (37, 23))
     web.will(data)
     kept = keep(place, Piece(url=URL, result=None))
@@ -250,8 +252,6 @@ def test_the_cap_is_for_links_and_inline_pictures(disk, web, made, picture, link
 
 
 def test_a_download_that_fails_leaves_nothing(disk, web, made):
-    import httpx
-
     def broken():
         yield b"\x89PNG\r\n\x1a\n"
         raise httpx.RemoteProtocolError("cut")
@@ -285,19 +285,19 @@ def kept_as(disk, piece, data, **more):
 
 
 @pytest.mark.parametrize(
-    ("vendor", "kind", "job_id", "name"),
+    ("job", "name"),
     [
-        ("gptunnel", "face_swap", "65819c48", "gptunnel-face_swap-65819c48.png"),
-        ("piapi", "task", "49638cd2-4689", "piapi-task-49638cd2-4689.png"),
-        ("tengrai", "face_swap", "../../../etc/passwd", "tengrai-face_swap-.._.._.._etc_passwd.png"),
-        ("tengrai", "face_swap", "/etc/passwd", "tengrai-face_swap-_etc_passwd.png"),
-        ("tengrai", "face_swap", "a b?c#d*e%2f\\f\n\0", "tengrai-face_swap-a_b_c_d_e_2f_f__.png"),
-        ("tengrai", "face_swap", "..", "tengrai-face_swap-...png"),
-        ("tengrai", "face_swap", "задача", "tengrai-face_swap-задача.png"),
+        (("gptunnel", "face_swap", "65819c48"), "gptunnel-face_swap-65819c48.png"),
+        (("piapi", "task", "49638cd2-4689"), "piapi-task-49638cd2-4689.png"),
+        (("tengrai", "face_swap", "../../../etc/passwd"), "tengrai-face_swap-.._.._.._etc_passwd.png"),
+        (("tengrai", "face_swap", "/etc/passwd"), "tengrai-face_swap-_etc_passwd.png"),
+        (("tengrai", "face_swap", "a b?c#d*e%2f\\f\n\0"), "tengrai-face_swap-a_b_c_d_e_2f_f__.png"),
+        (("tengrai", "face_swap", ".."), "tengrai-face_swap-...png"),
+        (("tengrai", "face_swap", "задача"), "tengrai-face_swap-задача.png"),
     ],
 )
-def test_the_default_name_is_the_job_and_stays_in_the_folder(disk, made, picture, vendor, kind, job_id, name):
-    piece = Piece(url=None, result=made(vendor, kind, job_id))
+def test_the_default_name_is_the_job_and_stays_in_the_folder(disk, made, picture, job, name):
+    piece = Piece(url=None, result=made(*job))
     assert kept_as(disk, piece, picture()) == name
 
 
@@ -322,10 +322,10 @@ def test_a_bare_link_is_named_by_its_content(disk, web, picture):
     ],
 )
 @pytest.mark.parametrize("of", [1, 2])
-def test_a_given_name_gets_what_it_lacks(disk, made, picture, filename, name, of):
+def test_a_given_name_gets_what_it_lacks(disk, picture, filename, name, of):
     stem, dot, suffix = name.rpartition(".")
     expected = name if of == 1 else f"{stem}-2{dot}{suffix}"
-    piece = Piece(url=None, result=made(), position=of - 1, of=of)
+    piece = Piece(url=None, result=None, position=of - 1, of=of)
     assert kept_as(disk, piece, picture(), filename=filename) == expected
 
 
@@ -393,7 +393,7 @@ def test_skip_leaves_both_and_tells_what_is_there(place, taken, picture):
 
 
 def test_skip_writes_what_an_earlier_try_did_not_finish(place, taken, picture):
-    piece, first = taken
+    piece, _ = taken
     (place / "gptunnel-face_swap-65819c48.png.json").unlink()
     second = keep(place, piece, picture("PNG", (50, 60)), overwrite="skip")
     assert (second.width, second.height) == (50, 60)

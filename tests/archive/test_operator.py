@@ -189,14 +189,14 @@ def inline(made):
     return lambda job_id="p1": made("piapi", "task", job_id, links=0)
 
 
-def test_a_job_without_a_link_is_read_again(vendor, inline, picture, keep, kept, tmp_path):
+def test_a_job_without_a_link_is_read_again(vendor, inline, picture, keep, kept):
     vendor.will(finished(picture()))
     told = keep(inline())
     assert kept() == with_manifests("piapi-task-p1.png")
-    assert Path(told["uri"].removeprefix("file://")).read_bytes() == picture()
+    assert ObjectStoragePath(told["uri"]).read_bytes() == picture()
     (request,) = vendor.requests
     assert (request.method, request.url.path) == ("GET", "/api/v1/task/p1")
-    assert request.headers["x-api-key"] not in (tmp_path / "kept/piapi-task-p1.png.json").read_text()
+    assert request.headers["x-api-key"] not in ObjectStoragePath(told["manifest_uri"]).read_text()
 
 
 def test_several_jobs_without_links_may_share_a_name(vendor, inline, picture, keep, tmp_path):
@@ -308,13 +308,12 @@ def test_an_upstream_task_may_be_the_source():
 
 
 @pytest.mark.parametrize(("overwrite", "colour"), [("replace", "green"), ("skip", "red"), (None, "green")])
-def test_a_retry_follows_the_rule(web, made, picture, keep, tmp_path, overwrite, colour):
+def test_a_retry_follows_the_rule(web, picture, keep, overwrite, colour):
     web.will(picture(colour="red"), picture(colour="green"))
-    rule = {"overwrite": overwrite} if overwrite else {}
-    keep(made(), **rule)
-    keep(made(), **rule)
-    path = tmp_path / "kept/gptunnel-face_swap-65819c48.png"
-    assert path.read_bytes() == picture(colour=colour)
+    options = {"filename": "swap", **({"overwrite": overwrite} if overwrite else {})}
+    first, second = (keep("https://files.test/pic.png", **options) for _ in range(2))
+    assert first["uri"] == second["uri"]
+    assert ObjectStoragePath(first["uri"]).read_bytes() == picture(colour=colour)
 
 
 def test_a_name_that_is_taken_may_be_an_error(web, made, picture, keep):
@@ -385,17 +384,23 @@ def test_the_manifest_names_the_run(web, made, picture, keep, tmp_path):
 # -- assets -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "outlet", [Asset("swaps", uri="file:///swaps"), AssetAlias("some_swaps")], ids=["asset", "alias"]
-)
-def test_the_event_of_an_outlet_tells_the_files_and_no_link(web, made, picture, context, tmp_path, outlet):
-    web.will(picture(), picture(colour="red"))
-    task = ArchiveOperator(
+@pytest.fixture
+def archiving(made, tmp_path):
+    """A task that keeps a job's picture and that of a bare link."""
+    return lambda outlet: ArchiveOperator(
         task_id="keep",
         source=[made(), "https://files.test/pic.png?sig=SECRET"],
         destination=f"file://{tmp_path}",
         outlets=[outlet],
     )
+
+
+@pytest.mark.parametrize(
+    "outlet", [Asset("swaps", uri="file:///swaps"), AssetAlias("some_swaps")], ids=["asset", "alias"]
+)
+def test_the_event_of_an_outlet_tells_the_files_and_no_link(archiving, web, picture, context, outlet):
+    web.will(picture(), picture(colour="red"))
+    task = archiving(outlet)
     events = OutletEventAccessors()
     told = task.execute({**context, "outlet_events": events})
     assert events[outlet].extra == {
@@ -421,15 +426,9 @@ def test_the_event_of_an_outlet_tells_the_files_and_no_link(web, made, picture, 
     assert "http" not in text
 
 
-def test_a_failure_tells_no_asset(web, made, picture, context, tmp_path):
-    outlet = Asset("swaps", uri="file:///swaps")
+def test_a_failure_tells_no_asset(archiving, web, picture, context):
     web.will(picture(), httpx.Response(404))
-    task = ArchiveOperator(
-        task_id="keep",
-        source=[made(job_id="one"), made(job_id="two")],
-        destination=f"file://{tmp_path}",
-        outlets=[outlet],
-    )
+    task = archiving(Asset("swaps", uri="file:///swaps"))
     events = OutletEventAccessors()
     with pytest.raises(ArchiveError):
         task.execute({**context, "outlet_events": events})

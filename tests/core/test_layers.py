@@ -26,6 +26,7 @@ LAYERS = [
     "archive",
     "get_provider_info",
     "hooks",
+    "purchase",
     "waiting",
     "triggers",
     "operators",

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from airflow_provider_faceswap import exceptions as e
 from airflow_provider_faceswap.jobs import Cost, FailureReason, JobState
@@ -178,6 +181,27 @@ def test_a_vendors_text_is_shown_without_queries_and_shortened():
     assert len(caught.value.message) <= 500
 
 
+FIELDS = st.sampled_from(
+    "id status usage error result results url code data task_id output meta created_at createdAt message issues "
+    "percent cost total_cost image_url consume".split()
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(FIELDS | st.text(max_size=4), inner, max_size=6)
+    ),
+    max_leaves=12,
+)
+
+
+@pytest.mark.parametrize("vendor", ALL)
+@given(body=JSON, status=st.sampled_from([200, 202, 400, 404, 500]), job_id=st.none() | st.just("j1"))
+def test_whatever_comes_back_is_a_job_or_one_of_our_errors(vendor, body, status, job_id):
+    for kind in ("face_swap", "image") if vendor == "gptunnel" else ("face_swap",):
+        with contextlib.suppress(e.FaceSwapError):
+            assert ALL[vendor].read_job(kind, reply(body, status), job_id=job_id).vendor == vendor
+
+
 # -- GPTunneL (numbers are those of the contract's list) ----------------------------------------------
 
 
@@ -340,8 +364,8 @@ def test_gptunnel_bodies(kind, arguments, path, body):
 
 def test_gptunnel_a_mask_is_a_png_in_base64():
     mask = base64.b64encode(b"\x89PNG\r\n\x1a\nrest").decode()
-    for given in (mask, f"data:image/png;base64,{mask}"):
-        assert GPTUNNEL.create("inpaint", {"parent_job_id": "p", "mask": given}).body["mask"] == mask
+    for mask_given in (mask, f"data:image/png;base64,{mask}"):
+        assert GPTUNNEL.create("inpaint", {"parent_job_id": "p", "mask": mask_given}).body["mask"] == mask
     for wrong in ("***", base64.b64encode(b"JFIF").decode()):
         with pytest.raises(e.InvalidRequestError, match="mask"):
             GPTUNNEL.create("inpaint", {"parent_job_id": "p", "mask": wrong})

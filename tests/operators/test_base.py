@@ -355,10 +355,65 @@ def test_a_create_without_an_answer_is_never_sent_again(vendor, context, clock):
 
 def test_resubmitting_after_an_uncertain_create_is_a_choice(vendor, answer, context, clock):
     vendor.will(httpx.ReadTimeout("no answer"), done(answer))
+    assert swap(on_uncertain="resubmit").execute(context)["url"] == DONE_URL
+    assert len(vendor.creates) == 2
+
+
+def test_resubmitting_has_the_same_cap(vendor, answer, context, clock):
+    vendor.will(*[httpx.ReadTimeout("no answer")] * 5)
+    with pytest.raises(SubmissionUncertainError):
+        swap(on_uncertain="resubmit").execute(context)
+    assert len(vendor.creates) == 2
+
+
+def test_an_intent_of_a_dead_try_is_resubmitted_only_by_choice(vendor, answer, context, clock):
+    vendor.will(httpx.ReadTimeout("no answer"), done(answer))
     with pytest.raises(SubmissionUncertainError):
         swap().execute(context)
     assert swap(on_uncertain="resubmit").execute(context)["url"] == DONE_URL
     assert len(vendor.creates) == 2
+
+
+def test_an_unforeseen_error_after_the_send_leaves_the_intent_standing(
+    vendor, answer, context, clock, monkeypatch
+):
+    def broken(*_):
+        raise RuntimeError("a bug")
+
+    vendor.will(answer("idle"))
+    monkeypatch.setattr("airflow_provider_faceswap.vendors.gptunnel.GPTunnel.read_created", broken)
+    with pytest.raises(RuntimeError):
+        swap().execute(context)
+    [record] = context["task_state_store"].values.values()
+    assert record["stage"] == "intent"
+    with pytest.raises(SubmissionUncertainError, match="did not get to record its id"):
+        swap().execute(context)
+    assert len(vendor.creates) == 1
+
+
+def test_a_refused_create_is_no_purchase(vendor, answer, context, clock):
+    refused = httpx.Response(402, json={"error": {"message": "balance too low"}})
+    for _ in range(3):
+        vendor.will(refused)
+        with pytest.raises(InsufficientBalanceError):
+            swap().execute(context)
+    vendor.will(done(answer))
+    assert swap().execute(context)["url"] == DONE_URL
+
+
+def test_a_reused_job_of_a_cleared_task_gets_a_new_deadline(vendor, answer, context, clock):
+    vendor.will(*[answer("processing")] * 50)
+    with pytest.raises(JobTimeoutError):
+        swap(timeout=30).execute(context)
+    vendor.answers.clear()
+    vendor.will(answer("processing"), answer("processing"))
+    with pytest.raises(JobTimeoutError):
+        swap(timeout=30).execute(context)
+    context["ti"].max_tries = 1
+    vendor.will(answer("processing"), answer("processing"), done(answer))
+    assert swap(timeout=30).execute(context)["url"] == DONE_URL
+    context["ti"].max_tries = 0
+    assert len(vendor.creates) == 1
 
 
 def test_changed_arguments_are_a_new_job(vendor, answer, context, clock):

@@ -1,0 +1,147 @@
+"""What is shipped: the wheel that is built from the sdist, and an environment that has nothing else."""
+
+from __future__ import annotations
+
+import configparser
+import email
+import shutil
+import subprocess
+import sys
+import tarfile
+import tomllib
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PACKAGE = "airflow_provider_faceswap"
+
+
+def version():
+    text = (ROOT / PACKAGE / "__init__.py").read_text()
+    return text.partition('__version__ = "')[2].partition('"')[0]
+
+
+def run(*command, cwd=None):
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def tree():
+    """Paths of what belongs to the project, as git sees it: no build results, no environments."""
+    try:
+        told = run("git", "ls-files", "-co", "--exclude-standard", "-z", cwd=ROOT)
+    except (AssertionError, FileNotFoundError):
+        pytest.skip("the tree is no git checkout")
+    return [path for path in told.split("\0") if path and (ROOT / path).is_file()]
+
+
+@pytest.fixture(scope="module")
+def built(tree, tmp_path_factory):
+    """The sdist, and the wheel built from it; nothing is built in the tree itself."""
+    copy = tmp_path_factory.mktemp("tree")
+    for path in tree:
+        target = copy / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / path, target)
+    out = tmp_path_factory.mktemp("dist")
+    run(sys.executable, "-m", "build", "--outdir", str(out), str(copy))
+    (sdist,) = out.glob("*.tar.gz")
+    (wheel,) = out.glob("*.whl")
+    return sdist, wheel
+
+
+@pytest.fixture(scope="module")
+def wheel(built):
+    with zipfile.ZipFile(built[1]) as file:
+        yield file
+
+
+@pytest.fixture(scope="module")
+def metadata(wheel):
+    return email.message_from_string(wheel.read(f"{PACKAGE}-{version()}.dist-info/METADATA").decode())
+
+
+def test_the_names_of_both_tell_project_and_version(built):
+    sdist, wheel = built
+    assert sdist.name == f"{PACKAGE}-{version()}.tar.gz"
+    assert wheel.name == f"{PACKAGE}-{version()}-py3-none-any.whl"
+
+
+def test_the_wheel_holds_the_package_and_nothing_else(wheel, tree):
+    info = f"{PACKAGE}-{version()}.dist-info/"
+    names = set(wheel.namelist())
+    shipped = {name for name in names if not name.startswith(info)}
+    assert shipped == {path for path in tree if path.startswith(f"{PACKAGE}/")}
+    assert f"{PACKAGE}/py.typed" in shipped
+    assert names - shipped == {
+        f"{info}{name}" for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE")
+    }
+
+
+def test_the_wheel_tells_airflow_where_the_provider_is(wheel):
+    points = configparser.ConfigParser()
+    points.read_string(wheel.read(f"{PACKAGE}-{version()}.dist-info/entry_points.txt").decode())
+    assert {section: dict(points[section]) for section in points.sections()} == {
+        "apache_airflow_provider": {"provider_info": f"{PACKAGE}.get_provider_info:get_provider_info"}
+    }
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("Name", "airflow-provider-faceswap"),
+        ("License-Expression", "Apache-2.0"),
+        ("License-File", "LICENSE"),
+        ("Requires-Python", ">=3.11"),
+        ("Summary", PROJECT["description"]),
+        ("Description-Content-Type", "text/markdown"),
+    ],
+)
+def test_the_metadata_says(metadata, field, value):
+    assert metadata[field] == value
+
+
+def test_the_metadata_names_version_framework_and_extras(metadata):
+    assert metadata["Version"] == version()
+    assert "Framework :: Apache Airflow :: Provider" in metadata.get_all("Classifier")
+    assert set(metadata.get_all("Provides-Extra")) == set(PROJECT["optional-dependencies"])
+
+
+def test_the_readme_is_the_long_description(metadata):
+    assert metadata.get_payload().strip() == (ROOT / "README.md").read_text().strip()
+
+
+def test_nothing_is_required_but_what_the_project_names(metadata):
+    required = [line for line in metadata.get_all("Requires-Dist") if "extra ==" not in line]
+    assert len(required) == len(PROJECT["dependencies"])
+    names = {line.partition("<")[0].partition(">")[0].strip() for line in PROJECT["dependencies"]}
+    assert {line.partition("<")[0].partition(">")[0].strip() for line in required} == names
+
+
+def test_the_sdist_has_all_that_the_wheel_is_built_from(built, tree):
+    with tarfile.open(built[0]) as file:
+        names = {name.partition("/")[2] for name in file.getnames()}
+    assert {path for path in tree if path.startswith((f"{PACKAGE}/", "tests/"))} <= names
+    assert {"pyproject.toml", "README.md", "LICENSE", "PKG-INFO"} <= names
+
+
+def test_the_wheel_installs_into_an_empty_environment(built, tmp_path):
+    venv.create(tmp_path / "venv", with_pip=False)
+    python = tmp_path / "venv" / "bin" / "python"
+    pip = (sys.executable, "-m", "pip", "--python", str(python), "install")
+    run(*pip, "--quiet", "--no-deps", "--no-index", str(built[1]))
+    code = (
+        f"import importlib.metadata as m, {PACKAGE} as p;"
+        "print(m.version('airflow-provider-faceswap'), p.__version__, p.__file__);"
+        "print([e.value for e in m.entry_points(group='apache_airflow_provider')])"
+    )
+    versions, points = run(str(python), "-I", "-c", code, cwd=tmp_path).splitlines()
+    assert versions.split()[:2] == [version(), version()]
+    assert Path(versions.split()[2]).is_relative_to(tmp_path)
+    assert points == f"['{PACKAGE}.get_provider_info:get_provider_info']"
