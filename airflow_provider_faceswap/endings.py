@@ -132,7 +132,7 @@ class Ending(BaseModel):
             )
         if self.word is Word.NO_OUTPUT:
             return MalformedResponseError(
-                "the job is reported done, but without a usable link",
+                f"the job is reported done, but without a usable link{self._told()}",
                 advice="It is paid. Resume it with resume_job_id, or ask the vendor for the result.",
                 **who,
             )
@@ -141,8 +141,12 @@ class Ending(BaseModel):
             return VendorUnavailableError("the job could not be read any more", advice=advice, **who)
         return self.trouble.to_error(advice=advice, **who)
 
+    def _told(self) -> str:
+        """What the vendor said beside the state, if anything."""
+        return f" ({self.job.failure})" if self.job and self.job.failure else ""
+
     def _timed_out(self, **who: Any) -> JobTimeoutError:
-        status = f"last seen as {self.job.status!r}" if self.job else "never seen"
+        status = f"last seen as {self.job.status!r}{self._told()}" if self.job else "never seen"
         if self.canceled:
             return JobTimeoutError(
                 f"the deadline passed, {status}; the vendor confirmed the cancel",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import weakref
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -62,8 +62,8 @@ class Channel:
 
     vendor: str
     base_url: str
-    headers: Mapping[str, str]
-    secrets: tuple[str, ...]
+    headers: Mapping[str, str] = field(repr=False)
+    secrets: tuple[str, ...] = field(repr=False)
 
     def _parts(self, request: Request) -> dict[str, Any]:
         return {
@@ -87,7 +87,7 @@ class Channel:
                 vendor=self.vendor,
                 advice="Nothing was sent. Check the network and the connection's host, then retry.",
             )
-        if isinstance(error, httpx.InvalidURL | UnicodeEncodeError):
+        if isinstance(error, httpx.InvalidURL | httpx.LocalProtocolError | UnicodeEncodeError):
             return VendorUnavailableError(
                 f"the connection's host or key cannot be sent ({type(error).__name__})",
                 vendor=self.vendor,
@@ -174,7 +174,8 @@ async def shared_client(name: str) -> AsyncIterator[httpx.AsyncClient]:
 
     :param name: Whose connections may be shared: the connection id.
     """
-    clients = _shared.setdefault(asyncio.get_running_loop(), {})
+    loop = asyncio.get_running_loop()
+    clients = _shared.setdefault(loop, {})
     shared = clients.get(name)
     if shared is None:
         shared = clients[name] = _Shared(async_client())
@@ -185,4 +186,6 @@ async def shared_client(name: str) -> AsyncIterator[httpx.AsyncClient]:
         shared.users -= 1
         if not shared.users:
             del clients[name]
+            if not clients:
+                _shared.pop(loop, None)
             await shared.http.aclose()

@@ -5,14 +5,15 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import math
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, JsonValue, ValidationError
 
 from airflow_provider_faceswap.exceptions import (
     AuthenticationError,
@@ -49,8 +50,9 @@ class Request:
 
     method: str
     path: str
-    params: Mapping[str, str] = field(default_factory=dict)
-    body: Mapping[str, Any] | None = None
+    # Neither is shown: a body may carry a webhook's secret, and signed links.
+    params: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: Mapping[str, Any] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Reply:
         """The parsed JSON, or ``None`` where the text is not JSON: error pages and cut bodies occur."""
         try:
             return json.loads(self.text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
 
     @property
@@ -266,7 +268,7 @@ class Vendor(ABC):
         try:
             return self.read_job(kind, reply)
         except (MalformedResponseError, VendorUnavailableError) as error:
-            if reply.status_code == 503:  # unavailable, and no job in the body
+            if error.status_code == 503:  # unavailable, and no job in the body
                 raise
             raise SubmissionUncertainError(
                 f"the {kind} was sent, but the answer (HTTP {reply.status_code}) does not say whether "
@@ -356,6 +358,27 @@ def _faults(error: ValidationError) -> str:
     )
 
 
+def an_object(value: object) -> dict[str, Any]:
+    """The value where it is a JSON object, else an empty one: a field may have any shape."""
+    return value if isinstance(value, dict) else {}
+
+
+def a_number(value: object) -> float | None:
+    """Take a finite number, or a text that is one."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def path_segment(job_id: str) -> str:
+    """An id as one segment of a path, whatever stands in it."""
+    return quote(job_id, safe="")
+
+
 def url_list(*candidates: object) -> tuple[str, ...]:
     """
     Every http(s) link in what a vendor gave as output, in order and once.
@@ -412,4 +435,27 @@ def inline_media(value: str, types: frozenset[str], max_bytes: int | None = None
     return data
 
 
+def https_url(value: str) -> str:
+    """
+    Accept a full https URL.
+
+    :raises ValueError: It is empty, relative, or of another scheme.
+    """
+    if urlsplit(http_url(value)).scheme != "https":
+        raise ValueError("must be a full https URL")
+    return value
+
+
+def finite(value: Any) -> Any:
+    """
+    Accept JSON that every parser takes.
+
+    :raises ValueError: There is a NaN or an infinity in it, which Python writes and others cannot read.
+    """
+    json.dumps(value, allow_nan=False)
+    return value
+
+
+Json = Annotated[JsonValue, AfterValidator(finite)]
 HttpUrl = Annotated[str, AfterValidator(http_url)]
+HttpsUrl = Annotated[str, AfterValidator(https_url)]

@@ -32,6 +32,8 @@ from airflow_provider_faceswap.vendors.base import (
     Request,
     Timing,
     Vendor,
+    a_number,
+    an_object,
     clean,
     http_url,
     inline_media,
@@ -66,7 +68,11 @@ _ERROR_TYPES: dict[str, type[VendorError]] = {
 
 # The media API tells failures in the body of an HTTP 200 (seen in public clients; the pages show 0 only).
 _MEDIA_OK = 0
-_MEDIA_CODES: dict[int, type[VendorError]] = {3: InvalidRequestError, 1001: ContentRefusedError}
+_REFUSED_BY_MODERATION = 1001
+_MEDIA_CODES: dict[int, type[VendorError]] = {
+    3: InvalidRequestError,
+    _REFUSED_BY_MODERATION: ContentRefusedError,
+}
 
 
 def _picture(value: str) -> str:
@@ -210,22 +216,26 @@ class GPTunnel(Vendor):
         """Read either of the two shapes: tasks (face swap, Midjourney) and media."""
         spec = self.kind(kind)
         body = reply.fields
-        if not reply.ok or not body.get("id"):
+        # A job in the body is a job, whatever the HTTP status says.
+        if not body.get("id") or not (reply.ok or body.get("status")):
             raise self._refused(reply, spec, job_id)
         status = str(body.get("status") or "")
+        code = body.get("code")
         state = _STATES.get(status.casefold(), JobState.RUNNING)
         if spec.family == "media":
             # A result with another code than 0 is a failed task, not a broken request.
-            if body.get("code", _MEDIA_OK) != _MEDIA_OK:
+            if code not in (None, _MEDIA_OK):
                 state = JobState.FAILED
             links = url_list(body.get("url"), body.get("result"))
-            cost = body.get("cost")
+            cost = a_number(body.get("cost"))
         else:
             # Below 100 percent the link is a preview.
-            links = url_list(body.get("result")) if body.get("percent") in (None, 100) else ()
+            links = url_list(body.get("result")) if a_number(body.get("percent")) in (None, 100) else ()
             # Only the create tells the charge; a result says 0.
-            cost = (body.get("usage") or {}).get("total_cost")
-        failure = _text(body) if state is JobState.FAILED else None
+            cost = a_number(an_object(body.get("usage")).get("total_cost"))
+        failure = None if state is JobState.SUCCEEDED else _text(body) or None
+        if state is JobState.FAILED and failure is None and code is not None:
+            failure = f"code={code} status={status}"
         return Job(
             vendor=self.name,
             kind=kind,
@@ -233,12 +243,13 @@ class GPTunnel(Vendor):
             state=state,
             status=status,
             urls=links if state is JobState.SUCCEEDED else (),
-            percent=_number(body.get("percent")),
-            cost=_roubles(cost, told=job_id is None),
+            percent=a_number(body.get("percent")),
+            # Nothing is a charge only where the answer tells charges.
+            cost=Cost(amount=cost, unit="RUB") if cost or (cost is not None and job_id is None) else None,
             failure=failure,
             failure_reason=(
                 FailureReason.CONTENT_REFUSED
-                if body.get("code") == 1001  # refused by moderation
+                if code == _REFUSED_BY_MODERATION
                 else self.failure_reason(failure)
             ),
             created_at=_moment(body.get("created_at")),
@@ -247,8 +258,7 @@ class GPTunnel(Vendor):
     def _refused(self, reply: Reply, spec: Kind, job_id: str | None) -> Exception:
         """Say why there is no job in the answer."""
         body = reply.fields
-        error = body.get("error")
-        kind_of_error = error.get("type") if isinstance(error, dict) else None
+        kind_of_error = str(an_object(body.get("error")).get("type") or "")
         text = _text(body)
         code = body.get("code")
         if job_id is not None and (
@@ -277,7 +287,7 @@ class GPTunnel(Vendor):
     def read_account(self, reply: Reply) -> str:
         """Roubles; the balance may be negative down to the credit limit."""
         body = reply.fields
-        balance = _number(body.get("balance"))
+        balance = a_number(body.get("balance"))
         if not reply.ok or balance is None:
             raise (
                 self.malformed(reply, "the answer has no balance")
@@ -285,7 +295,7 @@ class GPTunnel(Vendor):
                 else self.refusal(reply, _text(body) or reply.text)
             )
         owner = f"organisation {body['orgId']}" if body.get("orgId") else "wallet"
-        limit = _number(body.get("creditLimit"))
+        limit = a_number(body.get("creditLimit"))
         return f"{owner}, balance {balance:.2f} RUB" + (f", credit limit {limit:.2f} RUB" if limit else "")
 
 
@@ -296,27 +306,19 @@ def _text(body: Mapping[str, Any]) -> str:
         [error] if isinstance(error, str) else [error.get("message")] if isinstance(error, dict) else []
     )
     words.append(body.get("message"))
-    for issue in body.get("issues") or ():
+    issues = body.get("issues")
+    for issue in issues if isinstance(issues, list) else ():
         if isinstance(issue, dict):
-            where = ".".join(str(part) for part in issue.get("path") or ())
+            path = issue.get("path")
+            where = ".".join(str(part) for part in path) if isinstance(path, list) else str(path or "")
             words.append(f"{where}: {issue.get('message') or ''} (expected {issue.get('expected')})")
     return clean("; ".join(str(word) for word in words if word))
 
 
-def _roubles(cost: object, *, told: bool) -> Cost | None:
-    """A charge; nothing is a charge only where the answer tells charges, which a task's result does not."""
-    amount = _number(cost)
-    return None if amount is None or (not amount and not told) else Cost(amount=amount, unit="RUB")
-
-
-def _number(value: object) -> float | None:
-    """Take a number, or a numeric string, which some answers hold."""
-    try:
-        return float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return None
-
-
 def _moment(value: object) -> datetime | None:
-    seconds = _number(value)
-    return datetime.fromtimestamp(seconds, UTC) if seconds else None
+    """Read Unix seconds."""
+    seconds = a_number(value)
+    try:
+        return datetime.fromtimestamp(seconds, UTC) if seconds else None
+    except (OverflowError, OSError, ValueError):
+        return None

@@ -8,30 +8,35 @@ clients.
 from __future__ import annotations
 
 import base64
-import binascii
+import io
 import json
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from airflow_provider_faceswap.exceptions import (
     JobLostError,
     RateLimitError,
 )
 from airflow_provider_faceswap.jobs import Cost, FailureReason, Job, JobState
+from airflow_provider_faceswap.media import dimensions
 from airflow_provider_faceswap.vendors.base import (
     Arguments,
     HttpUrl,
+    Json,
     Kind,
     Reply,
     Request,
     Timing,
     Vendor,
+    a_number,
+    an_object,
     clean,
     http_url,
     inline_media,
+    path_segment,
     url_list,
 )
 
@@ -41,6 +46,8 @@ if TYPE_CHECKING:
 
 #: 10 MB a file, on older page versions and in clients.
 _MAX_BYTES = 10_000_000
+#: "Under 2048 x 2048"; whether 2048 itself is taken is not clear, so it is left to the vendor.
+_MAX_SIDE = 2048
 _PICTURES = frozenset({"image/png", "image/jpeg", "image/webp"})
 
 # The schema writes these words with capitals, every sample in lower case; some were seen in clients only.
@@ -69,7 +76,11 @@ _ZERO_YEAR = 1
 def _picture(value: str) -> str:
     """Accept a URL, or a data URI, which travels as bare base64: the page says "base64 string"."""
     if value.startswith("data:"):
-        return base64.b64encode(inline_media(value, _PICTURES, _MAX_BYTES)).decode()
+        data = inline_media(value, _PICTURES, _MAX_BYTES)
+        size = dimensions(io.BytesIO(data))
+        if size is not None and max(size) > _MAX_SIDE:
+            raise ValueError(f"the inline picture is {size[0]} x {size[1]}, over {_MAX_SIDE} x {_MAX_SIDE}")
+        return base64.b64encode(data).decode()
     return http_url(value)
 
 
@@ -163,7 +174,7 @@ class Task(_Task):
 
     model: str = Field(min_length=1)
     task_type: str = Field(min_length=1)
-    input: dict[str, JsonValue]
+    input: dict[str, Json]
 
 
 class PiAPI(Vendor):
@@ -215,11 +226,11 @@ class PiAPI(Vendor):
 
     def fetch(self, kind: str, job_id: str) -> Request:  # noqa: ARG002 - one endpoint for all kinds
         """One endpoint reads every task."""
-        return Request("GET", f"/api/v1/task/{job_id}")
+        return Request("GET", f"/api/v1/task/{path_segment(job_id)}")
 
     def cancel(self, kind: str, job_id: str) -> Request:  # noqa: ARG002 - one endpoint for all kinds
         """Documented for other models, and only while pending: best effort."""
-        return Request("DELETE", f"/api/v1/task/{job_id}")
+        return Request("DELETE", f"/api/v1/task/{path_segment(job_id)}")
 
     def account(self) -> Request:
         """Free and read-only."""
@@ -244,8 +255,11 @@ class PiAPI(Vendor):
         status = str(task.get("status") or "")
         state = _STATES.get(status.strip().casefold(), JobState.RUNNING)
         urls, inline = _output(task.get("output")) if state is JobState.SUCCEEDED else ((), ())
-        meta = task.get("meta") or {}
+        meta = an_object(task.get("meta"))
         failure = _text(body, task) if state is JobState.FAILED else ""
+        if state is JobState.SUCCEEDED and not urls and not inline:
+            keys = ", ".join(sorted(an_object(task.get("output")))) or "nothing"
+            failure = f"its output holds {keys}"
         return Job(
             vendor=self.name,
             kind=kind,
@@ -287,7 +301,7 @@ class PiAPI(Vendor):
         if not reply.ok or not isinstance(data, dict):
             refused = self._refused(reply, None)
             raise refused
-        wallet = data.get("credit_pack_info") or {}
+        wallet = an_object(data.get("credit_pack_info"))
         facts = {
             "account": data.get("name"),
             "plan": data.get("plan"),
@@ -312,7 +326,8 @@ def _output(output: object) -> tuple[tuple[str, ...], tuple[bytes, ...]]:
     if links:
         return links, ()
     encoded = [output.get("image_base64")]
-    encoded += [item.get("b64_json") for item in output.get("data") or () if isinstance(item, dict)]
+    data = output.get("data")
+    encoded += [an_object(item).get("b64_json") for item in data] if isinstance(data, list) else []
     return (), tuple(picture for text in encoded if (picture := _decoded(text)))
 
 
@@ -321,13 +336,13 @@ def _decoded(text: object) -> bytes:
         return b""
     try:
         return base64.b64decode(text.partition("base64,")[2] or text, validate=True)
-    except binascii.Error:
+    except ValueError:
         return b""
 
 
 def _text(body: Mapping[str, Any], task: Mapping[str, Any]) -> str:
     """The failure text, in the order in which public clients look."""
-    error = task.get("error") or {}
+    error = an_object(task.get("error"))
     outer = body.get("error")
     detail = error.get("detail")
     candidates = (
@@ -344,10 +359,9 @@ def _text(body: Mapping[str, Any], task: Mapping[str, Any]) -> str:
 
 def _cost(usage: object) -> Cost | None:
     """Points consumed; before that, the points frozen for it."""
-    if not isinstance(usage, dict):
-        return None
-    points = usage.get("consume") or usage.get("frozen")
-    return Cost(amount=points, unit="point") if isinstance(points, int | float) and points else None
+    told = an_object(usage)
+    points = a_number(told.get("consume")) or a_number(told.get("frozen"))
+    return Cost(amount=points, unit="point") if points else None
 
 
 def _moment(value: object) -> datetime | None:

@@ -9,19 +9,22 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from airflow_provider_faceswap.exceptions import JobLostError
 from airflow_provider_faceswap.jobs import Job, JobState
 from airflow_provider_faceswap.vendors.base import (
     Arguments,
+    HttpsUrl,
     HttpUrl,
+    Json,
     Kind,
     Reply,
     Request,
     Timing,
     Vendor,
     clean,
+    path_segment,
     url_list,
 )
 
@@ -59,7 +62,7 @@ class FaceSwap(Arguments):
     denoising: Strength | None = None
     seed: Seed | None = None
     output_format: Format | None = Field(None, serialization_alias="outputFormat")
-    webhook: HttpUrl | None = None
+    webhook: HttpsUrl | None = None
 
 
 class Parameters(BaseModel):
@@ -70,7 +73,7 @@ class Parameters(BaseModel):
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
-    __pydantic_extra__: dict[str, JsonValue]
+    __pydantic_extra__: dict[str, Json]
 
     denoising: Strength | None = None
     seed: Seed | None = None
@@ -82,7 +85,7 @@ class Artwork(Arguments):
     """Every kind but the face swap."""
 
     parameters: Parameters
-    webhook: HttpUrl | None = None
+    webhook: HttpsUrl | None = None
 
     def to_wire(self) -> dict[str, Any]:
         """The parameters stand at the top of the body, beside the webhook."""
@@ -141,7 +144,7 @@ class Tengrai(Vendor):
 
     def fetch(self, kind: str, job_id: str) -> Request:  # noqa: ARG002 - one endpoint for all kinds
         """One endpoint reads every kind."""
-        return Request("GET", f"/v2/artworks/{job_id}")
+        return Request("GET", f"/v2/artworks/{path_segment(job_id)}")
 
     def account(self) -> Request:
         """There is no balance call; a list of one proves key and domain, and is free."""
@@ -154,7 +157,8 @@ class Tengrai(Vendor):
     def _read_job(self, kind: str, reply: Reply, *, job_id: str | None = None) -> Job:
         """Read an artwork object; 200, 201 and 202 are all answers to a create."""
         body = reply.fields
-        if not reply.ok:
+        # A job in the body is a job, whatever the HTTP status says.
+        if not reply.ok and not (body.get("id") and body.get("artworkType")):
             if job_id is not None and reply.status_code == 404:
                 raise JobLostError(
                     f"the job is unknown, or older than {_RETENTION.days} days: {_text(reply)}",

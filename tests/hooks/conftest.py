@@ -1,0 +1,63 @@
+"""A wire that the tests answer, seen from the hooks."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+
+import httpx
+import pytest
+import stamina
+
+
+class Wire:
+    """Answers in the order given, the last answer going on, and remembers every request."""
+
+    def __init__(self):
+        self.script = deque()
+        self.requests = []
+        self.clients = []
+
+    def says(self, *answers):
+        """Give answers: an exception, a response, or a body for a 200."""
+        self.script.extend(answers)
+
+    def __call__(self, request):
+        self.requests.append(request)
+        answer = self.script.popleft() if len(self.script) > 1 else self.script[0]
+        if isinstance(answer, Exception):
+            raise answer
+        if isinstance(answer, httpx.Response):
+            # A response object can be read once.
+            return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content)
+        return httpx.Response(200, json=answer)
+
+    def make(self, cls):
+        self.clients.append(cls(transport=httpx.MockTransport(self)))
+        return self.clients[-1]
+
+    @property
+    def bodies(self):
+        return [json.loads(request.content) for request in self.requests if request.content]
+
+
+@pytest.fixture
+def wire(monkeypatch):
+    """Every client that a hook makes ends here."""
+    answering = Wire()
+    base = "airflow_provider_faceswap.hooks.base"
+    monkeypatch.setattr(f"{base}.sync_client", lambda: answering.make(httpx.Client))
+    for module in (base, "airflow_provider_faceswap.transport"):
+        monkeypatch.setattr(f"{module}.async_client", lambda: answering.make(httpx.AsyncClient))
+    with stamina.set_testing(True, attempts=3, cap=True):
+        yield answering
+
+
+@pytest.fixture
+def connect(monkeypatch):
+    """Define a connection by an environment variable."""
+
+    def define(conn_id, **fields):
+        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(fields))
+
+    return define

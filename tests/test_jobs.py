@@ -1,0 +1,155 @@
+"""The vocabulary: states, and what a finished job looks like to its buyer."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pydantic import ValidationError
+
+from airflow_provider_faceswap.jobs import Cost, FailureReason, Job, JobResult, JobState, Submission
+
+SENT = datetime(2026, 1, 1, 12, tzinfo=UTC)
+SEEN = SENT + timedelta(minutes=5)
+LINKS = ("https://a.test/1.png?sig=s", "https://a.test/2.png")
+
+
+def a_job(**more):
+    return Job(
+        **{
+            "vendor": "piapi",
+            "kind": "face_swap",
+            "job_id": "j1",
+            "state": "succeeded",
+            "status": "completed",
+            **more,
+        }
+    )
+
+
+def a_submission(**more):
+    return Submission(
+        **{
+            "vendor": "piapi",
+            "kind": "face_swap",
+            "job_id": "j1",
+            "conn_id": "piapi_default",
+            "submitted_at": SENT,
+            "deadline": SENT + timedelta(hours=1),
+            **more,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("state", "terminal"),
+    [("queued", False), ("running", False), ("succeeded", True), ("failed", True), ("canceled", True)],
+)
+def test_three_states_are_terminal(state, terminal):
+    assert JobState(state).terminal is terminal
+
+
+def test_there_are_five_states_and_no_sixth():
+    assert [state.value for state in JobState] == ["queued", "running", "succeeded", "failed", "canceled"]
+    with pytest.raises(ValidationError):
+        a_job(state="done")
+
+
+def test_a_job_cannot_be_changed_and_takes_no_field_nobody_knows():
+    job = a_job()
+    with pytest.raises(ValidationError, match="frozen"):
+        job.state = JobState.FAILED
+    with pytest.raises(ValidationError, match="Extra inputs"):
+        a_job(colour="blue")
+
+
+@pytest.mark.parametrize(("more", "has"), [({}, False), ({"urls": LINKS}, True), ({"inline": (b"x",)}, True)])
+def test_a_job_has_output_where_there_is_a_link_or_the_picture_itself(more, has):
+    assert a_job(**more).has_output is has
+
+
+def test_the_picture_itself_is_neither_stored_nor_shown():
+    job = a_job(inline=(b"topsecret",))
+    assert "topsecret" not in repr(job)
+    assert "inline" not in job.model_dump()
+    assert "topsecret" not in job.model_dump_json()
+
+
+def test_a_job_says_nothing_it_was_not_told():
+    job = a_job()
+    assert (job.urls, job.percent, job.cost, job.failure) == ((), None, None, None)
+    assert (job.created_at, job.finished_at, job.failure_reason) == (None, None, FailureReason.UNKNOWN)
+
+
+def test_a_result_joins_what_the_vendor_and_the_buyer_know():
+    submission = a_submission(cost=Cost(amount=15, unit="RUB"), reused=True, provenance={"a": 1})
+    result = submission.result(a_job(urls=LINKS), seen_at=SEEN, retention=timedelta(days=3))
+    assert result == JobResult(
+        vendor="piapi",
+        kind="face_swap",
+        job_id="j1",
+        conn_id="piapi_default",
+        url=LINKS[0],
+        urls=LINKS,
+        cost=Cost(amount=15, unit="RUB"),
+        submitted_at=SENT,
+        finished_at=SEEN,
+        expires_at=SENT + timedelta(days=3),
+        attempt_reused=True,
+        provenance={"a": 1},
+    )
+
+
+def test_what_the_vendor_tells_of_time_and_money_goes_first():
+    created, finished = SENT + timedelta(seconds=1), SENT + timedelta(seconds=9)
+    job = a_job(created_at=created, finished_at=finished, cost=Cost(amount=7, unit="point"))
+    result = a_submission(cost=Cost(amount=15, unit="RUB")).result(
+        job, seen_at=SEEN, retention=timedelta(days=1)
+    )
+    assert (result.submitted_at, result.finished_at) == (created, finished)
+    assert result.cost == Cost(amount=7, unit="point")
+    assert result.expires_at == created + timedelta(days=1)
+
+
+def test_the_link_is_never_said_to_live_longer_than_from_the_start():
+    """The vendors do not say when their clock starts: the earliest moment is the safe one."""
+    result = a_submission().result(a_job(), seen_at=SEEN, retention=timedelta(days=3))
+    assert result.expires_at < SEEN + timedelta(days=3)
+
+
+def test_without_a_link_and_a_known_retention_a_result_says_none():
+    result = a_submission().result(a_job(inline=(b"x",)), seen_at=SEEN, retention=None)
+    assert (result.url, result.urls, result.expires_at) == (None, (), None)
+
+
+def test_a_result_travels_as_plain_json_with_the_promised_keys():
+    value = (
+        a_submission(cost=Cost(amount=1, unit="RUB"))
+        .result(a_job(urls=LINKS), seen_at=SEEN, retention=timedelta(days=3))
+        .to_xcom()
+    )
+    assert json.loads(json.dumps(value)) == value
+    promised = {
+        "vendor",
+        "kind",
+        "job_id",
+        "conn_id",
+        "url",
+        "urls",
+        "cost",
+        "submitted_at",
+        "finished_at",
+        "expires_at",
+        "attempt_reused",
+    }
+    assert promised <= set(value)
+    assert value["cost"] == {"amount": 1.0, "unit": "RUB"}
+    assert value["urls"] == list(LINKS)
+    assert value["submitted_at"] == "2026-01-01T12:00:00Z"
+
+
+def test_a_submission_comes_back_from_plain_json_as_it_was():
+    submission = a_submission(cost=Cost(amount=15, unit="RUB"), provenance={"arguments": {"n": 1}})
+    stored = json.loads(json.dumps(submission.model_dump(mode="json")))
+    assert Submission.model_validate(stored) == submission
