@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -135,6 +136,9 @@ class JobHook(BaseHook):
         for name in self.vendor.connection_arguments:
             if name in known and name not in given and self._extra.get(name) is not None:
                 given[name] = self._extra[name]
+        if self._channel is not None and (secret := given.get("webhook_secret")):
+            # The vendor echoes it in its answers, wherever it was given.
+            self._channel = replace(self._channel, secrets=(*self._channel.secrets, str(secret)))
         return self.vendor.create(kind, given)
 
     def buy(self, kind: str, request: Request) -> Job:
@@ -200,8 +204,9 @@ class JobHook(BaseHook):
 
     async def asubmit(self, kind: str, **arguments: Any) -> Job:
         """Create a paid job, as :meth:`submit` does."""
-        channel = await self.achannel()
+        await self.achannel()
         request = self._prepare(kind, arguments)
+        channel = await self.achannel()
         async for attempt in attempts():
             with attempt:
                 async with async_client() as http:
