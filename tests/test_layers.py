@@ -182,15 +182,3 @@ def test_the_sandbox_and_the_client_read_the_contracts_apart():
 )
 def test_no_way_of_importing_is_overlooked(source, found):
     assert set(imports_of(source)) == found
-
-
-@pytest.mark.parametrize("vendor", ["gptunnel", "tengrai", "piapi"])
-def test_a_vendor_is_known_to_its_own_files_only(vendor):
-    knowing = {
-        name
-        for name in LAYERED
-        if any(
-            used.startswith(NAME) and vendor in used.lower() for used in imports_of(MODULES[name].read_text())
-        )
-    }
-    assert knowing <= {f"hooks.{vendor}", f"operators.{vendor}", f"vendors.{vendor}"}
