@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow_provider_faceswap.jobs import Submission
-    from airflow_provider_faceswap.vendors.base import Request
+    from airflow_provider_faceswap.vendors.wire import Request
 
 #: The record's key in the store; operators with several records add to it.
 KEY = "faceswap_job"

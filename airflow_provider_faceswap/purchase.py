@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from airflow_provider_faceswap.hooks.base import JobHook
     from airflow_provider_faceswap.jobs import Cost, Job, Submission
     from airflow_provider_faceswap.ledger import Ledger
-    from airflow_provider_faceswap.vendors.base import Request
+    from airflow_provider_faceswap.vendors.wire import Request
 
 
 @dataclass(frozen=True, slots=True)

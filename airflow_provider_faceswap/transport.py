@@ -24,13 +24,13 @@ from airflow_provider_faceswap.exceptions import (
     VendorUnavailableError,
 )
 from airflow_provider_faceswap.redaction import without_queries, without_secrets
-from airflow_provider_faceswap.vendors.base import Reply
+from airflow_provider_faceswap.vendors.wire import Reply
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator, Mapping
 
-    from airflow_provider_faceswap.vendors.base import Request
+    from airflow_provider_faceswap.vendors.wire import Request
 
 #: Seconds. A create may carry inline pictures and be answered late; a read is small.
 TIMEOUT = httpx.Timeout(connect=10, read=60, write=120, pool=30)

@@ -35,7 +35,12 @@ LAYERS = [
     "cli",
 ]
 #: What stands first inside a folder; the other files of it know these and not each other.
-FIRST = {"vendors": ["base"], "hooks": ["base"], "operators": ["base"], "triggers": ["supervisor"]}
+FIRST = {
+    "vendors": ["wire", "arguments", "base"],
+    "hooks": ["base"],
+    "operators": ["base"],
+    "triggers": ["supervisor"],
+}
 #: Inside a folder, what may know more than the first file: one operator buys from any vendor.
 ALSO = {"operators.faceswap", "operators.batch"}
 CORE = LAYERS[: LAYERS.index("ledger")]

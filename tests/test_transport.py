@@ -30,7 +30,7 @@ from airflow_provider_faceswap.transport import (
     sync_client,
     tls_context,
 )
-from airflow_provider_faceswap.vendors.base import Request
+from airflow_provider_faceswap.vendors.wire import Request
 
 KEY = "shds-topsecret"
 CHANNEL = Channel(

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
     from airflow_provider_faceswap.jobs import Job
-    from airflow_provider_faceswap.vendors.base import Request, Vendor
+    from airflow_provider_faceswap.vendors.base import Vendor
+    from airflow_provider_faceswap.vendors.wire import Request
 
 
 class JobHook(BaseHook):

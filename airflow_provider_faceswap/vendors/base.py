@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
-import math
-import re
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
-from urllib.parse import quote, urlsplit
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import ValidationError
 
 from airflow_provider_faceswap.exceptions import (
     AuthenticationError,
@@ -29,69 +23,15 @@ from airflow_provider_faceswap.exceptions import (
     VendorUnavailableError,
 )
 from airflow_provider_faceswap.jobs import FailureReason, Job
-from airflow_provider_faceswap.redaction import without_queries
+from airflow_provider_faceswap.vendors.arguments import faults_of
+from airflow_provider_faceswap.vendors.wire import Request, clean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import timedelta
 
-#: Text of a vendor that goes into a message is cut here.
-LONGEST_MESSAGE = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """
-    One HTTP request, without host and credentials.
-
-    :param path: Below the vendor's base URL, with a leading slash.
-    :param body: The JSON body, ``None`` for none.
-    """
-
-    method: str
-    path: str
-    # Neither is shown: a body may carry a webhook's secret, and signed links.
-    params: Mapping[str, str] = field(default_factory=dict, repr=False)
-    body: Mapping[str, Any] | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True)
-class Reply:
-    """
-    One HTTP answer, with every secret already taken out of its text.
-
-    :param headers: By lower-case name.
-    """
-
-    status_code: int
-    text: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-    @cached_property
-    def body(self) -> Any:
-        """The parsed JSON, or ``None`` where the text is not JSON: error pages and cut bodies occur."""
-        try:
-            return json.loads(self.text)
-        except (ValueError, RecursionError):
-            return None
-
-    @property
-    def fields(self) -> dict[str, Any]:
-        """The parsed JSON where it is an object, else an empty dict."""
-        return self.body if isinstance(self.body, dict) else {}
-
-    @property
-    def ok(self) -> bool:
-        """True for 2xx."""
-        return 200 <= self.status_code < 300  # the HTTP success range
-
-    @property
-    def retry_after(self) -> float | None:
-        """Seconds of the ``Retry-After`` header where it is a number, else ``None``."""
-        try:
-            return max(0.0, float(self.headers.get("retry-after", "")))
-        except ValueError:
-            return None
+    from airflow_provider_faceswap.vendors.arguments import Arguments
+    from airflow_provider_faceswap.vendors.wire import Reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,16 +45,6 @@ class Timing:
 
     first: float
     cap: float
-
-
-class Arguments(BaseModel):
-    """Arguments of one kind under their neutral names; serialised under the vendor's own."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
-
-    def to_wire(self) -> dict[str, Any]:
-        """The request body: what is unset stays out, as old servers may refuse keys they do not know."""
-        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +117,7 @@ class Vendor(ABC):
             parsed = spec.arguments.model_validate(given)
         except ValidationError as error:
             # The error's own text repeats the input, which may be a signed link or a whole picture.
-            raise InvalidRequestError(_faults(error), vendor=self.name) from None
+            raise InvalidRequestError(faults_of(error), vendor=self.name) from None
         return self._create(kind, parsed)
 
     def _create(self, kind: str, arguments: Arguments) -> Request:
@@ -342,120 +272,3 @@ class Vendor(ABC):
         return next(
             (reason for words, reason in self.failure_words.items() if words in folded), FailureReason.UNKNOWN
         )
-
-
-def clean(text: object) -> str:
-    """A vendor's text as it may be shown: one line, no signed queries, at most 500 characters."""
-    return without_queries(" ".join(str(text or "").split()))[:LONGEST_MESSAGE]
-
-
-def _faults(error: ValidationError) -> str:
-    """Name every wrong argument and what it should be, without its value."""
-    return "; ".join(
-        f"{'.'.join(str(part) for part in fault['loc']) or 'arguments'}: "
-        + fault["msg"].removeprefix("Value error, ")
-        for fault in error.errors(include_url=False, include_context=False, include_input=False)
-    )
-
-
-def an_object(value: object) -> dict[str, Any]:
-    """The value where it is a JSON object, else an empty one: a field may have any shape."""
-    return value if isinstance(value, dict) else {}
-
-
-def a_number(value: object) -> float | None:
-    """Take a finite number, or a text that is one."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
-
-
-def path_segment(job_id: str) -> str:
-    """An id as one segment of a path, whatever stands in it."""
-    return quote(job_id, safe="")
-
-
-def url_list(*candidates: object) -> tuple[str, ...]:
-    """
-    Every http(s) link in what a vendor gave as output, in order and once.
-
-    :param candidates: Strings, ``{"url": ...}`` objects, lists of these, or anything else, which is skipped.
-    """
-    found: dict[str, None] = {}
-    for candidate in candidates:
-        match candidate:
-            case str() if candidate.startswith(("http://", "https://")):
-                found[candidate] = None
-            case {"url": str(url)}:
-                found.update(dict.fromkeys(url_list(url)))
-            case list():
-                found.update(dict.fromkeys(url_list(*candidate)))
-    return tuple(found)
-
-
-# -- argument types ---------------------------------------------------------------------------------------
-
-_DATA_URI = re.compile(r"data:(?P<type>[\w.+-]+/[\w.+-]+);base64,(?P<data>.*)", re.DOTALL)
-
-
-def http_url(value: str) -> str:
-    """
-    Accept a full http(s) URL.
-
-    :raises ValueError: It is empty, relative, or of another scheme.
-    """
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("must be a full http or https URL")
-    return value
-
-
-def inline_media(value: str, types: frozenset[str], max_bytes: int | None = None) -> bytes:
-    """
-    Decode a ``data:`` URI of one of the given media types.
-
-    :param max_bytes: Refuse more decoded bytes than this.
-    :raises ValueError: It is of another type, not base64, or too large.
-    """
-    parsed = _DATA_URI.fullmatch(value)
-    if parsed is None or parsed["type"].lower() not in types:
-        raise ValueError(
-            f"must be a full http or https URL, or a base64 data: URI of {', '.join(sorted(types))}"
-        )
-    try:
-        data = base64.b64decode(parsed["data"], validate=True)
-    except binascii.Error:
-        raise ValueError("the data: URI is not valid base64") from None
-    if max_bytes is not None and len(data) > max_bytes:
-        raise ValueError(f"the inline picture has {len(data)} bytes, over the limit of {max_bytes}")
-    return data
-
-
-def https_url(value: str) -> str:
-    """
-    Accept a full https URL.
-
-    :raises ValueError: It is empty, relative, or of another scheme.
-    """
-    if urlsplit(http_url(value)).scheme != "https":
-        raise ValueError("must be a full https URL")
-    return value
-
-
-def finite(value: Any) -> Any:
-    """
-    Accept JSON that every parser takes.
-
-    :raises ValueError: There is a NaN or an infinity in it, which Python writes and others cannot read.
-    """
-    json.dumps(value, allow_nan=False)
-    return value
-
-
-Json = Annotated[JsonValue, AfterValidator(finite)]
-HttpUrl = Annotated[str, AfterValidator(http_url)]
-HttpsUrl = Annotated[str, AfterValidator(https_url)]

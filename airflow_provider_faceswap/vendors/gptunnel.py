@@ -24,21 +24,9 @@ from airflow_provider_faceswap.exceptions import (
     VendorError,
 )
 from airflow_provider_faceswap.jobs import Cost, FailureReason, Job, JobState
-from airflow_provider_faceswap.vendors.base import (
-    Arguments,
-    HttpUrl,
-    Kind,
-    Reply,
-    Request,
-    Timing,
-    Vendor,
-    a_number,
-    an_object,
-    clean,
-    http_url,
-    inline_media,
-    url_list,
-)
+from airflow_provider_faceswap.vendors.arguments import Arguments, HttpUrl, http_url, inline_media
+from airflow_provider_faceswap.vendors.base import Kind, Timing, Vendor
+from airflow_provider_faceswap.vendors.wire import Reply, Request, a_number, an_object, clean, url_list
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -22,20 +22,14 @@ from airflow_provider_faceswap.exceptions import (
 )
 from airflow_provider_faceswap.jobs import Cost, FailureReason, Job, JobState
 from airflow_provider_faceswap.media import dimensions
-from airflow_provider_faceswap.vendors.base import (
-    Arguments,
-    HttpUrl,
-    Json,
-    Kind,
+from airflow_provider_faceswap.vendors.arguments import Arguments, HttpUrl, Json, http_url, inline_media
+from airflow_provider_faceswap.vendors.base import Kind, Timing, Vendor
+from airflow_provider_faceswap.vendors.wire import (
     Reply,
     Request,
-    Timing,
-    Vendor,
     a_number,
     an_object,
     clean,
-    http_url,
-    inline_media,
     path_segment,
     url_list,
 )

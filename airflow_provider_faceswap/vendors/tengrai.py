@@ -13,20 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from airflow_provider_faceswap.exceptions import JobLostError
 from airflow_provider_faceswap.jobs import Job, JobState
-from airflow_provider_faceswap.vendors.base import (
-    Arguments,
-    HttpsUrl,
-    HttpUrl,
-    Json,
-    Kind,
-    Reply,
-    Request,
-    Timing,
-    Vendor,
-    clean,
-    path_segment,
-    url_list,
-)
+from airflow_provider_faceswap.vendors.arguments import Arguments, HttpsUrl, HttpUrl, Json
+from airflow_provider_faceswap.vendors.base import Kind, Timing, Vendor
+from airflow_provider_faceswap.vendors.wire import Reply, Request, clean, path_segment, url_list
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

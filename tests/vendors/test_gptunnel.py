@@ -32,8 +32,8 @@ from airflow_provider_faceswap.exceptions import (
     VendorUnavailableError,
 )
 from airflow_provider_faceswap.jobs import Cost, FailureReason, JobState
-from airflow_provider_faceswap.vendors.base import Reply
 from airflow_provider_faceswap.vendors.gptunnel import GPTunnel
+from airflow_provider_faceswap.vendors.wire import Reply
 
 VENDOR = GPTunnel()
 ID = "65819c485337280001a609e7"

@@ -37,8 +37,8 @@ from airflow_provider_faceswap.exceptions import (
 )
 from airflow_provider_faceswap.jobs import Cost, JobState
 from airflow_provider_faceswap.polling import Schedule, Wait, Watch
-from airflow_provider_faceswap.vendors.base import Reply
 from airflow_provider_faceswap.vendors.piapi import PiAPI
+from airflow_provider_faceswap.vendors.wire import Reply
 
 VENDOR = PiAPI()
 ID = "90efd2db-bcfc-413f-a0be-c893850c9d68"

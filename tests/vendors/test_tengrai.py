@@ -30,8 +30,8 @@ from airflow_provider_faceswap.exceptions import (
 )
 from airflow_provider_faceswap.jobs import FailureReason, JobState
 from airflow_provider_faceswap.polling import Schedule, Wait, Watch
-from airflow_provider_faceswap.vendors.base import Reply
 from airflow_provider_faceswap.vendors.tengrai import Tengrai
+from airflow_provider_faceswap.vendors.wire import Reply
 
 VENDOR = Tengrai()
 ID = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
