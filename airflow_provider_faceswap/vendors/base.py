@@ -84,7 +84,7 @@ class Vendor(ABC):
     #: Text fragments (casefolded) of a failed job and what they mean; the first that fits wins.
     failure_words: ClassVar[Mapping[str, FailureReason]] = {
         "no face": FailureReason.NO_FACE,
-        "face not": FailureReason.NO_FACE,
+        " face not": FailureReason.NO_FACE,  # and not "interface not ready"
         "nsfw": FailureReason.CONTENT_REFUSED,
         "moderation": FailureReason.CONTENT_REFUSED,
         "sensitive": FailureReason.CONTENT_REFUSED,
@@ -268,7 +268,7 @@ class Vendor(ABC):
 
     def failure_reason(self, text: str | None) -> FailureReason:
         """Sort a failed job by its vendor's text."""
-        folded = (text or "").casefold()
+        folded = f" {text or ''}".casefold()
         return next(
             (reason for words, reason in self.failure_words.items() if words in folded), FailureReason.UNKNOWN
         )

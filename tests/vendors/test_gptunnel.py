@@ -506,6 +506,7 @@ def test_a_failure_text_loses_the_query_of_a_signed_link():
     [
         ("No face found", FailureReason.NO_FACE),
         ("face not detected", FailureReason.NO_FACE),
+        ("interface not ready", FailureReason.UNKNOWN),
         ("NSFW content", FailureReason.CONTENT_REFUSED),
         ("refused by moderation", FailureReason.CONTENT_REFUSED),
         ("gpu exploded", FailureReason.UNKNOWN),
