@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import shutil
 import tempfile
-import uuid
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
@@ -15,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 from pydantic import BaseModel, ConfigDict
 
 from airflow_provider_faceswap import __version__
-from airflow_provider_faceswap.download import CHUNK, Downloaded, download
+from airflow_provider_faceswap.download import Downloaded, download
 from airflow_provider_faceswap.exceptions import (
     ArchiveError,
     InvalidRequestError,
@@ -25,6 +23,7 @@ from airflow_provider_faceswap.exceptions import (
 from airflow_provider_faceswap.media import HEAD, dimensions, sniff
 from airflow_provider_faceswap.provenance import chain_of
 from airflow_provider_faceswap.redaction import bare_url
+from airflow_provider_faceswap.storage import write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -215,34 +214,3 @@ def _terms(result: Mapping[str, Any] | None) -> dict[str, Any]:
 
 def _job_id(piece: Piece) -> str | None:
     return str(piece.result["job_id"]) if piece.result else None
-
-
-def write(path: ObjectStoragePath, source: BinaryIO) -> None:
-    """
-    Write a file so that nobody ever sees half of it.
-
-    On a disk: under a temporary name beside the final one, then renamed. In an object store: uploaded without
-    a commit, then committed; a plain ``with`` block would commit the part that was written before an error.
-
-    :raises OSError: The storage refused; nothing is left under the final name.
-    """
-    source.seek(0)
-    if path.protocol in {"", "file", "local"}:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-        try:
-            with part.open("wb") as target:
-                shutil.copyfileobj(source, target, CHUNK)
-            path.fs.mv(part.path, path.path)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
-        return
-    target = path.open("wb", autocommit=False)
-    try:
-        shutil.copyfileobj(source, target, CHUNK)
-        target.close()
-        target.commit()
-    except BaseException:
-        target.discard()
-        raise

@@ -214,6 +214,21 @@ def job_failure(job: Job | None, *, vendor: str, job_id: str) -> FaceSwapError:
     return JobFailedError(message, vendor=vendor, job_id=job_id)
 
 
+def after_kill(job: Submission, state: str | None, *, confirmed: bool) -> str:
+    """
+    What the log says when a task was ended under a running job.
+
+    :param state: What the task is now.
+    :param confirmed: Whether the vendor confirmed the cancel.
+    """
+    told = (
+        "the vendor confirmed the cancel"
+        if confirmed
+        else "a cancel is not confirmed, so it may still finish and be charged; resume_job_id takes it up"
+    )
+    return f"The task was ended ({state}) while {job.vendor} job {job.job_id} was running: {told}"
+
+
 def worth_asking_again(error: FaceSwapError) -> bool:
     """True for a failed read that says nothing about the job: the network, the vendor's bad moment."""
     return isinstance(error, VendorUnavailableError | RateLimitError | MalformedResponseError) or (

@@ -100,6 +100,14 @@ def get_provider_info() -> dict[str, Any]:
                         default="",
                         example="127.0.0.1,media-proxy.internal",
                     ),
+                    "ledger_uri": _option(
+                        "Where the records that make a job paid once are kept on an Airflow without a task state "
+                        "store (before 3.3): a folder in object storage that outlives workers. Unset there, a "
+                        "retry may pay for a second job.",
+                        kind="string",
+                        default="",
+                        example="s3://conn_id@bucket/faceswap-ledger",
+                    ),
                     "max_archive_bytes": _option(
                         "The largest result, in bytes, that the archive takes where max_bytes is not given.",
                         kind="integer",

@@ -5,7 +5,8 @@ One record stands for one logical job of one task instance (dag, run, task, map 
 *intent → submitted → settled*. The intent is written before the paid call and the id right after it, so a
 crash leaves either nothing bought, an id to go on with, or an intent that says "this may have been bought".
 
-It is kept in Airflow's task state store, for the life of the run.
+It is kept in Airflow's task state store, for the life of the run; where this Airflow has none (before 3.3), in
+object storage under ``[faceswap] ledger_uri``; and where that is not set, nowhere.
 """
 
 from __future__ import annotations
@@ -16,10 +17,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
+from airflow.providers.common.compat.sdk import conf
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from airflow_provider_faceswap.exceptions import FaceSwapError
 from airflow_provider_faceswap.jobs import Cost
+from airflow_provider_faceswap.records import ObjectRecords
+from airflow_provider_faceswap.redaction import unsigned
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,6 +50,8 @@ class Record(BaseModel):
     :param fingerprint: Of vendor, connection id, kind and request; a hash, so that it holds no secret.
     :param epoch: Changes when the task is cleared, and at nothing else.
     :param purchases: Creates within this epoch, this one included.
+    :param begun_at: When the intent was written, just before the create.
+    :param replaces: The id of the job before this one, which is over.
     :param outcome: How the job ended, once settled.
     """
 
@@ -58,6 +64,8 @@ class Record(BaseModel):
     vendor: str
     kind: str
     conn_id: str
+    begun_at: datetime
+    replaces: str | None = None
     job_id: str | None = None
     submitted_at: datetime | None = None
     deadline: datetime | None = None
@@ -92,19 +100,46 @@ class Record(BaseModel):
 
 
 def fingerprint(vendor: str, conn_id: str, kind: str, request: Request) -> str:
-    """Tell one logical job from another: the same request on the same account is the same job."""
-    canonical = json.dumps([vendor, conn_id, kind, request.path, request.body], sort_keys=True)
+    """
+    Tell one logical job from another: the same request on the same account is the same job.
+
+    What merely signs a link does not count, as a template may sign the same picture anew in each try.
+    """
+    canonical = json.dumps([vendor, conn_id, kind, request.path, unsigned(request.body)], sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 class Store(Protocol):
-    """What is used of Airflow's task state store."""
+    """Where records are kept, by key, for one task instance."""
 
     def get(self, key: str, default: Any = None) -> Any:
         """The value, or the default where there is none; raises where it cannot be read."""
 
-    def set(self, key: str, value: Any, **options: Any) -> None:
+    def set(self, key: str, value: Any) -> None:
         """Write; raises where it cannot."""
+
+
+class _TaskState:
+    """Airflow's task state store, told to forget nothing while the run lives."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self._store.get(key, default)
+
+    def set(self, key: str, value: Any) -> None:
+        from airflow.sdk import NEVER_EXPIRE  # type: ignore[attr-defined]  # lazily exported
+
+        self._store.set(key, value, retention=NEVER_EXPIRE)
+
+
+def store_of(context: Mapping[str, Any]) -> Store | None:
+    """The place for records of the task instance that runs in this context, ``None`` where there is none."""
+    if (store := context.get("task_state_store")) is not None:
+        return _TaskState(store)
+    uri = conf.get("faceswap", "ledger_uri", fallback="")
+    return ObjectRecords.of(uri, context["ti"]) if uri else None
 
 
 class Ledger:
@@ -121,11 +156,11 @@ class Ledger:
     @classmethod
     def of(cls, context: Mapping[str, Any], key: str = KEY) -> Ledger:
         """The ledger of the task instance that runs in this context."""
-        return cls(context.get("task_state_store"), key)
+        return cls(store_of(context), key)
 
     @property
     def remembers(self) -> bool:
-        """False where there is no store, so that a retry may pay again."""
+        """False where there is no place for records, so that a retry may pay again."""
         return self._store is not None
 
     def read(self) -> Record | None:
@@ -142,12 +177,12 @@ class Ledger:
             return None if value is None else Record.model_validate(value)
         except ValidationError:
             raise FaceSwapError(
-                f"the record {self._key!r} in the task state store is damaged",
+                f"the record {self._key!r} of this task is damaged",
                 advice="Nothing was bought. Delete the record to let the task buy anew.",
             ) from None
         except Exception as error:
             raise FaceSwapError(
-                f"the task state store could not be read ({type(error).__name__})",
+                f"the record {self._key!r} of this task could not be read ({type(error).__name__})",
                 advice="Nothing was bought. Retry once Airflow is well.",
             ) from error
 
@@ -159,13 +194,11 @@ class Ledger:
         """
         if self._store is None:
             return
-        from airflow.sdk import NEVER_EXPIRE  # type: ignore[attr-defined]  # lazily exported
-
         try:
-            self._store.set(self._key, record.model_dump(mode="json"), retention=NEVER_EXPIRE)
+            self._store.set(self._key, record.model_dump(mode="json"))
         except Exception as error:
             raise FaceSwapError(
-                f"the task state store could not be written ({type(error).__name__})",
+                f"the record {self._key!r} of this task could not be written ({type(error).__name__})",
                 job_id=record.job_id,
                 advice=(
                     "The job was accepted and goes on: finish it with resume_job_id."

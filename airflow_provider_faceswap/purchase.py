@@ -5,9 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from airflow_provider_faceswap.exceptions import JobFailedError, SubmissionUncertainError, VendorError
+from airflow_provider_faceswap.clock import CLOCK
+from airflow_provider_faceswap.endings import worth_asking_again
+from airflow_provider_faceswap.exceptions import (
+    JobFailedError,
+    JobLostError,
+    SubmissionUncertainError,
+    VendorError,
+)
 from airflow_provider_faceswap.jobs import JobState
 from airflow_provider_faceswap.ledger import Record, Stage, fingerprint
+from airflow_provider_faceswap.reconcile import find_again
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -70,14 +78,12 @@ class Purchase:
         """
         Take up the job that the ledger knows, or buy one.
 
-        :returns: The submission, and the job as last seen.
+        :returns: The submission, and the job as last seen, ``None`` where it could not be seen now.
         :raises SubmissionUncertainError: It may have been bought, and nobody knows its id.
         :raises JobLostError: It was bought, and the vendor no longer knows it.
         :raises JobFailedError: The task has bought as many as it may.
         :raises VendorError: The vendor accepted nothing.
         """
-        if not self.ledger.remembers:
-            self.log.warning("There is no task state store: a retry of this task may pay for a second job.")
         mark = fingerprint(self.hook.vendor.name, self.hook.conn_id, self.kind, self.request)
         record = self.ledger.read()
         if record is not None and record.fingerprint != mark:
@@ -86,17 +92,16 @@ class Purchase:
             taken = self._take_up(record)
             if taken is not None:
                 return taken
-        purchases = record.purchases if record is not None and record.epoch == self.epoch else 0
-        intent, job = self._buy(mark, purchases)
-        submission = self.submission(job.job_id, submitted_at=job.created_at, cost=job.cost)
-        self.ledger.write(intent.submitted(submission))
-        cost = f", {job.cost.amount:g} {job.cost.unit}" if job.cost else ""
-        self.log.info("%s accepted %s as job %s%s", job.vendor, job.kind, job.job_id, cost)
-        return submission, job
+        return self._buy(mark, record)
 
-    def _buy(self, mark: str, purchases: int) -> tuple[Record, Job]:
-        """Write the intent, then send the create; the intent comes back as it was written."""
+    def _buy(self, mark: str, before: Record | None) -> tuple[Submission, Job]:
+        """
+        Write the intent, send the create, write the id.
+
+        :param before: The record of the job before this one.
+        """
         vendor = self.hook.vendor.name
+        purchases = before.purchases if before is not None and before.epoch == self.epoch else 0
         while purchases < self.terms.max_submissions:
             purchases += 1
             intent = Record(
@@ -107,11 +112,16 @@ class Purchase:
                 vendor=vendor,
                 kind=self.kind,
                 conn_id=self.hook.conn_id,
+                begun_at=CLOCK.moment(),
+                replaces=before.job_id or before.replaces if before is not None else None,
             )
             self.ledger.write(intent)
             try:
-                return intent, self.hook.buy(self.kind, self.request)
+                job = self.hook.buy(self.kind, self.request)
             except SubmissionUncertainError as error:
+                adopted = self._adopt(intent)
+                if adopted is not None:
+                    return adopted
                 if self.terms.on_uncertain == "fail" or purchases >= self.terms.max_submissions:
                     raise
                 self.log.warning("on_uncertain='resubmit', which may pay twice: buying anew after: %s", error)
@@ -119,11 +129,30 @@ class Purchase:
                 # Certainly not accepted: neither an intent to worry about, nor a purchase to count.
                 self.ledger.write(intent.refused())
                 raise
+            else:
+                return self._book(intent, job)
         raise JobFailedError(
             f"this task has bought {purchases} jobs, as many as max_submissions allows",
             vendor=vendor,
             advice="Nothing was bought now. Clear the task, or raise max_submissions, to buy again.",
         )
+
+    def _book(self, intent: Record, job: Job, *, reused: bool = False) -> tuple[Submission, Job]:
+        """Write down which job the intent has become."""
+        submission = self.submission(job.job_id, submitted_at=job.created_at, cost=job.cost, reused=reused)
+        self.ledger.write(intent.submitted(submission))
+        cost = f", {job.cost.amount:g} {job.cost.unit}" if job.cost else ""
+        self.log.info("%s accepted %s as job %s%s", job.vendor, job.kind, job.job_id, cost)
+        return submission, job
+
+    def _adopt(self, intent: Record) -> tuple[Submission, Job] | None:
+        """Take up the job that the vendor's list shows for this intent; ``None`` where that is not certain."""
+        known = [intent.replaces] if intent.replaces else []
+        job = find_again(self.hook, self.kind, self.request, intent.begun_at, known=known, log=self.log)
+        if job is None:
+            return None
+        self.log.warning("The create got no answer, but the vendor's list has its job: %s", job.job_id)
+        return self._book(intent, job, reused=True)
 
     def _drop(self, record: Record) -> None:
         """The arguments have changed since: the old job is nobody's any more."""
@@ -131,36 +160,30 @@ class Purchase:
             self.log.warning(
                 "An earlier try may have bought a job with other arguments; a new one is bought."
             )
+        self._leave(record, "The arguments have changed")
+
+    def _leave(self, record: Record, why: str) -> None:
+        """Buy anew although a job may be running: cancel it, best effort."""
         if record.stage is not Stage.SUBMITTED or record.job_id is None:
             return
         confirmed = self.hook.cancel(record.job_id, record.kind)
         self.log.warning(
-            "The arguments have changed since job %s was bought; %s. A new job is bought.",
+            "%s since job %s was bought; %s. A new job is bought.",
+            why,
             record.job_id,
             "its cancel was confirmed" if confirmed else "it could not be cancelled and may be charged",
         )
 
-    def _take_up(self, record: Record) -> tuple[Submission, Job] | None:
+    def _take_up(self, record: Record) -> tuple[Submission, Job | None] | None:
         """Go on with a recorded job; ``None`` where a new one may be bought."""
-        if record.stage is Stage.INTENT:
-            if self.terms.on_uncertain == "resubmit":
-                self.log.warning("An earlier try may have bought a job; on_uncertain='resubmit': buying anew")
-                return None
-            raise SubmissionUncertainError(
-                f"an earlier try was about to buy a {record.kind} and did not get to record its id",
-                vendor=record.vendor,
-            )
-        if record.job_id is None:
-            return None
         cleared = record.epoch != self.epoch
         if cleared and self.terms.on_clear == "resubmit":
-            self.log.info("The task was cleared and on_clear='resubmit': leaving job %s", record.job_id)
+            self._leave(record, "The task was cleared, and on_clear='resubmit',")
             return None
-        job = self.hook.fetch(record.job_id, record.kind)
-        if job.state in {JobState.FAILED, JobState.CANCELED}:
-            self.log.info("Job %s is %s; a new one may be bought", record.job_id, job.state)
+        if record.stage is Stage.INTENT:
+            return self._take_up_intent(record)
+        if record.job_id is None:
             return None
-        self.log.info("Taking up job %s (%s), which is paid for", record.job_id, job.state)
         submission = self.submission(
             record.job_id,
             submitted_at=record.submitted_at,
@@ -168,6 +191,39 @@ class Purchase:
             cost=record.cost,
             reused=True,
         )
+        job = self._look_at(submission, record.kind)
+        if job is not None and job.state in {JobState.FAILED, JobState.CANCELED}:
+            self.log.warning("Job %s is %s; a new one may be bought", record.job_id, job.state)
+            return None
+        state = job.state if job else "not to be seen now"
+        self.log.info("Taking up job %s (%s), which is paid for", record.job_id, state)
         if cleared:
             self.ledger.write(record.cleared(self.epoch, submission))
         return submission, job
+
+    def _take_up_intent(self, record: Record) -> tuple[Submission, Job] | None:
+        adopted = self._adopt(record)
+        if adopted is not None:
+            return adopted
+        if self.terms.on_uncertain == "resubmit":
+            self.log.warning("An earlier try may have bought a job; on_uncertain='resubmit': buying anew")
+            return None
+        raise SubmissionUncertainError(
+            f"an earlier try was about to buy a {record.kind} and did not get to record its id",
+            vendor=record.vendor,
+        )
+
+    def _look_at(self, submission: Submission, kind: str) -> Job | None:
+        """See how a paid job stands; ``None`` where the vendor cannot say now, which is no reason to give up."""
+        try:
+            return self.hook.fetch(submission.job_id, kind)
+        except JobLostError:
+            age = CLOCK.now() - submission.submitted_at.timestamp()
+            if age < self.hook.vendor.not_found_grace:
+                return None
+            raise
+        except VendorError as error:
+            if not worth_asking_again(error):
+                raise
+            self.log.warning("Job %s could not be seen: %s", submission.job_id, error)
+            return None

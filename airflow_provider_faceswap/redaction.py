@@ -10,6 +10,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+#: What a signed link carries beside the picture's own address: AWS and its kin, Google, CloudFront, Azure.
+_SIGNING = re.compile(
+    r"x-(amz|goog|oss)-.*|(aws|oss)accesskeyid|googleaccessid|expires|signature|policy|key-pair-id"
+    r"|s(v|s|rt|p|e|t|pr|r|ig|koid|ktid|kt|ke|ks|kv)",
+    re.IGNORECASE,
+)
+_SIGNATURES = frozenset({"x-amz-signature", "x-goog-signature", "x-oss-signature", "signature", "sig"})
+
 #: Longer text is replaced by its hash: an argument that long is a picture, not something a person reads.
 LONGEST_TEXT = 4096
 
@@ -36,6 +44,31 @@ def bare_url(url: str) -> str:
     scheme, mark, rest = place.partition("://")
     authority, slash, path = rest.partition("/")
     return f"{scheme}{mark}{authority.rpartition('@')[2]}{slash}{path}"
+
+
+def unsigned(value: Any) -> Any:
+    """
+    A copy of a request's body in which a link signed anew is the same link.
+
+    Only a link with a signature is touched, and only what signs it is taken out: another parameter may well
+    choose the picture.
+
+    :param value: Any combination of dicts, lists and plain values.
+    """
+    match value:
+        case str() if value.startswith(("http://", "https://")):
+            place, mark, query = value.partition("?")
+            parts = query.split("&")
+            if _SIGNATURES.isdisjoint(part.partition("=")[0].lower() for part in parts):
+                return value
+            kept = "&".join(part for part in parts if not _SIGNING.fullmatch(part.partition("=")[0]))
+            return f"{place}{mark}{kept}"
+        case dict():
+            return {key: unsigned(item) for key, item in value.items()}
+        case list() | tuple():
+            return [unsigned(item) for item in value]
+        case _:
+            return value
 
 
 def without_secrets(text: str, secrets: Iterable[str]) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from typing import TYPE_CHECKING
 
+from airflow_provider_faceswap.clock import CLOCK
 from airflow_provider_faceswap.endings import Ending, Word
 from airflow_provider_faceswap.exceptions import FaceSwapError
 from airflow_provider_faceswap.polling import Schedule, Wait, Watch
@@ -13,27 +12,9 @@ from airflow_provider_faceswap.polling import Schedule, Wait, Watch
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from airflow_provider_faceswap.clock import Clock
     from airflow_provider_faceswap.hooks.base import JobHook
     from airflow_provider_faceswap.jobs import Submission
-
-
-class Clock:
-    """Epoch seconds and two ways to sleep; tests bring one that they drive."""
-
-    def now(self) -> float:
-        """Epoch seconds."""
-        return time.time()
-
-    def sleep(self, seconds: float) -> None:
-        """Sleep in a worker."""
-        time.sleep(seconds)
-
-    async def asleep(self, seconds: float) -> None:
-        """Sleep on an event loop."""
-        await asyncio.sleep(seconds)
-
-
-CLOCK = Clock()
 
 
 def watch_for(

@@ -29,10 +29,12 @@ os.environ.update(
 )
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
 
+from airflow_provider_faceswap.clock import Clock  # noqa: E402 - not before Airflow's settings
+
 KEY = "sandbox-key"
 
 
-class DrivenClock:
+class DrivenClock(Clock):
     """Time that passes only when somebody sleeps."""
 
     def __init__(self, now: float = 1_800_000_000.0) -> None:
@@ -83,7 +85,7 @@ class FakeTaskInstance:
 def clock(monkeypatch):
     """A driven clock, wherever the package looks at the time."""
     driven = DrivenClock()
-    for module in ("operators.base", "sensors.job", "triggers.job", "waiting"):
+    for module in ("operators.base", "purchase", "reconcile", "sensors.job", "triggers.job", "waiting"):
         monkeypatch.setattr(f"airflow_provider_faceswap.{module}.CLOCK", driven)
     return driven
 

@@ -12,10 +12,10 @@ PACKAGE = Path(__file__).resolve().parent.parent / NAME
 
 #: From the top down. A folder is a layer with an order of its own, given below.
 LAYERS = [
+    "clock",
     "exceptions",
     "redaction",
     "jobs",
-    "media",
     "media",
     "vendors",
     "endings",
@@ -23,12 +23,16 @@ LAYERS = [
     "transport",
     "download",
     "provenance",
+    "storage",
+    "records",
     "ledger",
     "archive",
     "get_provider_info",
     "hooks",
+    "reconcile",
     "purchase",
     "waiting",
+    "supervisor",
     "triggers",
     "operators",
     "sensors",
@@ -36,14 +40,13 @@ LAYERS = [
 ]
 #: What stands first inside a folder; the other files of it know these and not each other.
 FIRST = {
-    "vendors": ["wire", "arguments", "base"],
+    "vendors": ["wire", "arguments", "history", "base"],
     "hooks": ["base"],
     "operators": ["base"],
-    "triggers": ["supervisor"],
 }
 #: Inside a folder, what may know more than the first file: one operator buys from any vendor.
 ALSO = {"operators.faceswap", "operators.batch"}
-CORE = LAYERS[: LAYERS.index("ledger")]
+CORE = LAYERS[: LAYERS.index("storage")]
 BESIDE = "sandbox"
 
 #: The only thing the core takes from Airflow.

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from airflow_provider_faceswap import waiting
+from airflow_provider_faceswap.clock import Clock
 from airflow_provider_faceswap.endings import Word
 from airflow_provider_faceswap.exceptions import (
     AuthenticationError,
@@ -19,7 +20,7 @@ from airflow_provider_faceswap.hooks.gptunnel import GPTunnelHook
 from airflow_provider_faceswap.hooks.tengrai import TengraiHook
 from airflow_provider_faceswap.jobs import Job, Submission
 from airflow_provider_faceswap.polling import Schedule, Watch
-from airflow_provider_faceswap.waiting import Clock, await_job, wait, watch_for
+from airflow_provider_faceswap.waiting import await_job, wait, watch_for
 
 NOW = 1_800_000_000.0
 LINK = "https://a.test/x.png"

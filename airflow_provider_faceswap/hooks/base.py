@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
 from airflow.providers.common.compat.sdk import BaseHook
@@ -20,14 +20,16 @@ from airflow_provider_faceswap.transport import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
     import httpx
     from airflow.providers.common.compat.sdk import Connection
 
     from airflow_provider_faceswap.jobs import Job
     from airflow_provider_faceswap.vendors.base import Vendor
-    from airflow_provider_faceswap.vendors.wire import Request
+    from airflow_provider_faceswap.vendors.wire import Reply, Request
+
+T = TypeVar("T")
 
 
 class JobHook(BaseHook):
@@ -177,13 +179,24 @@ class JobHook(BaseHook):
         :raises JobLostError: The vendor does not know it.
         :raises VendorError: It could not be read; the job itself goes on.
         """
-        channel = self.channel()
-        request = self.vendor.fetch(kind, job_id)
         with _about(job_id):
-            for attempt in attempts():
-                with attempt, self._client() as http:
-                    job = self.vendor.read_job(kind, channel.send(http, request), job_id=job_id)
-        return job
+            return self.ask(
+                self.vendor.fetch(kind, job_id),
+                lambda reply: self.vendor.read_job(kind, reply, job_id=job_id),
+            )
+
+    def ask(self, request: Request, read: Callable[[Reply], T]) -> T:
+        """
+        Send a request that only reads, again where that can help.
+
+        :param read: Makes of the answer what is returned.
+        :raises VendorError: The vendor refused, cannot now, or cannot be understood.
+        """
+        channel = self.channel()
+        for attempt in attempts():
+            with attempt, self._client() as http:
+                told = read(channel.send(http, request))
+        return told
 
     def cancel(self, job_id: str, kind: str) -> bool:
         """
@@ -248,11 +261,7 @@ class JobHook(BaseHook):
 
         :raises VendorError: The key is wrong, or the vendor cannot be reached.
         """
-        channel = self.channel()
-        for attempt in attempts():
-            with attempt, self._client() as http:
-                told = self.vendor.read_account(channel.send(http, self.vendor.account()))
-        return told
+        return self.ask(self.vendor.account(), self.vendor.read_account)
 
     def test_connection(self) -> tuple[bool, str]:
         """Prove the key with a free call, for the connection form's *Test* button."""

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
-from airflow_provider_faceswap.endings import Ending, Word, read_event
+from airflow_provider_faceswap.clock import CLOCK
+from airflow_provider_faceswap.endings import Ending, Word, after_kill, read_event
 from airflow_provider_faceswap.exceptions import InvalidRequestError
 from airflow_provider_faceswap.hooks.base import hook_for
 from airflow_provider_faceswap.jobs import Submission
 from airflow_provider_faceswap.ledger import Ledger
 from airflow_provider_faceswap.provenance import is_result, provenance, with_links
 from airflow_provider_faceswap.purchase import Purchase, Terms
+from airflow_provider_faceswap.supervisor import ALONE, ENDED, task_state_now
 from airflow_provider_faceswap.triggers.job import SAFE_RESUME_DELAY, JobTrigger
-from airflow_provider_faceswap.waiting import CLOCK, wait, watch_for
+from airflow_provider_faceswap.waiting import wait, watch_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,7 +29,12 @@ if TYPE_CHECKING:
 
     from airflow_provider_faceswap.hooks.base import JobHook
     from airflow_provider_faceswap.jobs import Job
+    from airflow_provider_faceswap.ledger import Record
 
+#: The deadline comes before ``execution_timeout`` by this share of it, at most by so many seconds: reads that
+#: are under way come to their end.
+LAST_SHARE = 0.1
+LAST_SECONDS = 10.0
 #: Seconds beyond the job's own deadline at which Airflow ends the deferral, should the triggerer be gone.
 FRAMEWORK_MARGIN = 60.0
 
@@ -42,7 +49,8 @@ class JobOperator(BaseOperator):
 
     :param conn_id: The connection; its password is the API key.
     :param deferrable: Wait in the triggerer, without a worker slot. Default: ``[operators] default_deferrable``.
-    :param timeout: Seconds for the whole job; at the deadline the job is left as it is, resumable.
+    :param timeout: Seconds for the whole job; at the deadline the job is left as it is, resumable. An
+        ``execution_timeout`` that is shorter brings the deadline forward, to just before it.
     :param poll_interval: Least seconds between two questions; default: the kind's own schedule.
     :param cancel_on_kill: Cancel the job when a person ends the task, where the vendor can.
     :param cancel_on_timeout: Cancel the job at the deadline, where the vendor can.
@@ -95,7 +103,9 @@ class JobOperator(BaseOperator):
         self.on_clear = on_clear
         self.max_submissions = max_submissions
         self.resume_job_id = resume_job_id
-        self._running: Submission | None = None
+        self._running: tuple[Context, Submission] | None = None
+        self._ended = False
+        self._begun_at = CLOCK.now()
 
     # -- what a vendor's operator says ----------------------------------------------------------------
 
@@ -117,6 +127,7 @@ class JobOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Buy the job, or take up the one that was bought, and wait for it or defer."""
+        self._begun_at = CLOCK.now()
         arguments = self._arguments(context)
         with self.hook as hook:
             if self.resume_job_id:
@@ -127,12 +138,18 @@ class JobOperator(BaseOperator):
             self._check_deferral(hook, arguments)
             for doubt in hook.vendor.doubts(self.kind, request):
                 self.log.warning("%s: %s", hook.vendor.name, doubt)
+            ledger = self._ledger(context)
+            if not ledger.remembers:
+                self.log.warning(
+                    "This Airflow has no task state store and [faceswap] ledger_uri is not set: a retry of this "
+                    "task may pay for a second job."
+                )
             purchase = Purchase(
                 hook,
-                self._ledger(context),
+                ledger,
                 self.kind,
                 request,
-                epoch=getattr(context["ti"], "max_tries", 0) or 0,
+                epoch=_epoch(context),
                 terms=Terms(self.on_uncertain, self.on_clear, self.max_submissions),
                 submission=partial(self._submission, hook, arguments),
                 log=self.log,
@@ -151,19 +168,24 @@ class JobOperator(BaseOperator):
         return self._settle(context, waited, ending)
 
     def on_kill(self) -> None:
-        """Cancel the job if the task is ended while it runs here; best effort, and said honestly."""
-        job = self._running
-        if job is None or not self.cancel_on_kill:
+        """
+        Cancel the job if a person, or the run, ended the task; once, best effort, and said honestly.
+
+        A worker that shuts down calls this too, as does ``execution_timeout``, and a running task that was
+        cleared: then the job goes on, and the next try takes it up.
+        """
+        if self._running is None or self._ended:
             return
+        context, job = self._running
+        state = task_state_now(context["ti"])
+        if state not in {*ENDED, ALONE} or not self.cancel_on_kill:
+            self.log.info(
+                "%s job %s goes on: its task is %s", job.vendor, job.job_id, state or "in a state not known"
+            )
+            return
+        self._ended = True
         confirmed = self.hook.cancel(job.job_id, job.kind)
-        self.log.warning(
-            "The task was ended while %s job %s was running: %s",
-            job.vendor,
-            job.job_id,
-            "the vendor confirmed the cancel"
-            if confirmed
-            else "a cancel is not confirmed, so it may still finish and be charged; resume_job_id takes it up",
-        )
+        self.log.warning(after_kill(job, state, confirmed=confirmed))
 
     def _arguments(self, context: Context) -> dict[str, Any]:
         """
@@ -194,10 +216,24 @@ class JobOperator(BaseOperator):
             job_id=job_id,
             conn_id=self.conn_id,
             submitted_at=submitted_at or now,
-            deadline=deadline or now + timedelta(seconds=self.timeout),
+            deadline=deadline or self._deadline(now),
             provenance=provenance(arguments),
             **known,
         )
+
+    def _deadline(self, now: datetime) -> datetime:
+        """
+        When waiting stops for a job bought now.
+
+        Airflow does not look at ``execution_timeout`` while a task is deferred, and ends a running one with it
+        in whatever it does: so the deadline comes first.
+        """
+        latest = now + timedelta(seconds=self.timeout)
+        if self.execution_timeout is None:
+            return latest
+        limit = self.execution_timeout.total_seconds()
+        limit -= min(LAST_SECONDS, limit * LAST_SHARE)
+        return min(latest, datetime.fromtimestamp(self._begun_at + limit, UTC))
 
     def _trigger(self, submission: Submission) -> JobTrigger:
         return JobTrigger(
@@ -246,7 +282,7 @@ class JobOperator(BaseOperator):
 
     def _wait_here(self, context: Context, hook: JobHook, submission: Submission) -> dict[str, Any]:
         """Wait in this worker."""
-        self._running = submission
+        self._running = (context, submission)
         watch = watch_for(hook, submission, poll_interval=self.poll_interval)
         ending = wait(
             hook, submission.kind, watch, log=self.log.info, cancel_on_timeout=self.cancel_on_timeout
@@ -270,6 +306,10 @@ class JobOperator(BaseOperator):
         record = ledger.read()
         if record is not None and record.job_id == submission.job_id and ending.is_final:
             ledger.write(record.settled(ending.word))
+            if ending.word is Word.CANCELED and submission.reused and self._may_replace(context, record):
+                # The task was ended, which cancelled the job, then cleared: this try took up a dying job.
+                self.log.warning("Job %s was cancelled under this try; a new one is bought", record.job_id)
+                return self.execute(context)
         if ending.word is not Word.SUCCEEDED or ending.job is None:
             raise ending.to_error()
         retention = hook_for(submission.vendor, submission.conn_id).vendor.kind(submission.kind).retention
@@ -278,6 +318,16 @@ class JobOperator(BaseOperator):
         )
         self.log.info("%s job %s is done", submission.vendor, submission.job_id)
         return result.to_xcom()
+
+    def _may_replace(self, context: Context, record: Record) -> bool:
+        """Whether a cancelled job may be replaced at once: the task goes on, and its cap is not reached."""
+        left = record.epoch != _epoch(context) or record.purchases < self.max_submissions
+        return left and not self._ended and not self.resume_job_id
+
+
+def _epoch(context: Context) -> int:
+    """What changes when a task is cleared, and at nothing else: Airflow then adds the used tries to it."""
+    return getattr(context["ti"], "max_tries", 0) or 0
 
 
 def _on_the_wire(arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseSensorOperator, PokeReturnValue, conf
 
+from airflow_provider_faceswap.clock import CLOCK
 from airflow_provider_faceswap.endings import Ending, Word, read_event, worth_asking_again
 from airflow_provider_faceswap.exceptions import FaceSwapError
 from airflow_provider_faceswap.hooks.base import hook_for_connection
 from airflow_provider_faceswap.jobs import Submission
 from airflow_provider_faceswap.provenance import is_result
 from airflow_provider_faceswap.triggers.job import SAFE_RESUME_DELAY, JobTrigger
-from airflow_provider_faceswap.waiting import CLOCK, wait, watch_for
+from airflow_provider_faceswap.waiting import wait, watch_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_faceswap.endings import Word
+from airflow_provider_faceswap.clock import CLOCK
+from airflow_provider_faceswap.endings import Word, after_kill
 from airflow_provider_faceswap.hooks.base import hook_for
 from airflow_provider_faceswap.jobs import Submission
-from airflow_provider_faceswap.triggers.supervisor import success_in_place, task_state
-from airflow_provider_faceswap.waiting import CLOCK, await_job, watch_for
+from airflow_provider_faceswap.supervisor import ENDED, success_in_place, task_state
+from airflow_provider_faceswap.waiting import await_job, watch_for
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -26,10 +27,6 @@ SAFE_RESUME_DELAY = 7.0
 
 #: A cancel goes on here when Airflow cancels ``on_kill`` again, which it does after about a second.
 _cancels: set[asyncio.Task[None]] = set()
-
-#: The states in which a person, or the run, has ended a task for good. Success is not among them: a trigger
-#: sees it too where its task was ended from outside. Nor is a cleared task: its job is taken up again.
-_ENDED = frozenset({"failed", "skipped", "upstream_failed", "removed"})
 
 
 class JobTrigger(BaseTrigger):
@@ -137,17 +134,9 @@ class JobTrigger(BaseTrigger):
     async def _cancel_if_ended(self) -> None:
         job = self.submission
         state = await task_state(self.task_instance)
-        if state not in _ENDED:
+        if state not in ENDED:
             self.log.info("%s job %s goes on: its task is %s", job.vendor, job.job_id, state)
             return
         async with asyncio.timeout(20):
             confirmed = await hook_for(job.vendor, job.conn_id).acancel(job.job_id, job.kind)
-        self.log.warning(
-            "The task was ended (%s) while %s job %s was running: %s",
-            state,
-            job.vendor,
-            job.job_id,
-            "the vendor confirmed the cancel"
-            if confirmed
-            else "a cancel is not confirmed, so it may still finish and be charged; resume_job_id takes it up",
-        )
+        self.log.warning(after_kill(job, state, confirmed=confirmed))

@@ -28,9 +28,10 @@ from airflow_provider_faceswap.vendors.wire import Request, clean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import timedelta
+    from datetime import datetime, timedelta
 
     from airflow_provider_faceswap.vendors.arguments import Arguments
+    from airflow_provider_faceswap.vendors.history import Listing
     from airflow_provider_faceswap.vendors.wire import Reply
 
 
@@ -135,6 +136,15 @@ class Vendor(ABC):
         """Build the request that cancels a job, or ``None`` where the vendor has none."""
         return None
 
+    def history(self, since: datetime, until: datetime, page: int) -> Request | None:  # noqa: ARG002
+        """
+        Build the request that lists this account's jobs, or ``None`` where the vendor lists none.
+
+        :param since: Aware; with ``until`` the time in which the job in question was created.
+        :param page: From 0.
+        """
+        return None
+
     @abstractmethod
     def account(self) -> Request:
         """Build a request that proves the key and buys nothing."""
@@ -213,6 +223,20 @@ class Vendor(ABC):
 
         :raises VendorError: The key is wrong, or the answer cannot be understood.
         """
+
+    def read_history(
+        self, kind: str, request: Request, reply: Reply, since: datetime, until: datetime
+    ) -> Listing:
+        """
+        Read one page of a list: which of its jobs may have come from this request.
+
+        :raises VendorError: The list cannot be read.
+        """
+        raise NotImplementedError
+
+    def stems_from(self, kind: str, request: Request, reply: Reply) -> bool:  # noqa: ARG002
+        """Whether a job's own record shows that it came from this request, or from one just like it."""
+        return False
 
     def read_canceled(self, reply: Reply) -> bool:
         """True where the answer of a cancel confirms it."""

@@ -11,6 +11,7 @@ import base64
 import io
 import json
 from datetime import datetime, timedelta
+from math import ceil
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
@@ -24,6 +25,7 @@ from airflow_provider_faceswap.jobs import Cost, FailureReason, Job, JobState
 from airflow_provider_faceswap.media import dimensions
 from airflow_provider_faceswap.vendors.arguments import Arguments, HttpUrl, Json, http_url, inline_media
 from airflow_provider_faceswap.vendors.base import Kind, Timing, Vendor
+from airflow_provider_faceswap.vendors.history import Listing, same_request
 from airflow_provider_faceswap.vendors.wire import (
     Reply,
     Request,
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
 _MAX_BYTES = 10_000_000
 #: "Under 2048 x 2048"; whether 2048 itself is taken is not clear, so it is left to the vendor.
 _MAX_SIDE = 2048
+#: Tasks on one page of the history: the most that the vendor gives.
+_PAGE = 100
 _PICTURES = frozenset({"image/png", "image/jpeg", "image/webp"})
 
 # The schema writes these words with capitals, every sample in lower case; some were seen in clients only.
@@ -226,6 +230,15 @@ class PiAPI(Vendor):
         """Documented for other models, and only while pending: best effort."""
         return Request("DELETE", f"/api/v1/task/{path_segment(job_id)}")
 
+    def history(self, since: datetime, until: datetime, page: int) -> Request:
+        """The list is filtered by time, in whole seconds."""
+        window = {"start_time": str(int(since.timestamp())), "end_time": str(ceil(until.timestamp()))}
+        return Request(
+            "GET",
+            "/api/open/tasks/histories",
+            params={"page": str(page + 1), "page_size": str(_PAGE), **window},
+        )
+
     def account(self) -> Request:
         """Free and read-only."""
         return Request("GET", "/account/info")
@@ -288,6 +301,35 @@ class PiAPI(Vendor):
         """Confirmed where the status is 2xx and the envelope says no other."""
         code = reply.fields.get("code")
         return reply.ok and not (isinstance(code, int) and code >= 400)
+
+    def read_history(
+        self,
+        kind: str,  # noqa: ARG002 - one shape for all
+        request: Request,
+        reply: Reply,
+        since: datetime,  # noqa: ARG002 - the request has filtered by time
+        until: datetime,  # noqa: ARG002
+    ) -> Listing:
+        """Rows of tasks without their input: each that fits has to be read for it."""
+        rows = an_object(reply.fields.get("data")).get("data")
+        if not reply.ok or not isinstance(rows, list):
+            refused = self._refused(reply, None)
+            raise refused
+        task_type = (request.body or {}).get("task_type")
+        fitting = (
+            str(row["task_id"])
+            for row in map(an_object, rows)
+            # Assumed: the action of a row is the task type.
+            if row.get("task_id") and row.get("action") == task_type
+        )
+        return Listing(tuple(fitting), more=len(rows) >= _PAGE)
+
+    def stems_from(self, kind: str, request: Request, reply: Reply) -> bool:  # noqa: ARG002 - one shape
+        """A task repeats its input, until the vendor blanks it after a time it does not tell."""
+        task, sent = an_object(reply.fields.get("data")), request.body or {}
+        return all(task.get(name) == sent.get(name) for name in ("model", "task_type")) and same_request(
+            an_object(sent.get("input")), task.get("input"), {}
+        )
 
     def read_account(self, reply: Reply) -> str:
         """Plan, credits and the number of tasks that may run at once."""

@@ -15,6 +15,7 @@ from airflow_provider_faceswap.exceptions import JobLostError
 from airflow_provider_faceswap.jobs import Job, JobState
 from airflow_provider_faceswap.vendors.arguments import Arguments, HttpsUrl, HttpUrl, Json
 from airflow_provider_faceswap.vendors.base import Kind, Timing, Vendor
+from airflow_provider_faceswap.vendors.history import ANY, Listing, same_request
 from airflow_provider_faceswap.vendors.wire import Reply, Request, clean, path_segment, url_list
 
 if TYPE_CHECKING:
@@ -32,6 +33,13 @@ _STATES = {
 
 #: Record, inputs and outputs are removed this long after the creation (changelog of v2.2.0).
 _RETENTION = timedelta(days=8)
+
+#: Artworks on one page of the list: the most that the vendor gives.
+_PAGE = 500
+#: The vendor's own word for a kind, where it is another.
+_TYPES = {"upscaling": "upscaling_v2"}
+#: What the vendor may show of a face swap although it was not sent: its documented defaults.
+_FACE_SWAP_FILLERS = {"denoising": (3,), "outputFormat": ("auto", "webp")}
 
 Strength = Annotated[int, Field(ge=1, le=5)]
 Seed = Annotated[int, Field(ge=1, le=2_147_483_647)]
@@ -135,6 +143,10 @@ class Tengrai(Vendor):
         """One endpoint reads every kind."""
         return Request("GET", f"/v2/artworks/{path_segment(job_id)}")
 
+    def history(self, since: datetime, until: datetime, page: int) -> Request:  # noqa: ARG002 - no such filter
+        """The list's page speaks of filters by date and names none; the order is not documented either."""
+        return Request("GET", "/v2/artworks", params={"offset": str(page * _PAGE), "limit": str(_PAGE)})
+
     def account(self) -> Request:
         """There is no balance call; a list of one proves key and domain, and is free."""
         return Request("GET", "/v2/artworks", params={"limit": "1"})
@@ -175,13 +187,45 @@ class Tengrai(Vendor):
             created_at=_moment(body.get("createdAt")),
         )
 
+    def read_history(
+        self, kind: str, request: Request, reply: Reply, since: datetime, until: datetime
+    ) -> Listing:
+        """A bare array of artworks, each with the parameters it was created with."""
+        artworks = self._artworks(reply)
+        fitting = (
+            str(artwork["id"])
+            for artwork in artworks
+            if isinstance(artwork, dict)
+            and artwork.get("id")
+            and (created := _moment(artwork.get("createdAt"))) is not None
+            and since <= created <= until
+            and _is_of(kind, request, artwork)
+        )
+        return Listing(tuple(fitting), more=len(artworks) >= _PAGE)
+
+    def stems_from(self, kind: str, request: Request, reply: Reply) -> bool:
+        """An artwork repeats its parameters."""
+        return _is_of(kind, request, reply.fields)
+
     def read_account(self, reply: Reply) -> str:
         """A bare array of artworks; nothing else is told of the account."""
+        self._artworks(reply)
+        return "the key may read artworks; this vendor tells neither balance nor limits"
+
+    def _artworks(self, reply: Reply) -> list[Any]:
         if not reply.ok:
             raise self.refusal(reply, _text(reply), code=reply.fields.get("error"))
         if not isinstance(reply.body, list):
             raise self.malformed(reply, "the answer is not a list of artworks")
-        return "the key may read artworks; this vendor tells neither balance nor limits"
+        return reply.body
+
+
+def _is_of(kind: str, request: Request, artwork: Mapping[str, Any]) -> bool:
+    """Whether an artwork is of this kind and has the parameters of this request."""
+    fillers = {"seed": ANY, **(_FACE_SWAP_FILLERS if kind == "face_swap" else {})}
+    return artwork.get("artworkType") == _TYPES.get(kind, kind) and same_request(
+        request.body or {}, artwork.get("parameters"), fillers
+    )
 
 
 def _text(reply: Reply) -> str:

@@ -13,8 +13,8 @@ from airflow.sdk._shared.module_loading import import_string
 from airflow.sdk.serde import deserialize, serialize
 from airflow.triggers.base import TaskSuccessEvent
 
+from airflow_provider_faceswap import supervisor
 from airflow_provider_faceswap.jobs import Submission
-from airflow_provider_faceswap.triggers import supervisor
 from airflow_provider_faceswap.triggers.job import JobTrigger
 
 JOB = "65819c485337280001a609e7"

@@ -1,5 +1,5 @@
 """
-What a trigger needs of Airflow beyond the public trigger interface.
+What triggers and operators need of Airflow beyond its public interface.
 
 These are internals of the task SDK, kept together here, looked up when used, and done without where they are
 missing. Seen working on Airflow 3.3.2.
@@ -15,26 +15,64 @@ if TYPE_CHECKING:
     from airflow.triggers.base import TriggerEvent
 
 
+#: The states in which a person, or the run, has ended a task for good. Success is not among them: a trigger
+#: sees it too where its task was ended from outside. Nor is a cleared task: its job is taken up again.
+ENDED = frozenset({"failed", "skipped", "upstream_failed", "removed"})
+
+#: No state: nobody supervises this process, so that nobody but its own user can have ended the task.
+ALONE = "alone"
+
+
 async def task_state(task_instance: Any) -> str | None:
     """
-    Ask in which state the task of a trigger is now.
+    Ask from a trigger in which state its task is now.
 
     :param task_instance: What the triggerer set on the trigger.
     :returns: The state's name, or ``None`` where it cannot be known.
     """
     try:
-        from airflow.sdk.execution_time.comms import GetTaskStates
         from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
     except ImportError:
         return None
-    answer = await SUPERVISOR_COMMS.asend(
-        GetTaskStates(
-            dag_id=task_instance.dag_id,
-            task_ids=[task_instance.task_id],
-            run_ids=[task_instance.run_id],
-            map_index=task_instance.map_index,
-        )
+    question = _question(task_instance)
+    return None if question is None else _state(await SUPERVISOR_COMMS.asend(question), task_instance)
+
+
+def task_state_now(task_instance: Any) -> str | None:
+    """
+    Ask from a worker, where a signal may have interrupted anything, in which state its task is now.
+
+    :returns: The state's name; :data:`ALONE` outside a worker; ``None`` where it cannot be known, as when the
+        signal came amid another question, which holds a lock that this thread would wait for for ever.
+    """
+    try:
+        from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
+    except ImportError:
+        return ALONE
+    lock = getattr(SUPERVISOR_COMMS, "_thread_lock", None)
+    question = _question(task_instance)
+    if question is None or (lock is not None and lock.locked()):
+        return None
+    try:
+        return _state(SUPERVISOR_COMMS.send(question), task_instance)
+    except Exception:  # noqa: BLE001 - whatever it is, the task is being ended, and the job can be resumed
+        return None
+
+
+def _question(task_instance: Any) -> Any:
+    try:
+        from airflow.sdk.execution_time.comms import GetTaskStates
+    except ImportError:
+        return None
+    return GetTaskStates(
+        dag_id=task_instance.dag_id,
+        task_ids=[task_instance.task_id],
+        run_ids=[task_instance.run_id],
+        map_index=task_instance.map_index,
     )
+
+
+def _state(answer: Any, task_instance: Any) -> str | None:
     states: Mapping[str, Mapping[str, str]] = getattr(answer, "task_states", {})
     return next(iter((states.get(task_instance.run_id) or {}).values()), None)
 
