@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test lint format build constraints clean
+.PHONY: help demo test reliability lint format build constraints clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -24,6 +24,9 @@ demo: $(STAMP) ## run both chains in a real Airflow against the sandbox, with no
 test: lint ## check the code, then run the whole suite with its coverage gate
 	$(BIN)/python -m coverage erase
 	$(BIN)/python -m pytest --cov --cov-report=term
+
+reliability: $(STAMP) ## kill everything once more, and write what was seen into docs/reliability.md
+	FACESWAP_WRITE_DOCS=1 $(BIN)/python -m pytest tests/chaos/test_paid_once.py
 
 lint: $(STAMP) ## ruff and mypy
 	$(BIN)/ruff check .

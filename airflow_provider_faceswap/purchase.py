@@ -138,11 +138,11 @@ class Purchase:
         )
 
     def _book(self, intent: Record, job: Job, *, reused: bool = False) -> tuple[Submission, Job]:
-        """Write down which job the intent has become."""
-        submission = self.submission(job.job_id, submitted_at=job.created_at, cost=job.cost, reused=reused)
-        self.ledger.write(intent.submitted(submission))
+        """Write down which job the intent has become; the log has its id even where the record fails."""
         cost = f", {job.cost.amount:g} {job.cost.unit}" if job.cost else ""
         self.log.info("%s accepted %s as job %s%s", job.vendor, job.kind, job.job_id, cost)
+        submission = self.submission(job.job_id, submitted_at=job.created_at, cost=job.cost, reused=reused)
+        self.ledger.write(intent.submitted(submission))
         return submission, job
 
     def _adopt(self, intent: Record) -> tuple[Submission, Job] | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import tempfile
 from collections import deque
 from pathlib import Path
@@ -27,7 +26,6 @@ os.environ.update(
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
     }
 )
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
 
 from airflow_provider_faceswap.clock import Clock  # noqa: E402 - not before Airflow's settings
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
+import psutil
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -162,8 +163,19 @@ class AirflowStack:
             os.killpg(process.pid, sign)
         process.wait(30)
 
+    def revive(self) -> list[str]:
+        """
+        Start again what has ended by itself, as whatever runs services would.
+
+        :returns: The names of what was started.
+        """
+        ended = [name for name, process in self._processes.items() if process.poll() is not None]
+        for name in ended:
+            self.start(next(part for part in COMPONENTS if name.startswith(part)), name)
+        return ended
+
     def close(self) -> None:
-        """Stop everything, politely first."""
+        """Stop everything, politely first; also what has outlived the component that started it."""
         if self._api is not None:
             self._api.close()
             self._api = None
@@ -178,6 +190,10 @@ class AirflowStack:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         self._processes.clear()
+        for orphan in psutil.process_iter():
+            with suppress(psutil.Error):
+                if orphan.environ().get("AIRFLOW_HOME") == str(self.home):
+                    orphan.kill()
 
     def _wait_healthy(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT

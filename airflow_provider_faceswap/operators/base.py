@@ -105,6 +105,7 @@ class JobOperator(BaseOperator):
         self.resume_job_id = resume_job_id
         self._running: tuple[Context, Submission] | None = None
         self._ended = False
+        self._warned = False
         self._begun_at = CLOCK.now()
 
     # -- what a vendor's operator says ----------------------------------------------------------------
@@ -139,7 +140,8 @@ class JobOperator(BaseOperator):
             for doubt in hook.vendor.doubts(self.kind, request):
                 self.log.warning("%s: %s", hook.vendor.name, doubt)
             ledger = self._ledger(context)
-            if not ledger.remembers:
+            if not (ledger.remembers or self._warned):
+                self._warned = True
                 self.log.warning(
                     "This Airflow has no task state store and [faceswap] ledger_uri is not set: a retry of this "
                     "task may pay for a second job."

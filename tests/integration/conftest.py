@@ -7,8 +7,10 @@ import time
 import httpx
 import pytest
 
+from airflow_provider_faceswap.clock import Clock
 
-class HastyClock:
+
+class HastyClock(Clock):
     """A second for every hundredth that really passes: the sandbox's jobs take a fifth of a second."""
 
     def __init__(self) -> None:
@@ -33,7 +35,7 @@ class HastyClock:
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch, no_waiting_between_tries):
     clock = HastyClock()
-    for module in ("operators.base", "sensors.job", "triggers.job", "waiting"):
+    for module in ("operators.base", "purchase", "reconcile", "sensors.job", "triggers.job", "waiting"):
         monkeypatch.setattr(f"airflow_provider_faceswap.{module}.CLOCK", clock)
     return clock
 

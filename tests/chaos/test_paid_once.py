@@ -1,0 +1,41 @@
+"""Kill it, starve it, restart it: each scenario ends as it has to, and the vendor bills as often as it may."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.chaos.cases import CASES, PLATFORM, scenarios
+from tests.chaos.table import shown, table, write
+
+pytestmark = pytest.mark.airflow
+
+
+def named(scenario):
+    return scenario.name
+
+
+@pytest.mark.parametrize("scenario", scenarios(CASES), ids=named)
+def test_a_killed_task_or_a_failing_vendor(crashes, scenario):
+    assert crashes[scenario.name] == scenario.case.ending(scenario.vendor)
+
+
+@pytest.mark.parametrize("scenario", scenarios(PLATFORM), ids=named)
+def test_a_part_of_airflow_ends(platform, scenario):
+    assert platform[scenario.name] == scenario.case.ending(scenario.vendor)
+
+
+@pytest.mark.parametrize(
+    "scenario", [scenario for scenario in scenarios(CASES) if scenario.case.point], ids=named
+)
+def test_the_task_was_really_killed(crashes, world, scenario):
+    assert (world.home / f"{scenario.name}.died").exists()
+
+
+def test_the_page_says_what_was_seen(crashes, platform):
+    """``make reliability`` writes the page anew."""
+    seen = table({**crashes, **platform})
+    if os.environ.get("FACESWAP_WRITE_DOCS"):
+        write(seen)
+    assert shown() == seen
