@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_faceswap.redaction import LONGEST_TEXT, showable, without_queries, without_secrets
+from airflow_provider_faceswap.ledger import fingerprint
+from airflow_provider_faceswap.redaction import (
+    LONGEST_TEXT,
+    showable,
+    unsigned,
+    without_queries,
+    without_secrets,
+)
+from airflow_provider_faceswap.vendors.wire import Request
 
 QUICK = settings(max_examples=100, deadline=None, derandomize=True, database=None)
 
@@ -141,3 +149,158 @@ VALUES = st.recursive(
 def test_what_is_shown_is_json(value):
     shown = showable(value)
     assert json.loads(json.dumps(shown)) == shown
+
+
+# -- the same link, signed anew -------------------------------------------------------------------------
+
+PLACE = "https://bucket.test/a%20b/x.png"
+
+#: What each storage adds to a link; ``{0}`` differs from one signing to the next.
+SIGNINGS = {
+    "aws v4": (
+        "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AK%2F2026{0}%2Feu%2Fs3%2Faws4_request"
+        "&X-Amz-Date=2026{0}T000000Z&X-Amz-Expires=3600&X-Amz-SignedHeaders=host"
+        "&X-Amz-Security-Token=t{0}&X-Amz-Signature=s{0}"
+    ),
+    "aws v2": "AWSAccessKeyId=AK{0}&Expires={0}&Signature=s{0}%3D",
+    "gcs v4": (
+        "X-Goog-Algorithm=GOOG4-RSA-SHA256&X-Goog-Credential=c{0}&X-Goog-Date={0}&X-Goog-Expires=3600"
+        "&X-Goog-SignedHeaders=host&X-Goog-Signature=s{0}"
+    ),
+    "gcs v2": "GoogleAccessId=me&Expires={0}&Signature=s{0}",
+    "oss": "OSSAccessKeyId=AK&Expires={0}&Signature=s{0}",
+    "oss v4": "x-oss-signature-version=OSS4&x-oss-date={0}&x-oss-expires=60&x-oss-signature=s{0}",
+    "cloudfront": "Expires={0}&Signature=s{0}~&Key-Pair-Id=K",
+    "cloudfront policy": "Policy=p{0}_&Signature=s{0}~&Key-Pair-Id=K{0}",
+    "azure service": "sv=2024-11-04&st={0}&se={0}&sr=b&sp=r&sig=s{0}%3D",
+    "azure account": "sv=2024-11-04&ss=b&srt=o&sp=r&se={0}&spr=https&sig=s{0}",
+    "azure user": "skoid=o&sktid=t&skt={0}&ske={0}&sks=b&skv=2024-11-04&sv=2024-11-04&se={0}&sr=b&sp=r&sig=s{0}",
+    "sandbox": "sig=s{0}",
+}
+
+
+@pytest.mark.parametrize("signing", SIGNINGS.values(), ids=SIGNINGS)
+@pytest.mark.parametrize(
+    ("before", "after", "left"),
+    [
+        ("", "", ""),
+        ("id=1&", "", "id=1"),
+        ("", "&id=1", "id=1"),
+        ("id=1&", "&w=2&w=3&flag", "id=1&w=2&w=3&flag"),
+        ("ID=a%2Fb+c&", "", "ID=a%2Fb+c"),
+    ],
+)
+def test_a_signed_link_loses_what_signs_it_and_keeps_the_rest_as_it_is(signing, before, after, left):
+    assert unsigned(f"{PLACE}?{before}{signing.format(1)}{after}") == f"{PLACE}?{left}"
+
+
+@pytest.mark.parametrize("signing", SIGNINGS.values(), ids=SIGNINGS)
+def test_the_case_of_what_signs_does_not_count(signing):
+    for write in (str.lower, str.upper):
+        assert unsigned(f"{PLACE}?{write(signing.format(1))}&id=1") == f"{PLACE}?id=1"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        PLACE,
+        f"{PLACE}?",
+        f"{PLACE}?expires=1",
+        f"{PLACE}?Expires=1&Policy=p&Key-Pair-Id=K",
+        f"{PLACE}?s=3",
+        f"{PLACE}?se=1&sp=2&st=3&sr=4&sv=5",
+        f"{PLACE}?X-Amz-Date=1&X-Amz-Expires=2",
+        f"{PLACE}?id=sig",
+        f"{PLACE}?signed=1&xsig=2&sign=3",
+        f"{PLACE}?next=sig%3D1",
+        f"{PLACE}?&&=",
+        "http://sig=1",
+        "data:image/png;base64,AAAA?sig=s",
+        "ftp://bucket.test/x.png?sig=s",
+        "//bucket.test/x.png?sig=s",
+        "see https://bucket.test/x.png?sig=s",
+        "?sig=s",
+        "a cat?sig=s",
+        "",
+        None,
+        True,
+        3,
+        0.5,
+    ],
+)
+def test_what_carries_no_signature_stays_as_it_is(value):
+    assert unsigned(value) == value
+    assert type(unsigned(value)) is type(value)
+
+
+@pytest.mark.parametrize(
+    "name", ["s", "size", "e", "token", "version", "seed", "sigma", "expire", "id", "sk"]
+)
+def test_a_parameter_that_only_looks_like_signing_is_kept(name):
+    assert unsigned(f"{PLACE}?{name}=5&sig=s") == f"{PLACE}?{name}=5"
+
+
+def test_links_are_found_wherever_they_stand():
+    signed = {
+        "input": {"target": f"{PLACE}?id=1&sig=s", "faces": [f"{PLACE}?sig=s", {"url": f"{PLACE}?sig=t"}]},
+        "pair": (f"{PLACE}?sig=s", 1),
+        f"{PLACE}?sig=key": "a name is no link",
+        "n": 3,
+    }
+    copy = json.loads(json.dumps(signed))
+    assert unsigned(signed) == {
+        "input": {"target": f"{PLACE}?id=1", "faces": [f"{PLACE}?", {"url": f"{PLACE}?"}]},
+        "pair": [f"{PLACE}?", 1],
+        f"{PLACE}?sig=key": "a name is no link",
+        "n": 3,
+    }
+    assert json.loads(json.dumps(signed)) == copy, "what is sent stays signed"
+
+
+@QUICK
+@given(value=VALUES)
+def test_values_without_links_stay_what_they_are(value):
+    def as_lists(item):
+        if isinstance(item, dict):
+            return {key: as_lists(inner) for key, inner in item.items()}
+        return [as_lists(inner) for inner in item] if isinstance(item, list) else item
+
+    assert unsigned(value) == as_lists(value)
+
+
+def mark(target, **more):
+    body = {"targetImage": target, "sourceImage": f"{PLACE}?sig=face", **more}
+    return fingerprint("tengrai", "tengrai_default", "face_swap", Request("POST", "/v2/x", body=body))
+
+
+@pytest.mark.parametrize("signing", SIGNINGS.values(), ids=SIGNINGS)
+def test_a_picture_signed_twice_is_one_job(signing):
+    first, second = (mark(f"{PLACE}?id=1&{signing.format(number)}") for number in (1, 2))
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("one", "another"),
+    [
+        (f"{PLACE}?id=1&sig=a", f"{PLACE}?id=2&sig=a"),
+        (f"{PLACE}?id=1&sig=a", f"{PLACE}?sig=a"),
+        (f"{PLACE}?sig=a", "https://bucket.test/other.png?sig=a"),
+        (f"{PLACE}?s=1", f"{PLACE}?s=2"),
+        (f"{PLACE}?expires=1", f"{PLACE}?expires=2"),
+        (f"{PLACE}?versionId=1&X-Amz-Signature=a", f"{PLACE}?versionId=2&X-Amz-Signature=a"),
+    ],
+)
+def test_another_picture_is_another_job(one, another):
+    assert mark(one) != mark(another)
+
+
+def test_whatever_else_differs_is_another_job():
+    request = Request("POST", "/v2/x", body={"a": 1})
+    marks = {
+        fingerprint(*who, kind, request)
+        for who in (("tengrai", "one"), ("tengrai", "two"), ("piapi", "one"))
+        for kind in ("face_swap", "upscaling")
+    }
+    assert len(marks) == 6
+    assert mark(PLACE) != mark(PLACE, denoising=3)
+    assert mark(PLACE, a=1, b=2) == mark(PLACE, b=2, a=1), "the order of arguments says nothing"
