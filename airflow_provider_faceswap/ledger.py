@@ -51,7 +51,7 @@ class Record(BaseModel):
     :param epoch: Changes when the task is cleared, and at nothing else.
     :param purchases: Creates within this epoch, this one included.
     :param begun_at: When the intent was written, just before the create.
-    :param replaces: The id of the job before this one, which is over.
+    :param earlier: The ids of the jobs that this task instance had before, which it is done with.
     :param outcome: How the job ended, once settled.
     """
 
@@ -65,12 +65,17 @@ class Record(BaseModel):
     kind: str
     conn_id: str
     begun_at: datetime
-    replaces: str | None = None
+    earlier: tuple[str, ...] = ()
     job_id: str | None = None
     submitted_at: datetime | None = None
     deadline: datetime | None = None
     cost: Cost | None = None
     outcome: str | None = None
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Every job that this task instance ever had, as far as it knows."""
+        return (*self.earlier, self.job_id) if self.job_id else self.earlier
 
     def submitted(self, submission: Submission) -> Record:
         """The record once the vendor has accepted the job."""

@@ -113,7 +113,7 @@ class Purchase:
                 kind=self.kind,
                 conn_id=self.hook.conn_id,
                 begun_at=CLOCK.moment(),
-                replaces=before.job_id or before.replaces if before is not None else None,
+                earlier=before.ids if before is not None else (),
             )
             self.ledger.write(intent)
             try:
@@ -147,23 +147,26 @@ class Purchase:
 
     def _adopt(self, intent: Record) -> tuple[Submission, Job] | None:
         """Take up the job that the vendor's list shows for this intent; ``None`` where that is not certain."""
-        known = [intent.replaces] if intent.replaces else []
-        job = find_again(self.hook, self.kind, self.request, intent.begun_at, known=known, log=self.log)
+        job = find_again(
+            self.hook, self.kind, self.request, intent.begun_at, known=intent.earlier, log=self.log
+        )
         if job is None:
             return None
         self.log.warning("The create got no answer, but the vendor's list has its job: %s", job.job_id)
+        if intent.epoch != self.epoch:
+            intent = intent.model_copy(update={"epoch": self.epoch, "purchases": 0})
         return self._book(intent, job, reused=True)
 
     def _drop(self, record: Record) -> None:
         """The arguments have changed since: the old job is nobody's any more."""
-        if record.stage is Stage.INTENT:
-            self.log.warning(
-                "An earlier try may have bought a job with other arguments; a new one is bought."
-            )
         self._leave(record, "The arguments have changed")
 
     def _leave(self, record: Record, why: str) -> None:
         """Buy anew although a job may be running: cancel it, best effort."""
+        if record.stage is Stage.INTENT:
+            self.log.warning(
+                "%s since a job may have been bought that nobody knows. A new job is bought.", why
+            )
         if record.stage is not Stage.SUBMITTED or record.job_id is None:
             return
         confirmed = self.hook.cancel(record.job_id, record.kind)
@@ -178,7 +181,7 @@ class Purchase:
         """Go on with a recorded job; ``None`` where a new one may be bought."""
         cleared = record.epoch != self.epoch
         if cleared and self.terms.on_clear == "resubmit":
-            self._leave(record, "The task was cleared, and on_clear='resubmit',")
+            self._leave(record, "on_clear='resubmit': the task was cleared")
             return None
         if record.stage is Stage.INTENT:
             return self._take_up_intent(record)

@@ -25,8 +25,9 @@ LONGEST_CREATE = timedelta(minutes=10)
 #: A longer list is not searched: nothing would be sure.
 MOST_PAGES = 20
 MOST_CANDIDATES = 100
-#: Seconds before each look; a job may be listed a moment after it was accepted.
-LOOKS = (0.0, 2.0, 5.0)
+#: Seconds before each look. Assumed: a job is listed within five seconds of its acceptance. Before that, a job
+#: just like it, of somebody else, might stand there alone.
+LOOKS = (5.0, 5.0, 5.0)
 
 
 def find_again(
@@ -39,10 +40,13 @@ def find_again(
     log: Any,
 ) -> Job | None:
     """
-    Find the one job that can only be the request's own.
+    Find the one job of that time that came from this request.
+
+    Where the create never arrived, that can be the job of an equal request of somebody else on this account,
+    such as another task instance: then both share its picture, and it is paid once.
 
     :param begun_at: When the create was about to be sent.
-    :param known: Ids of jobs that are something else.
+    :param known: Ids of jobs that are something else: those that this task has bought before.
     :returns: ``None`` where the vendor lists nothing, and where none or several fit: then nobody knows.
     """
     until = min(CLOCK.moment(), begun_at + LONGEST_CREATE) + CLOCK_SKEW

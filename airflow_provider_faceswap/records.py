@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from typing import TYPE_CHECKING, Any, Self
@@ -12,6 +13,8 @@ from airflow_provider_faceswap.storage import write
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
+#: Characters; a longer part of a path is cut, and told apart by a hash.
+LONGEST_NAME = 120
 #: What makes a task instance, whichever try of it runs.
 _PARTS = ("dag_id", "run_id", "task_id", "map_index")
 
@@ -37,7 +40,7 @@ class ObjectRecords:
 
         folder = ObjectStoragePath(uri)
         for part in _PARTS:
-            folder /= f"{part}={quote(str(getattr(task_instance, part)), safe='')}"
+            folder /= f"{part}={_as_name(str(getattr(task_instance, part)))}"
         return cls(folder)
 
     def get(self, key: str, default: Any = None) -> Any:
@@ -63,3 +66,11 @@ class ObjectRecords:
 
     def _path(self, key: str) -> ObjectStoragePath:
         return self._folder / f"{key}.json"
+
+
+def _as_name(text: str) -> str:
+    """A text as one name in a path, on disks too that allow 255 bytes."""
+    name = quote(text, safe="")
+    if len(name) <= LONGEST_NAME:
+        return name
+    return f"{name[:LONGEST_NAME]}-{hashlib.sha256(text.encode()).hexdigest()}"

@@ -12,11 +12,14 @@ if TYPE_CHECKING:
 
 #: What a signed link carries beside the picture's own address: AWS and its kin, Google, CloudFront, Azure.
 _SIGNING = re.compile(
-    r"x-(amz|goog|oss)-.*|(aws|oss)accesskeyid|googleaccessid|expires|signature|policy|key-pair-id"
+    r"(x-(amz|goog|oss|obs|tos)|q)-.*|(aws|oss)?accesskeyid|googleaccessid|expires|signature|policy|key-pair-id"
+    r"|(x-cos-)?security-token"
     r"|s(v|s|rt|p|e|t|pr|r|ig|koid|ktid|kt|ke|ks|kv)",
     re.IGNORECASE,
 )
-_SIGNATURES = frozenset({"x-amz-signature", "x-goog-signature", "x-oss-signature", "signature", "sig"})
+_SIGNATURES = frozenset(
+    {f"{place}-signature" for place in ("x-amz", "x-goog", "x-oss", "x-tos", "q")} | {"signature", "sig"}
+)
 
 #: Longer text is replaced by its hash: an argument that long is a picture, not something a person reads.
 LONGEST_TEXT = 4096
@@ -56,7 +59,7 @@ def unsigned(value: Any) -> Any:
     :param value: Any combination of dicts, lists and plain values.
     """
     match value:
-        case str() if value.startswith(("http://", "https://")):
+        case str() if value[:8].lower().startswith(("http://", "https://")):
             place, mark, query = value.partition("?")
             parts = query.split("&")
             if _SIGNATURES.isdisjoint(part.partition("=")[0].lower() for part in parts):

@@ -49,11 +49,10 @@ def task_state_now(task_instance: Any) -> str | None:
         from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
     except ImportError:
         return ALONE
-    lock = getattr(SUPERVISOR_COMMS, "_thread_lock", None)
-    question = _question(task_instance)
-    if question is None or (lock is not None and lock.locked()):
-        return None
+    lock, question = getattr(SUPERVISOR_COMMS, "_thread_lock", None), _question(task_instance)
     try:
+        if question is None or (lock is not None and lock.locked()):
+            return None
         return _state(SUPERVISOR_COMMS.send(question), task_instance)
     except Exception:  # noqa: BLE001 - whatever it is, the task is being ended, and the job can be resumed
         return None

@@ -157,7 +157,7 @@ def test_a_mapped_task_does_not_get_the_job_of_another_item(
     assert (cancel.method, cancel.url.path.rpartition("/")[2]) == ("DELETE", "first")
     assert any("job first" in line and "cancel was confirmed" in line for line in warnings)
     [record] = store.values.values()
-    assert record["replaces"] == "first"
+    assert record["earlier"] == ["first"]
 
 
 # apache/airflow#72788, where the vendor cannot cancel: it is said that the other item's job may be charged.

@@ -19,7 +19,7 @@ TARGET = "https://pictures.test/target.jpg"
 FACE = "https://pictures.test/face.jpg"
 PICTURES = {"target_image": TARGET, "face_image": FACE}
 DONE_URL = "https://storage.test/result.webp"
-LOOKS = [0.0, 2.0, 5.0]
+LOOKS = [5.0, 5.0, 5.0]
 
 
 class Log:

@@ -395,3 +395,13 @@ def test_without_the_setting_it_works_and_warns_once(vendor, answer, older, cloc
     [warning] = told
     assert "ledger_uri is not set" in warning
     assert "may pay for a second job" in warning
+
+
+@pytest.mark.parametrize("dag_id", ["замена_лица_" * 5, "a" * 250])
+def test_long_ids_fit_on_a_disk_and_are_told_apart(tmp_path, dag_id):
+    for number in (1, 2):
+        ObjectRecords.of(f"file://{tmp_path}", instance(dag_id=f"{dag_id}{number}")).set("key", number)
+    for number in (1, 2):
+        assert (
+            ObjectRecords.of(f"file://{tmp_path}", instance(dag_id=f"{dag_id}{number}")).get("key") == number
+        )

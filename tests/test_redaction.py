@@ -157,6 +157,10 @@ PLACE = "https://bucket.test/a%20b/x.png"
 
 #: What each storage adds to a link; ``{0}`` differs from one signing to the next.
 SIGNINGS = {
+    "Alibaba v1": "OSSAccessKeyId=STS.{0}&Expires={0}&Signature={0}&security-token=t{0}",
+    "Huawei": "AccessKeyId=K{0}&Expires={0}&Signature=s{0}&x-obs-security-token=t{0}",
+    "Tencent": "q-sign-algorithm=sha1&q-ak=a&q-sign-time={0}&q-key-time={0}&q-signature={0}",
+    "TOS": "X-Tos-Date={0}&X-Tos-Signature={0}",
     "aws v4": (
         "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AK%2F2026{0}%2Feu%2Fs3%2Faws4_request"
         "&X-Amz-Date=2026{0}T000000Z&X-Amz-Expires=3600&X-Amz-SignedHeaders=host"
@@ -304,3 +308,7 @@ def test_whatever_else_differs_is_another_job():
     assert len(marks) == 6
     assert mark(PLACE) != mark(PLACE, denoising=3)
     assert mark(PLACE, a=1, b=2) == mark(PLACE, b=2, a=1), "the order of arguments says nothing"
+
+
+def test_a_scheme_may_be_written_in_capitals():
+    assert mark("HTTPS://bucket.test/a.png?sig=1") == mark("HTTPS://bucket.test/a.png?sig=2")

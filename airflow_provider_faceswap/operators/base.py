@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import BaseOperator, conf
 
 from airflow_provider_faceswap.clock import CLOCK
 from airflow_provider_faceswap.endings import Ending, Word, after_kill, read_event
-from airflow_provider_faceswap.exceptions import InvalidRequestError
+from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError
 from airflow_provider_faceswap.hooks.base import hook_for
 from airflow_provider_faceswap.jobs import Submission
 from airflow_provider_faceswap.ledger import Ledger
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 #: are under way come to their end.
 LAST_SHARE = 0.1
 LAST_SECONDS = 10.0
+#: Seconds; no duration is as long as ten years.
+LONGEST = 10 * 365 * 86400.0
 #: Seconds beyond the job's own deadline at which Airflow ends the deferral, should the triggerer be gone.
 FRAMEWORK_MARGIN = 60.0
 
@@ -129,6 +131,9 @@ class JobOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Buy the job, or take up the one that was bought, and wait for it or defer."""
         self._begun_at = CLOCK.now()
+        return self._run(context)
+
+    def _run(self, context: Context) -> dict[str, Any]:
         arguments = self._arguments(context)
         with self.hook as hook:
             if self.resume_job_id:
@@ -162,6 +167,7 @@ class JobOperator(BaseOperator):
         self, context: Context, event: Any = None, submission: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         """Take the event of the trigger; only a known ending about this job counts."""
+        self._begun_at = CLOCK.now()
         waited, ending = read_event(event, submission)
         if ending.word is Word.SUCCEEDED:
             # The event carries no link, as events are logged; the job is asked once more for it.
@@ -258,7 +264,7 @@ class JobOperator(BaseOperator):
         :raises InvalidRequestError: The trigger could not be stored.
         """
         try:
-            json.dumps(self._trigger(self._submission(hook, arguments, "0")).serialize())
+            json.dumps(self._trigger(self._submission(hook, arguments, "0")).serialize(), allow_nan=False)
         except (TypeError, ValueError) as error:
             raise InvalidRequestError(
                 f"the trigger cannot be stored: {error}", vendor=hook.vendor.name
@@ -304,14 +310,11 @@ class JobOperator(BaseOperator):
 
     def _settle(self, context: Context, submission: Submission, ending: Ending) -> dict[str, Any]:
         """Write the ending down, then return the result or raise what the ending stands for."""
-        ledger = self._ledger(context)
-        record = ledger.read()
-        if record is not None and record.job_id == submission.job_id and ending.is_final:
-            ledger.write(record.settled(ending.word))
-            if ending.word is Word.CANCELED and submission.reused and self._may_replace(context, record):
-                # The task was ended, which cancelled the job, then cleared: this try took up a dying job.
-                self.log.warning("Job %s was cancelled under this try; a new one is bought", record.job_id)
-                return self.execute(context)
+        record = self._close(context, submission, ending) if ending.is_final else None
+        if record is not None and ending.word is Word.CANCELED and self._may_replace(context, record):
+            # The task was ended, which cancelled the job, then cleared: this try took up a dying job.
+            self.log.warning("Job %s was cancelled under this try; a new one is bought", record.job_id)
+            return self._run(context)
         if ending.word is not Word.SUCCEEDED or ending.job is None:
             raise ending.to_error()
         retention = hook_for(submission.vendor, submission.conn_id).vendor.kind(submission.kind).retention
@@ -320,6 +323,22 @@ class JobOperator(BaseOperator):
         )
         self.log.info("%s job %s is done", submission.vendor, submission.job_id)
         return result.to_xcom()
+
+    def _close(self, context: Context, submission: Submission, ending: Ending) -> Record | None:
+        """Settle the record of this job; ``None`` where there is none, or it cannot be reached."""
+        ledger = self._ledger(context)
+        try:
+            record = ledger.read()
+            if record is None or record.job_id != submission.job_id:
+                return None
+            ledger.write(record.settled(ending.word))
+        except FaceSwapError as error:
+            # Nothing hangs on it: a later try asks the vendor how the recorded job stands.
+            self.log.warning(
+                "Job %s is over, but its record stays open: %s", submission.job_id, error.message
+            )
+            return None
+        return record if submission.reused else None
 
     def _may_replace(self, context: Context, record: Record) -> bool:
         """Whether a cancelled job may be replaced at once: the task goes on, and its cap is not reached."""
@@ -344,11 +363,13 @@ def _seconds(name: str, value: float | timedelta) -> float:
     """
     Read a duration.
 
-    :raises InvalidRequestError: It is not a number of seconds above zero.
+    :raises InvalidRequestError: It is not a number of seconds above zero, and below ten years.
     """
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
-        raise InvalidRequestError(f"{name}: must be a number of seconds above 0, got {value!r}")
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < LONGEST:
+        raise InvalidRequestError(
+            f"{name}: must be a number of seconds above 0 and below {LONGEST:.0f}, got {value!r}"
+        )
     return float(seconds)
 
 

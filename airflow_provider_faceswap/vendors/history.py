@@ -36,10 +36,15 @@ def same_request(sent: Mapping[str, Any], shown: object, fillers: Mapping[str, t
     """
     if not isinstance(shown, dict) or not sent:
         return False
-    if any(name not in shown or shown[name] != value for name, value in sent.items()):
+    if any(name not in shown or not _equal(shown[name], value) for name, value in sent.items()):
         return False
     return all(
         value in (None, "", [], {}) or (name in fillers and (not fillers[name] or value in fillers[name]))
         for name, value in shown.items()
         if name not in sent
     )
+
+
+def _equal(one: Any, other: Any) -> bool:
+    """Equal as JSON, where ``true`` is not 1."""
+    return one == other and isinstance(one, bool) == isinstance(other, bool)

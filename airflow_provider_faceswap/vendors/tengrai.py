@@ -16,7 +16,7 @@ from airflow_provider_faceswap.jobs import Job, JobState
 from airflow_provider_faceswap.vendors.arguments import Arguments, HttpsUrl, HttpUrl, Json
 from airflow_provider_faceswap.vendors.base import Kind, Timing, Vendor
 from airflow_provider_faceswap.vendors.history import ANY, Listing, same_request
-from airflow_provider_faceswap.vendors.wire import Reply, Request, clean, path_segment, url_list
+from airflow_provider_faceswap.vendors.wire import Reply, Request, an_object, clean, path_segment, url_list
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -222,10 +222,11 @@ class Tengrai(Vendor):
 
 def _is_of(kind: str, request: Request, artwork: Mapping[str, Any]) -> bool:
     """Whether an artwork is of this kind and has the parameters of this request."""
+    sent, shown = dict(request.body or {}), an_object(artwork.get("parameters"))
+    if "webhook" not in shown:  # whether the vendor repeats it is not known
+        sent.pop("webhook", None)
     fillers = {"seed": ANY, **(_FACE_SWAP_FILLERS if kind == "face_swap" else {})}
-    return artwork.get("artworkType") == _TYPES.get(kind, kind) and same_request(
-        request.body or {}, artwork.get("parameters"), fillers
-    )
+    return artwork.get("artworkType") == _TYPES.get(kind, kind) and same_request(sent, shown, fillers)
 
 
 def _text(reply: Reply) -> str:

@@ -292,3 +292,26 @@ def test_a_retry_after_a_confirmed_cancel_buys_a_new_job(vendor, context, clock)
     result = piapi(cancel_on_timeout=True).execute(context)
     assert (result["job_id"], result["attempt_reused"]) == ("second", False)
     assert len(vendor.creates) == 2
+
+
+def test_the_replacement_of_a_dying_job_ends_before_airflow_ends_the_task(
+    vendor, context, clock, monkeypatch
+):
+    limit, begun = timedelta(seconds=100), clock.now()
+    cancelled = httpx.Response(200, json=job("cancelled"))
+
+    def answer(self, request):
+        if request.method == "POST" and vendor.posts:
+            return httpx.Response(200, json={"code": 200, "data": {"task_id": "second", "status": "pending"}})
+        vendor.posts += request.method == "POST"
+        late = clock.now() > begun + 60 and "second" not in request.url.path
+        return cancelled if late else httpx.Response(200, json=job())
+
+    vendor.posts = 0
+    monkeypatch.setattr(type(vendor), "__call__", answer)
+    with pytest.raises(TaskDeferred):
+        piapi(deferrable=True, timeout=600).execute(context)
+    monkeypatch.setattr(context["ti"], "max_tries", 1, raising=False)
+    with pytest.raises(JobTimeoutError):
+        piapi(execution_timeout=limit, timeout=600).execute(context)
+    assert clock.now() <= begun + 100

@@ -124,7 +124,7 @@ def test_a_dying_job_that_a_cleared_task_took_up_is_replaced(vendor, context, ru
     assert len(vendor.creates) == 2
     assert not cancels(vendor), "it is over already"
     record = record_of(context)
-    assert (record["job_id"], record["replaces"], record["outcome"]) == ("second", "first", "succeeded")
+    assert (record["job_id"], record["earlier"], record["outcome"]) == ("second", ["first"], "succeeded")
     assert (record["epoch"], record["purchases"]) == (1, 1)
 
 
@@ -432,3 +432,43 @@ def test_a_job_that_still_runs_after_its_deadline_is_asked_once_more(vendor, con
     with pytest.raises(JobTimeoutError, match="first"):
         run(swap(timeout=30), context)
     assert not vendor.answers
+
+
+def test_a_store_that_is_down_at_the_end_does_not_cost_the_result(vendor, context, clock, store):
+    operator, sleep = swap(), clock.sleep
+    warnings = []
+    operator.log.warning = lambda text, *args: warnings.append(text % args)
+
+    def store_breaks(seconds):
+        store.broken_for = "get"
+        sleep(seconds)
+
+    clock.sleep = store_breaks
+    vendor.will(job(), job("completed"))
+    assert operator.execute(context)["job_id"] == "first"
+    assert any("Job first is over, but its record stays open" in warning for warning in warnings)
+
+
+def test_a_job_adopted_after_a_clear_is_of_the_new_epoch(vendor, context, clock, tries):
+    """Else every retry would count as a clear: a new deadline, and the cap from the start."""
+
+    def dies(_):
+        raise Died
+
+    row = {"task_id": "first", "action": "face-swap"}
+    sent = {"target_image": PICTURES["target_image"], "swap_image": PICTURES["face_image"]}
+    task = {**job()["data"], "model": "Qubico/image-toolkit", "task_type": "face-swap", "input": sent}
+    vendor.will(httpx.ReadTimeout("no answer"))
+    clock.sleep = dies
+    with pytest.raises(Died):
+        swap(deferrable=True).execute(context)
+    del clock.sleep
+    clear(context)
+    vendor.will({"code": 200, "data": {"data": [row]}}, {"code": 200, "data": task}, job())
+    with pytest.raises(TaskDeferred) as first:
+        swap(deferrable=True).execute(context)
+    clock.time += 100
+    with pytest.raises(TaskDeferred) as second:
+        swap(deferrable=True).execute(context)
+    assert record_of(context)["epoch"] == context["ti"].max_tries
+    assert first.value.trigger.submission.deadline == second.value.trigger.submission.deadline

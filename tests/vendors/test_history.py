@@ -90,7 +90,13 @@ BODIES = st.dictionaries(st.text(max_size=6), VALUES, min_size=1, max_size=5)
 def test_a_changed_value_never_matches(sent, other, data):
     name = data.draw(st.sampled_from(sorted(sent)))
     shown = json.loads(json.dumps({**sent, name: other}))
-    assert same_request(sent, shown, dict.fromkeys(sent, ANY)) is (other == sent[name])
+    equal = other == sent[name] and isinstance(other, bool) == isinstance(sent[name], bool)
+    assert same_request(sent, shown, dict.fromkeys(sent, ANY)) is equal
+
+
+def test_true_is_not_one():
+    assert not same_request({"flag": 1}, {"flag": True}, {})
+    assert not same_request({"flag": False}, {"flag": 0}, {})
 
 
 @QUICK
@@ -103,6 +109,7 @@ def test_a_request_that_comes_back_as_json_is_recognized(sent):
 
 TENGRAI = Tengrai()
 SWAP = TENGRAI.create("face_swap", {"target_image": TARGET, "face_image": FACE})
+HOOK = "https://hook.test/x"
 PARAMETERS = {"targetImage": TARGET, "sourceImage": FACE}
 
 
@@ -211,6 +218,15 @@ def test_tengrais_defaults_are_tolerated_and_other_values_are_not(filled, own):
     shown = artwork(parameters={**PARAMETERS, **filled})
     assert owns(shown) is own
     assert listed(shown).job_ids == (("a1",) if own else ())
+
+
+@pytest.mark.parametrize(
+    ("shown", "own"), [({}, True), ({"webhook": HOOK}, True), ({"webhook": TARGET}, False)]
+)
+def test_tengrai_may_keep_a_webhook_to_itself(shown, own):
+    request = TENGRAI.create("face_swap", {"target_image": TARGET, "face_image": FACE, "webhook": HOOK})
+    reply = Reply(200, json.dumps(artwork(parameters={**PARAMETERS, **shown})))
+    assert TENGRAI.stems_from("face_swap", request, reply) is own
 
 
 @pytest.mark.parametrize(("seed", "own"), [(7, True), (8, False), (None, False)])
