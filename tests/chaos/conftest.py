@@ -231,6 +231,6 @@ def triggerers(world) -> int:
     """How many triggerers are alive."""
     [[count]] = world.database.rows(
         "select count(*) from job where job_type = 'TriggererJob' and state = 'running'"
-        " and latest_heartbeat > now() - interval '12 seconds'"
+        " and latest_heartbeat > now() - interval '15 seconds'"
     )
     return int(count)

@@ -32,7 +32,7 @@ def test_airflow_still_has_the_race(world, platform):
 def test_airflow_still_cuts_on_kill_short(world, platform):
     """Where this fails, Airflow lets ``on_kill`` finish: then the cancel needs no shield."""
     run_id = world.airflow.run_dag("probe_slow_kill")
-    world.until(lambda: world.state("probe_slow_kill", "probe") == "deferred")
+    world.until((world.home / "kill-armed").exists)
     where = f"/dags/probe_slow_kill/dagRuns/{run_id}/taskInstances/probe"
     world.airflow.api("PATCH", where, json={"new_state": "failed"})
     world.until((world.home / "kill-begun").exists)

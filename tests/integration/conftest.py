@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from airflow_provider_faceswap.clock import Clock
+from tests.conftest import CLOCKED
 
 
 class HastyClock(Clock):
@@ -35,7 +36,7 @@ class HastyClock(Clock):
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch, no_waiting_between_tries):
     clock = HastyClock()
-    for module in ("operators.base", "purchase", "reconcile", "sensors.job", "triggers.job", "waiting"):
+    for module in CLOCKED:
         monkeypatch.setattr(f"airflow_provider_faceswap.{module}.CLOCK", clock)
     return clock
 

@@ -30,6 +30,7 @@ class SlowKill(BaseTrigger):
         return "faceswap_probes.SlowKill", {"folder": self.folder}
 
     async def run(self):
+        (Path(self.folder) / "kill-armed").touch()
         await asyncio.sleep(3600)
         yield TriggerEvent("never")
 
