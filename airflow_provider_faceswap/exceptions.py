@@ -16,6 +16,7 @@ FaceSwapError
 ├── JobCanceledError                somebody cancelled it             retry buys anew
 ├── JobTimeoutError                 still running, resumable          retry goes on with the same job
 ├── JobLostError                    the vendor no longer knows it     retry
+├── BatchFailedError                items of a batch failed           retry tries those again
 ├── SubmissionUncertainError        sent, no answer                   no retry
 └── ArchiveError                                                      retry
     ├── ResultExpiredError          the link is dead                  no retry
@@ -34,6 +35,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 __all__ = [
     "ArchiveError",
     "AuthenticationError",
+    "BatchFailedError",
     "ContentRefusedError",
     "FaceSwapError",
     "InsufficientBalanceError",
@@ -218,6 +220,14 @@ class JobLostError(FaceSwapError):
     """The vendor no longer knows the job."""
 
     advice = "It was accepted and may have been charged; its record at the vendor is gone or expired."
+
+
+class BatchFailedError(FaceSwapError):
+    """More items of a batch failed than it allows; the others are archived."""
+
+    advice = (
+        "A retry tries the failed items again, but for those that a retry cannot help, and pays no other."
+    )
 
 
 class SubmissionUncertainError(FaceSwapError, AirflowFailException):

@@ -37,7 +37,11 @@ def get_provider_info() -> dict[str, Any]:
         + [
             {
                 "integration-name": "GPTunneL",
-                "python-modules": [f"{package}.operators.faceswap", f"{package}.operators.archive"],
+                "python-modules": [
+                    f"{package}.operators.faceswap",
+                    f"{package}.operators.batch",
+                    f"{package}.operators.archive",
+                ],
             }
         ],
         "sensors": [{"integration-name": "GPTunneL", "python-modules": [f"{package}.sensors.job"]}],
@@ -60,6 +64,7 @@ def get_provider_info() -> dict[str, Any]:
                         "schema": {"type": ["string", "null"]},
                     },
                     "webhook": _WEBHOOK,
+                    "requests_per_second": _RATE,
                 },
             },
             {
@@ -67,7 +72,7 @@ def get_provider_info() -> dict[str, Any]:
                 "hook-class-name": f"{package}.hooks.tengrai.TengraiHook",
                 "hook-name": "Tengrai",
                 "ui-field-behaviour": _form("https://api.tengr.ai"),
-                "conn-fields": {"webhook": _WEBHOOK},
+                "conn-fields": {"webhook": _WEBHOOK, "requests_per_second": _RATE},
             },
             {
                 "connection-type": "piapi",
@@ -81,6 +86,7 @@ def get_provider_info() -> dict[str, Any]:
                         "schema": {"type": ["string", "null"], "enum": ["public", "private", None]},
                     },
                     "webhook": _WEBHOOK,
+                    "requests_per_second": _RATE,
                     "webhook_secret": {
                         "label": "Webhook secret",
                         "description": "Sent to the vendor with each job and echoed to the webhook.",
@@ -124,6 +130,13 @@ _WEBHOOK: dict[str, Any] = {
     "label": "Webhook URL",
     "description": "Sent with each job. Results are always asked for as well: a webhook is only a hint.",
     "schema": {"type": ["string", "null"], "format": "password"},
+}
+
+
+_RATE: dict[str, Any] = {
+    "label": "Requests per second",
+    "description": "At most so many questions and creates a second from one triggerer, or one batch.",
+    "schema": {"type": ["number", "null"]},
 }
 
 

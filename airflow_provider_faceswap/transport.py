@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import stamina
 
+from airflow_provider_faceswap.clock import CLOCK
 from airflow_provider_faceswap.exceptions import (
     FaceSwapError,
     RateLimitError,
     SubmissionUncertainError,
     VendorUnavailableError,
 )
+from airflow_provider_faceswap.pace import Pace
 from airflow_provider_faceswap.redaction import without_queries, without_secrets
 from airflow_provider_faceswap.vendors.wire import Reply
 
@@ -58,12 +60,14 @@ class Channel:
 
     :param headers: What carries the key.
     :param secrets: What must never be shown; taken out of every reply before anything reads it.
+    :param rate: Requests a second, at most, of all users of a shared client; ``None`` for no limit.
     """
 
     vendor: str
     base_url: str
     headers: Mapping[str, str] = field(repr=False)
     secrets: tuple[str, ...] = field(repr=False)
+    rate: float | None = None
 
     def _parts(self, request: Request) -> dict[str, Any]:
         return {
@@ -110,12 +114,17 @@ class Channel:
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeEncodeError) as error:
             raise self._failure(error, paid=paid) from None
 
-    async def asend(self, http: httpx.AsyncClient, request: Request, *, paid: bool = False) -> Reply:
-        """Send as :meth:`send` does, on an event loop."""
+    async def asend(self, shared: Shared, request: Request, *, paid: bool = False) -> Reply:
+        """Send as :meth:`send` does, on an event loop, when it is this request's turn."""
+        await shared.pace.turn(self.rate)
+        http = shared.fresh if paid else shared.http
         try:
-            return self._reply(await http.request(**self._parts(request)))
+            reply = self._reply(await http.request(**self._parts(request)))
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeEncodeError) as error:
             raise self._failure(error, paid=paid) from None
+        if reply.status_code == 429:
+            shared.pace.heed(CLOCK.now(), reply.retry_after)
+        return reply
 
 
 def _repeatable(error: Exception) -> bool | float:
@@ -144,29 +153,51 @@ def sync_client() -> httpx.Client:
     return httpx.Client(verify=tls_context(), timeout=TIMEOUT, limits=LIMITS)
 
 
-def async_client() -> httpx.AsyncClient:
+def async_client(*, keep: bool = True) -> httpx.AsyncClient:
     """
-    A client of one's own.
+    A client for an event loop.
 
-    A create goes through a fresh one: on a connection that was idle and is closed by the vendor, "no answer"
-    would be ordinary, and could not be told from a lost answer to a paid request.
+    :param keep: Whether connections are used again. A create wants a fresh one: on a connection that was idle and
+        is closed by the vendor, "no answer" would be ordinary, and could not be told from a lost answer to a paid
+        request.
     """
-    return httpx.AsyncClient(verify=tls_context(), timeout=TIMEOUT, limits=LIMITS)
+    limits = LIMITS if keep else httpx.Limits(max_connections=50, max_keepalive_connections=0)
+    return httpx.AsyncClient(verify=tls_context(), timeout=TIMEOUT, limits=limits)
 
 
 @dataclass
-class _Shared:
+class Shared:
+    """
+    What all requests of one event loop to one account share.
+
+    :param http: For reads.
+    :param creates: For creates; made when there is one, as a triggerer never buys.
+    """
+
     http: httpx.AsyncClient
+    creates: httpx.AsyncClient | None = None
+    pace: Pace = field(default_factory=Pace)
     users: int = 0
 
+    @property
+    def fresh(self) -> httpx.AsyncClient:
+        """The client for creates."""
+        if self.creates is None:
+            self.creates = async_client(keep=False)
+        return self.creates
 
-_shared: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _Shared]] = (
-    weakref.WeakKeyDictionary()
-)
+    async def aclose(self) -> None:
+        """Close what is open."""
+        await self.http.aclose()
+        if self.creates is not None:
+            await self.creates.aclose()
+
+
+_shared: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Shared]] = weakref.WeakKeyDictionary()
 
 
 @asynccontextmanager
-async def shared_client(name: str) -> AsyncIterator[httpx.AsyncClient]:
+async def shared_client(name: str) -> AsyncIterator[Shared]:
     """
     The one client of this event loop under this name; the last user to leave closes it.
 
@@ -178,14 +209,14 @@ async def shared_client(name: str) -> AsyncIterator[httpx.AsyncClient]:
     clients = _shared.setdefault(loop, {})
     shared = clients.get(name)
     if shared is None:
-        shared = clients[name] = _Shared(async_client())
+        shared = clients[name] = Shared(async_client())
     shared.users += 1
     try:
-        yield shared.http
+        yield shared
     finally:
         shared.users -= 1
         if not shared.users:
             del clients[name]
             if not clients:
                 _shared.pop(loop, None)
-            await shared.http.aclose()
+            await shared.aclose()

@@ -31,6 +31,20 @@ from airflow_provider_faceswap.clock import Clock  # noqa: E402 - not before Air
 
 KEY = "sandbox-key"
 
+#: Modules that look at the time.
+CLOCKED = (
+    "batch",
+    "operators.base",
+    "operators.batch",
+    "pace",
+    "purchase",
+    "reconcile",
+    "sensors.job",
+    "transport",
+    "triggers.job",
+    "waiting",
+)
+
 
 class DrivenClock(Clock):
     """Time that passes only when somebody sleeps."""
@@ -83,7 +97,7 @@ class FakeTaskInstance:
 def clock(monkeypatch):
     """A driven clock, wherever the package looks at the time."""
     driven = DrivenClock()
-    for module in ("operators.base", "purchase", "reconcile", "sensors.job", "triggers.job", "waiting"):
+    for module in CLOCKED:
         monkeypatch.setattr(f"airflow_provider_faceswap.{module}.CLOCK", driven)
     return driven
 
@@ -166,11 +180,10 @@ def vendor(monkeypatch, connections, no_waiting_between_tries):
     monkeypatch.setattr(
         "airflow_provider_faceswap.hooks.base.sync_client", lambda: httpx.Client(transport=transport)
     )
-    for module in ("hooks.base", "transport"):
-        monkeypatch.setattr(
-            f"airflow_provider_faceswap.{module}.async_client",
-            lambda: httpx.AsyncClient(transport=transport),
-        )
+    monkeypatch.setattr(
+        "airflow_provider_faceswap.transport.async_client",
+        lambda **_: httpx.AsyncClient(transport=transport),
+    )
     connections("https://vendor.test")
     return answering
 

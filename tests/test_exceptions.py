@@ -38,6 +38,7 @@ TREE = [
     ("JobCanceledError", "FaceSwapError", False),
     ("JobTimeoutError", "FaceSwapError", False),
     ("JobLostError", "FaceSwapError", False),
+    ("BatchFailedError", "FaceSwapError", False),
     ("SubmissionUncertainError", "FaceSwapError", True),
     ("ArchiveError", "FaceSwapError", False),
     ("ResultExpiredError", "ArchiveError", True),

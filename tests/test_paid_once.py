@@ -438,11 +438,10 @@ def worlds(clock, connections, monkeypatch, no_waiting_between_tries):
     monkeypatch.setattr(
         "airflow_provider_faceswap.hooks.base.sync_client", lambda: httpx.Client(transport=transport)
     )
-    for module in ("hooks.base", "transport"):
-        monkeypatch.setattr(
-            f"airflow_provider_faceswap.{module}.async_client",
-            lambda: httpx.AsyncClient(transport=transport),
-        )
+    monkeypatch.setattr(
+        "airflow_provider_faceswap.transport.async_client",
+        lambda **_: httpx.AsyncClient(transport=transport),
+    )
     monkeypatch.setattr(
         "airflow.sdk.execution_time.task_runner.SUPERVISOR_COMMS",
         SimpleNamespace(asend=asend),

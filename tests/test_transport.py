@@ -24,6 +24,7 @@ from airflow_provider_faceswap.transport import (
     ATTEMPTS,
     LONGEST_WAIT,
     Channel,
+    Shared,
     async_client,
     attempts,
     shared_client,
@@ -31,6 +32,7 @@ from airflow_provider_faceswap.transport import (
     tls_context,
 )
 from airflow_provider_faceswap.vendors.wire import Request
+from tests.conftest import DrivenClock
 
 KEY = "shds-topsecret"
 CHANNEL = Channel(
@@ -54,7 +56,7 @@ def send(request):
     def on_a_loop(channel, handler, what, **options):
         async def run():
             async with httpx.AsyncClient(transport=httpx.MockTransport(handler)) as http:
-                return await channel.asend(http, what, **options)
+                return await channel.asend(Shared(http, http), what, **options)
 
         return asyncio.run(run())
 
@@ -310,7 +312,7 @@ def made(monkeypatch):
     """Every client that was made, in order."""
     clients = []
 
-    def make():
+    def make(**_):
         clients.append(httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(200))))
         return clients[-1]
 
@@ -323,8 +325,8 @@ def test_users_of_one_loop_and_connection_share_a_client_and_the_last_one_closes
         async with shared_client("c") as first:
             async with shared_client("c") as second:
                 assert first is second
-            assert not first.is_closed
-        assert first.is_closed
+            assert not first.http.is_closed
+        assert first.http.is_closed
 
     asyncio.run(run())
     assert len(made) == 1
@@ -338,15 +340,15 @@ def test_users_that_overlap_without_nesting_share_it_too(made):
             async with shared_client("c") as http:
                 entered.set()
                 await leave.wait()
-                assert not http.is_closed
+                assert not http.http.is_closed
 
         async with shared_client("c") as http:
             task = asyncio.create_task(other())
             await entered.wait()
-        assert not http.is_closed
+        assert not http.http.is_closed
         leave.set()
         await task
-        assert http.is_closed
+        assert http.http.is_closed
 
     asyncio.run(run())
     assert len(made) == 1
@@ -367,7 +369,7 @@ def test_a_client_that_was_closed_is_not_handed_out_again(made):
             pass
         async with shared_client("c") as second:
             assert second is not first
-            assert not second.is_closed
+            assert not second.http.is_closed
 
     asyncio.run(run())
 
@@ -378,21 +380,21 @@ def test_a_user_who_comes_while_the_client_is_being_closed_gets_a_new_one(made, 
 
         async def leave():
             async with shared_client("c") as http:
-                close = http.aclose
+                close = http.http.aclose
 
                 async def slow():
                     closing.set()
                     await go_on.wait()
                     await close()
 
-                monkeypatch.setattr(http, "aclose", slow)
+                monkeypatch.setattr(http.http, "aclose", slow)
 
         task = asyncio.create_task(leave())
         await closing.wait()
         async with shared_client("c") as http:
             go_on.set()
             await task
-            assert not http.is_closed
+            assert not http.http.is_closed
 
     asyncio.run(run())
     assert len(made) == 2
@@ -423,8 +425,8 @@ def test_a_user_who_is_thrown_out_leaves_the_client_to_the_others_and_closes_it_
                 task.cancel()
                 with pytest.raises(asyncio.CancelledError):
                     await task
-            assert not http.is_closed
-        assert http.is_closed
+            assert not http.http.is_closed
+        assert http.http.is_closed
 
     asyncio.run(run())
 
@@ -439,7 +441,7 @@ def test_each_event_loop_has_its_own_client_even_at_the_same_time(made):
                 both_inside.wait()
                 found.append(http)
                 both_inside.wait()
-                assert not http.is_closed
+                assert not http.http.is_closed
 
         asyncio.run(run())
 
@@ -463,3 +465,47 @@ def test_a_loop_that_is_gone_leaves_nothing_behind(made):
     gc.collect()
     assert len(made) == 3
     assert not transport._shared
+
+
+def test_creates_go_over_connections_that_are_not_used_again(made, monkeypatch):
+    kept = []
+
+    def make(**options):
+        kept.append(options.get("keep", True))
+        return httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(200)))
+
+    monkeypatch.setattr(transport, "async_client", make)
+
+    async def run():
+        async with shared_client("c") as shared:
+            await CHANNEL.asend(shared, READ)
+            assert kept == [True], "who only reads needs no second client"
+            await CHANNEL.asend(shared, CREATE, paid=True)
+            await CHANNEL.asend(shared, CREATE, paid=True)
+            fresh = shared.fresh
+        assert fresh.is_closed
+
+    asyncio.run(run())
+    assert kept == [True, False]
+    assert async_client(keep=False)._transport._pool._max_keepalive_connections == 0
+
+
+def test_too_many_requests_slows_all_users_of_the_account(made, monkeypatch):
+    clock = DrivenClock()
+    for module in ("transport", "pace"):
+        monkeypatch.setattr(f"airflow_provider_faceswap.{module}.CLOCK", clock)
+    answers = [httpx.Response(429, headers={"Retry-After": "7"}), *[httpx.Response(200)] * 2]
+
+    async def run():
+        async with (
+            shared_client("c") as shared,
+            httpx.AsyncClient(transport=httpx.MockTransport(lambda _: answers.pop(0))) as http,
+        ):
+            one = Shared(http, pace=shared.pace)
+            assert (await CHANNEL.asend(one, READ)).status_code == 429
+            await CHANNEL.asend(Shared(http, pace=shared.pace), READ)
+            await CHANNEL.asend(one, READ)
+
+    asyncio.run(run())
+    assert clock.slept[0] == 7
+    assert len(clock.slept) == 1 or clock.slept[1] < 0.1

@@ -13,11 +13,11 @@ from airflow.providers.common.compat.sdk import BaseHook
 from airflow_provider_faceswap.exceptions import AuthenticationError, FaceSwapError, InvalidRequestError
 from airflow_provider_faceswap.transport import (
     Channel,
-    async_client,
     attempts,
     shared_client,
     sync_client,
 )
+from airflow_provider_faceswap.vendors.wire import a_number
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -74,6 +74,7 @@ class JobHook(BaseHook):
             base_url=self.vendor.base_url(connection.host),
             headers=self.vendor.headers(key, extra),
             secrets=(key, str(extra.get("webhook_secret") or "")),
+            rate=_rate(extra.get("requests_per_second")),
         )
         return self._channel
 
@@ -220,24 +221,36 @@ class JobHook(BaseHook):
         """Create a paid job, as :meth:`submit` does."""
         await self.achannel()
         request = self._prepare(kind, arguments)
+        return await self.abuy(kind, request)
+
+    async def abuy(self, kind: str, request: Request) -> Job:
+        """Send a prepared request, as :meth:`buy` does."""
         channel = await self.achannel()
-        async for attempt in attempts():
-            with attempt:
-                async with async_client() as http:
-                    reply = await channel.asend(http, request, paid=True)
-                job = self.vendor.read_created(kind, reply)
+        async with shared_client(self.conn_id) as shared:
+            async for attempt in attempts():
+                with attempt:
+                    reply = await channel.asend(shared, request, paid=True)
+                    job = self.vendor.read_created(kind, reply)
         return job
 
     async def afetch(self, job_id: str, kind: str) -> Job:
-        """Read a job, as :meth:`fetch` does."""
-        channel = await self.achannel()
-        request = self.vendor.fetch(kind, job_id)
+        """Read a job, as :meth:`fetch` does; a key that was changed meanwhile is taken up."""
         with _about(job_id):
-            async with shared_client(self.conn_id) as http:
-                async for attempt in attempts():
-                    with attempt:
-                        reply = await channel.asend(http, request)
-                        job = self.vendor.read_job(kind, reply, job_id=job_id)
+            try:
+                return await self._afetch(job_id, kind)
+            except AuthenticationError:
+                before, self._channel = self._channel, None
+                if await self.achannel() == before:
+                    raise
+                return await self._afetch(job_id, kind)
+
+    async def _afetch(self, job_id: str, kind: str) -> Job:
+        channel, request = await self.achannel(), self.vendor.fetch(kind, job_id)
+        async with shared_client(self.conn_id) as shared:
+            async for attempt in attempts():
+                with attempt:
+                    reply = await channel.asend(shared, request)
+                    job = self.vendor.read_job(kind, reply, job_id=job_id)
         return job
 
     async def acancel(self, job_id: str, kind: str) -> bool:
@@ -247,11 +260,21 @@ class JobHook(BaseHook):
             return False
         try:
             channel = await self.achannel()
-            async with shared_client(self.conn_id) as http:
-                return self.vendor.read_canceled(await channel.asend(http, request))
+            async with shared_client(self.conn_id) as shared:
+                return self.vendor.read_canceled(await channel.asend(shared, request))
         except FaceSwapError as error:
             self.log.warning("The cancel of job %s was not confirmed: %s", job_id, error)
             return False
+
+    def most_at_once(self) -> int | None:
+        """How many jobs the account may have running, where the vendor tells; ``None`` where not, or not now."""
+        if not self.vendor.tells_limit:
+            return None
+        try:
+            return self.ask(self.vendor.account(), self.vendor.read_limit)
+        except FaceSwapError as error:
+            self.log.warning("The account's limit could not be read: %s", error)
+            return None
 
     # -- connection test ------------------------------------------------------------------------------
 
@@ -269,6 +292,23 @@ class JobHook(BaseHook):
             return True, f"{self.vendor.name}: {self.account()}"
         except FaceSwapError as error:
             return False, str(error)
+
+
+def _rate(value: object) -> float | None:
+    """
+    Read the connection's bound.
+
+    :raises InvalidRequestError: It is not a number above zero.
+    """
+    if value in (None, ""):
+        return None
+    rate = a_number(value)
+    if rate is None or rate <= 0:
+        raise InvalidRequestError(
+            f"the connection's requests_per_second must be a number above 0, got {value!r}",
+            advice="Nothing was bought. Correct the connection.",
+        )
+    return rate
 
 
 @contextmanager

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
+    from airflow_provider_faceswap.archive import Overwrite
+
 _RULES = ("error", "skip", "replace")
 
 
@@ -71,13 +73,20 @@ class ArchiveOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
         """Keep everything that the source names."""
         sources, listed = _listed(self.source)
-        found = [pair for source in sources for pair in _pieces(source)]
+        found = [pair for source in sources for pair in pieces_of(source)]
         if self.filename and len(found) > 1:
             found = [
                 (piece.model_copy(update={"number": number}), inline)
                 for number, (piece, inline) in enumerate(found, 1)
             ]
-        archive = self._archive(context)
+        archive = archive_at(
+            context,
+            self.destination,
+            self.destination_conn_id,
+            filename=self.filename,
+            overwrite=self.overwrite,  # type: ignore[arg-type] # checked when the operator was made
+            max_bytes=self.max_bytes,
+        )
         kept = []
         for piece, inline in found:
             kept.append(archive.keep(piece, inline))
@@ -85,31 +94,6 @@ class ArchiveOperator(BaseOperator):
         self._tell_assets(context, [piece for piece, _ in found], kept)
         told = [item.model_dump() for item in kept]
         return told if listed or len(told) != 1 else told[0]
-
-    def _archive(self, context: Context) -> Archive:
-        from airflow.providers.common.compat.sdk import ObjectStoragePath
-
-        if not self.destination:
-            raise InvalidRequestError("destination: must be a folder such as s3://bucket/swaps")
-        folder = (
-            self.destination
-            if isinstance(self.destination, ObjectStoragePath)
-            else ObjectStoragePath(self.destination, conn_id=self.destination_conn_id)
-        )
-        hosts = conf.get("faceswap", "allowed_private_hosts", fallback="") or ""
-        instance = context["ti"]
-        return Archive(
-            folder,
-            filename=self.filename,
-            overwrite=self.overwrite,  # type: ignore[arg-type] # checked when the operator was made
-            max_bytes=self.max_bytes
-            or conf.getint("faceswap", "max_archive_bytes", fallback=256 * 1024 * 1024),
-            open_hosts=frozenset(host.strip().lower() for host in hosts.split(",") if host.strip()),
-            run={
-                name: getattr(instance, name, None)
-                for name in ("dag_id", "run_id", "task_id", "map_index", "try_number")
-            },
-        )
 
     def _tell_assets(self, context: Context, pieces: list[Piece], kept: list[Archived]) -> None:
         """Give the events of the outlets what a consumer needs to find the pictures; no signed link."""
@@ -128,6 +112,51 @@ class ArchiveOperator(BaseOperator):
             }
 
 
+def archive_at(
+    context: Context,
+    destination: Any,
+    conn_id: str | None,
+    *,
+    filename: str | None = None,
+    overwrite: Overwrite = "replace",
+    max_bytes: int | None = None,
+) -> Archive:
+    """
+    The archive of a task, by its own arguments and the settings.
+
+    :param destination: A folder, as a URI or an object storage path.
+    :raises InvalidRequestError: There is no destination.
+    """
+    hosts = conf.get("faceswap", "allowed_private_hosts", fallback="") or ""
+    instance = context["ti"]
+    return Archive(
+        folder_of(destination, conn_id),
+        filename=filename,
+        overwrite=overwrite,
+        max_bytes=max_bytes or conf.getint("faceswap", "max_archive_bytes", fallback=256 * 1024 * 1024),
+        open_hosts=frozenset(host.strip().lower() for host in hosts.split(",") if host.strip()),
+        run={
+            name: getattr(instance, name, None)
+            for name in ("dag_id", "run_id", "task_id", "map_index", "try_number")
+        },
+    )
+
+
+def folder_of(destination: Any, conn_id: str | None) -> ObjectStoragePath:
+    """
+    A destination as a path.
+
+    :raises InvalidRequestError: There is none.
+    """
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    if not destination:
+        raise InvalidRequestError("destination: must be a folder such as s3://bucket/swaps")
+    if isinstance(destination, ObjectStoragePath):
+        return destination
+    return ObjectStoragePath(destination, conn_id=conn_id)
+
+
 def _listed(source: Any) -> tuple[list[Any], bool]:
     """A source as a list, and whether it was one: results of mapped tasks come as a lazy sequence."""
     if isinstance(source, str | Mapping) or source is None:
@@ -140,7 +169,7 @@ def _listed(source: Any) -> tuple[list[Any], bool]:
     return [source], False
 
 
-def _pieces(source: Any) -> list[tuple[Piece, Callable[[], bytes]]]:
+def pieces_of(source: Any) -> list[tuple[Piece, Callable[[], bytes]]]:
     """
     The outputs that one source names, each with what gives it where it has no link.
 

@@ -91,12 +91,12 @@ class JobOperator(BaseOperator):
             if deferrable is None
             else deferrable
         )
-        self.timeout = _seconds("timeout", self.default_timeout if timeout is None else timeout)
-        self.poll_interval = None if poll_interval is None else _seconds("poll_interval", poll_interval)
+        self.timeout = seconds_of("timeout", self.default_timeout if timeout is None else timeout)
+        self.poll_interval = None if poll_interval is None else seconds_of("poll_interval", poll_interval)
         self.cancel_on_kill = cancel_on_kill
         self.cancel_on_timeout = cancel_on_timeout
-        _one_of("on_uncertain", on_uncertain, ("fail", "resubmit"))
-        _one_of("on_clear", on_clear, ("reuse", "resubmit"))
+        one_of("on_uncertain", on_uncertain, ("fail", "resubmit"))
+        one_of("on_clear", on_clear, ("reuse", "resubmit"))
         if not isinstance(max_submissions, int) or max_submissions < 1:
             raise InvalidRequestError(
                 f"max_submissions: must be a whole number from 1, got {max_submissions!r}"
@@ -140,7 +140,7 @@ class JobOperator(BaseOperator):
                 hook.vendor.kind(self.kind)
                 resumed = self._submission(hook, arguments, self.resume_job_id, reused=True)
                 return self._wait(context, hook, resumed, None)
-            request = hook.prepare(self.kind, **_on_the_wire(arguments))
+            request = hook.prepare(self.kind, **on_the_wire(arguments))
             self._check_deferral(hook, arguments)
             for doubt in hook.vendor.doubts(self.kind, request):
                 self.log.warning("%s: %s", hook.vendor.name, doubt)
@@ -156,7 +156,7 @@ class JobOperator(BaseOperator):
                 ledger,
                 self.kind,
                 request,
-                epoch=_epoch(context),
+                epoch=epoch_of(context),
                 terms=Terms(self.on_uncertain, self.on_clear, self.max_submissions),
                 submission=partial(self._submission, hook, arguments),
                 log=self.log,
@@ -342,16 +342,16 @@ class JobOperator(BaseOperator):
 
     def _may_replace(self, context: Context, record: Record) -> bool:
         """Whether a cancelled job may be replaced at once: the task goes on, and its cap is not reached."""
-        left = record.epoch != _epoch(context) or record.purchases < self.max_submissions
+        left = record.epoch != epoch_of(context) or record.purchases < self.max_submissions
         return left and not self._ended and not self.resume_job_id
 
 
-def _epoch(context: Context) -> int:
+def epoch_of(context: Context) -> int:
     """What changes when a task is cleared, and at nothing else: Airflow then adds the used tries to it."""
     return getattr(context["ti"], "max_tries", 0) or 0
 
 
-def _on_the_wire(arguments: Mapping[str, Any]) -> dict[str, Any]:
+def on_the_wire(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Put a job's id in the place of a parent's whole result, and a link in the place of any other."""
     return {
         name: value["job_id"] if name == "parent_job_id" and is_result(value) else with_links(value)
@@ -359,7 +359,7 @@ def _on_the_wire(arguments: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _seconds(name: str, value: float | timedelta) -> float:
+def seconds_of(name: str, value: float | timedelta) -> float:
     """
     Read a duration.
 
@@ -373,6 +373,11 @@ def _seconds(name: str, value: float | timedelta) -> float:
     return float(seconds)
 
 
-def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
+def one_of(name: str, value: str, known: tuple[str, ...]) -> None:
+    """
+    Check a choice.
+
+    :raises InvalidRequestError: It is none of the known ones.
+    """
     if value not in known:
         raise InvalidRequestError(f"{name}: must be one of {', '.join(known)}, got {value!r}")

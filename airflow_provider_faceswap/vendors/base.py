@@ -82,6 +82,8 @@ class Vendor(ABC):
     connection_arguments: ClassVar[tuple[str, ...]] = ()
     #: Seconds after the create during which "not found" may only mean "not yet".
     not_found_grace: ClassVar[float] = 0.0
+    #: Whether the account's answer says how many jobs may run at once.
+    tells_limit: ClassVar[bool] = False
     #: Text fragments (casefolded) of a failed job and what they mean; the first that fits wins.
     failure_words: ClassVar[Mapping[str, FailureReason]] = {
         "no face": FailureReason.NO_FACE,
@@ -237,6 +239,10 @@ class Vendor(ABC):
     def stems_from(self, kind: str, request: Request, reply: Reply) -> bool:  # noqa: ARG002
         """Whether a job's own record shows that it came from this request, or from one just like it."""
         return False
+
+    def read_limit(self, reply: Reply) -> int | None:  # noqa: ARG002 - most do not tell
+        """How many jobs may run at once, from the account's answer; ``None`` where it does not say."""
+        return None
 
     def read_canceled(self, reply: Reply) -> bool:
         """True where the answer of a cancel confirms it."""

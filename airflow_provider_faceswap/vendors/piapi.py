@@ -182,6 +182,7 @@ class PiAPI(Vendor):
     default_base_url = "https://api.piapi.ai"
     version_prefix = "/api/v1"
     not_found_grace = 30.0
+    tells_limit = True
     connection_arguments = ("service_mode", "webhook", "webhook_secret")
     kinds: ClassVar[Mapping[str, Kind]] = {
         "face_swap": Kind("/api/v1/task", FaceSwap, Timing(first=2, cap=15), timedelta(days=3)),
@@ -330,6 +331,11 @@ class PiAPI(Vendor):
         return all(task.get(name) == sent.get(name) for name in ("model", "task_type")) and same_request(
             an_object(sent.get("input")), task.get("input"), {}
         )
+
+    def read_limit(self, reply: Reply) -> int | None:
+        """``max_concurrent_task_count`` of the account."""
+        limit = a_number(an_object(reply.fields.get("data")).get("max_concurrent_task_count"))
+        return int(limit) if limit and limit >= 1 else None
 
     def read_account(self, reply: Reply) -> str:
         """Plan, credits and the number of tasks that may run at once."""

@@ -47,8 +47,9 @@ def wire(monkeypatch):
     answering = Wire()
     base = "airflow_provider_faceswap.hooks.base"
     monkeypatch.setattr(f"{base}.sync_client", lambda: answering.make(httpx.Client))
-    for module in (base, "airflow_provider_faceswap.transport"):
-        monkeypatch.setattr(f"{module}.async_client", lambda: answering.make(httpx.AsyncClient))
+    monkeypatch.setattr(
+        "airflow_provider_faceswap.transport.async_client", lambda **_: answering.make(httpx.AsyncClient)
+    )
     with stamina.set_testing(True, attempts=3, cap=True):
         yield answering
 

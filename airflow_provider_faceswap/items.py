@@ -1,0 +1,102 @@
+"""The items of a batch: from a list, from another task, or from a file in object storage."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_faceswap.exceptions import InvalidRequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+class Items:
+    """
+    Items that can be gone through more than once, a file's without holding them all.
+
+    :param source: A list of mappings, a lazy sequence of another task's results, or the URI of a JSON Lines, CSV
+        or Parquet file.
+    :raises InvalidRequestError: It is none of these.
+    """
+
+    def __init__(self, source: Any) -> None:
+        self._read: Callable[[], Iterator[Any]]
+        if isinstance(source, str) or hasattr(source, "open"):
+            suffix = PurePosixPath(str(source)).suffix.lower()
+            if suffix not in _READERS:
+                raise InvalidRequestError(
+                    f"items: {str(source)!r} must end in one of {', '.join(sorted(_READERS))}"
+                )
+            self._read = lambda: _READERS[suffix](source)
+        elif isinstance(source, Iterable) and not isinstance(source, Mapping | bytes):
+            held = source if isinstance(source, list | tuple) else list(source)
+            self._read = lambda: iter(held)
+        else:
+            raise InvalidRequestError(
+                f"items: must be a list, or the URI of a file, got {type(source).__name__}"
+            )
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """
+        Each item as a dict; what is empty in a file is not set.
+
+        :raises InvalidRequestError: An item is no mapping, or the file cannot be read.
+        """
+        try:
+            for position, item in enumerate(self._read()):
+                if not isinstance(item, Mapping):
+                    raise InvalidRequestError(
+                        f"items[{position}]: must be a mapping with target_image and face_image, "
+                        f"got {type(item).__name__}"
+                    )
+                yield {str(name): value for name, value in item.items() if value not in (None, "")}
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise InvalidRequestError(
+                f"items: the file could not be read ({type(error).__name__}: {error})"
+            ) from None
+
+
+def _path(source: Any) -> Any:
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    return ObjectStoragePath(source) if isinstance(source, str) else source
+
+
+def _json_lines(source: Any) -> Iterator[Any]:
+    with _path(source).open("r", encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                try:
+                    yield json.loads(line)
+                except ValueError as error:
+                    raise InvalidRequestError(f"items: line {number} is not JSON: {error}") from None
+
+
+def _csv(source: Any) -> Iterator[Any]:
+    with _path(source).open("r", encoding="utf-8", newline="") as lines:
+        yield from csv.DictReader(lines)
+
+
+def _parquet(source: Any) -> Iterator[Any]:
+    try:
+        from pyarrow import parquet
+    except ImportError:
+        raise InvalidRequestError(
+            "items: a Parquet file needs pyarrow",
+            advice="Nothing was bought. Install airflow-provider-faceswap[parquet].",
+        ) from None
+    with _path(source).open("rb") as file:
+        for rows in parquet.ParquetFile(file).iter_batches(batch_size=256):
+            yield from rows.to_pylist()
+
+
+_READERS: dict[str, Callable[[Any], Iterator[Any]]] = {
+    ".jsonl": _json_lines,
+    ".ndjson": _json_lines,
+    ".csv": _csv,
+    ".parquet": _parquet,
+}

@@ -1,0 +1,134 @@
+"""
+The records of many logical jobs, in a few values of one store.
+
+One call of the store for each step of each of thousands of jobs would cost more than the jobs. So records stand
+together in shards, and what many threads change at about the same time is written in one go: each waits until
+its own change is written.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from airflow_provider_faceswap.ledger import Store
+
+#: Records in one value of the store, so that it stays below the store's bound of 64 KiB.
+SHARD = 64
+#: Seconds between two writes: what comes meanwhile is written together.
+GAP = 0.1
+
+
+class SharedRecords:
+    """
+    A store for many records; safe to use from many threads, inside a ``with`` block.
+
+    :param store: Where the shards go.
+    :param key: What the shards' keys start with.
+    """
+
+    def __init__(self, store: Store, key: str) -> None:
+        self._store = store
+        self._key = key
+        self._shards: dict[int, dict[str, Any]] = {}
+        self._where: dict[str, int] = {}
+        self._dirty: set[int] = set()
+        self._changes = 0
+        self._written = 0
+        self._broken: BaseException | None = None
+        self._changed = threading.Condition()
+        self._closing = threading.Event()
+        self._writer = threading.Thread(target=self._write, name="faceswap-records", daemon=True)
+
+    def __enter__(self) -> Self:
+        """
+        Read what an earlier try left.
+
+        :raises Exception: Whatever the store raises: "could not be read" is never "no record".
+        """
+        number = 0
+        while (shard := self._store.get(f"{self._key}.{number}")) is not None:
+            self._shards[number] = dict(shard)
+            self._where.update(dict.fromkeys(shard, number))
+            number += 1
+        self._writer.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """
+        Write the rest.
+
+        :raises Exception: It could not be written, and nothing else is being raised.
+        """
+        self._closing.set()
+        with self._changed:
+            self._changed.notify_all()
+        self._writer.join(timeout=60)
+        if self._broken is not None and error is None:
+            raise self._broken
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The record under this name."""
+        with self._changed:
+            return self._shards.get(self._where.get(key, -1), {}).get(key, default)
+
+    def set(self, key: str, value: Any) -> None:
+        """
+        Write a record; it is in the store when this returns.
+
+        :raises Exception: Whatever the store raises.
+        """
+        with self._changed:
+            mine = self._put(key, value)
+            while self._written < mine and self._broken is None:
+                self._changed.wait()
+            if self._written < mine and self._broken is not None:
+                raise self._broken
+
+    def finish(self, key: str, value: Any) -> None:
+        """Write a record soon, and do not wait: losing it costs one more look at its job."""
+        with self._changed:
+            self._put(key, value)
+
+    def _put(self, key: str, value: Any) -> int:
+        number = self._where.get(key)
+        if number is None:
+            number = max(len(self._shards) - 1, 0)
+            if len(self._shards.get(number, ())) >= SHARD:
+                number += 1
+            self._where[key] = number
+        self._shards.setdefault(number, {})[key] = {
+            name: part for name, part in value.items() if part is not None
+        }
+        self._dirty.add(number)
+        self._changes += 1
+        self._changed.notify_all()
+        return self._changes
+
+    def _write(self) -> None:
+        while True:
+            with self._changed:
+                while not self._dirty and not self._closing.is_set():
+                    self._changed.wait()
+                if not self._dirty:
+                    return
+                shards = {number: dict(self._shards[number]) for number in sorted(self._dirty)}
+                self._dirty.clear()
+                reached = self._changes
+            try:
+                for number, shard in shards.items():
+                    self._store.set(f"{self._key}.{number}", shard)
+            except BaseException as error:  # noqa: BLE001 - whatever it is, everybody waits for this thread
+                with self._changed:
+                    self._broken = error
+                    self._changed.notify_all()
+                return
+            with self._changed:
+                self._written = reached
+                self._changed.notify_all()
+            self._closing.wait(GAP)
