@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test reliability lint format build constraints clean
+.PHONY: help demo test reliability bench lint format build constraints clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -27,6 +27,11 @@ test: lint ## check the code, then run the whole suite with its coverage gate
 
 reliability: $(STAMP) ## kill everything once more, and write what was seen into docs/reliability.md
 	FACESWAP_WRITE_DOCS=1 $(BIN)/python -m pytest tests/chaos/test_paid_once.py
+
+bench: $(STAMP) ## measure our operators against a bare script and against what else one would write
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --requirement benchmarks/requirements.txt
+	$(BIN)/python benchmarks/run.py
 
 lint: $(STAMP) ## ruff and mypy
 	$(BIN)/ruff check .

@@ -1,0 +1,170 @@
+"""The tables and the plot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+BEGIN, END = "<!-- figures begin -->", "<!-- figures end -->"
+
+#: Share of the machine; more than this taken by others is told.
+NOISE = 0.1
+
+HEAD = (
+    "way",
+    "wall, s",
+    "times bare",
+    "CPU, s",
+    "times bare",
+    "memory, MiB",
+    "largest task, MiB",
+    "slot, s",
+    "task runs",
+    "requests per swap",
+    "seen after, s",
+    "failed tries",
+    "pictures",
+    "vendor, s per job",
+)
+
+#: One colour and one marker for each row, told apart also without colour.
+STYLES = {
+    "bare": ("#555555", "o", "-"),
+    "python": ("#c44e52", "s", "-"),
+    "http": ("#dd8452", "D", "-"),
+    "mapped": ("#4c72b0", "^", "-"),
+    "mapped_on_worker": ("#4c72b0", "v", "--"),
+    "batch": ("#55a868", "P", "-"),
+    "mapped_swap_only": ("#8172b3", "<", "-"),
+    "mapped_swap_only_on_worker": ("#8172b3", ">", "--"),
+}
+
+
+def write_tables(path: Path, raw: Mapping[str, Any], rows: Mapping[str, str]) -> None:
+    """Put the tables between the markers of a file, or into a new file."""
+    text = f"{BEGIN}\n\n{tables(raw, rows)}\n{END}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    before, after = "# Performance\n\n", "\n"
+    if path.exists():
+        old = path.read_text()
+        if BEGIN in old and END in old:
+            before, after = old.partition(BEGIN)[0], old.partition(END)[2]
+    path.write_text(before + text + after)
+
+
+def tables(raw: Mapping[str, Any], rows: Mapping[str, str]) -> str:
+    """What was measured on, then one table for each number of swaps."""
+    about = raw["about"]
+    intro = (
+        f"Measured on {about['cores']} cores and {about['memory_gib']} GiB, Python {about['python']}; a job takes "
+        f"{about['job_seconds']:g} s at the vendor; Airflow with PostgreSQL runs {about['parallelism']} tasks at "
+        f"once; `bare` and `batch` have {about['concurrency']} jobs under way. CPU includes what Airflow and its "
+        f"database take when idle, {about['idle_rate']:.2f} s per second here, and not the vendor's.\n"
+    )
+    parts = [intro]
+    sizes = sorted({entry["size"] for entry in raw["figures"]})
+    for size in sizes:
+        found = {entry["row"]: entry for entry in raw["figures"] if entry["size"] == size}
+        bare = found.get("bare")
+        lines = [" | ".join(HEAD), " | ".join(["---", *["---:"] * (len(HEAD) - 1)])]
+        for row, title in rows.items():
+            reason = raw["skipped"].get(row) or raw["skipped"].get(f"{row}_{size}")
+            if row in found:
+                cells = line(found[row], bare)
+            elif reason:
+                cells = [f"skipped: {reason}"] + [""] * (len(HEAD) - 2)
+            else:
+                continue
+            lines.append(" | ".join([f"`{row}`: {title}", *cells]))
+        table = "\n".join(f"| {entry} |" for entry in lines)
+        parts.append(f"### {size} swaps\n\n{table}\n")
+        noisy = [f"`{row}` {e['others_share']:.0%}" for row, e in found.items() if e["others_share"] > NOISE]
+        if noisy:
+            parts.append(f"Not alone on the machine; others took a share of it: {', '.join(noisy)}.\n")
+    return "\n".join(parts)
+
+
+def line(entry: Mapping[str, Any], bare: Mapping[str, Any] | None) -> list[str]:
+    """The cells of one row."""
+
+    def ratio(name: str) -> str:
+        return figure(entry[name] / bare[name]) if bare else ""
+
+    wall = figure(entry["wall"])
+    if entry["state"] != "success":
+        wall += f" ({entry['state']})"
+    return [
+        wall,
+        ratio("wall"),
+        figure(entry["cpu"]),
+        ratio("cpu"),
+        f"{entry['peak_mib']:.0f}",
+        f"{entry['task_mib']:.0f}",
+        figure(entry["slot_seconds"]),
+        "-" if entry["task_runs"] is None else str(entry["task_runs"]),
+        f"{entry['requests_per_job']:.1f}",
+        figure(entry["seen_delay"]),
+        "-" if entry["failed_tries"] is None else str(entry["failed_tries"]),
+        "-" if "swap_only" in entry["row"] else str(entry["pictures"]),
+        f"{entry['vendor_job']:.1f}",
+    ]
+
+
+def figure(value: float | None) -> str:
+    """Three digits at most that mean something."""
+    if value is None:
+        return "-"
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
+
+
+def plot(path: Path, raw: Mapping[str, Any]) -> None:
+    """Wall time, and processor time per swap, over the number of swaps."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+    from matplotlib.ticker import FuncFormatter, LogLocator
+
+    sizes = sorted({entry["size"] for entry in raw["figures"]})
+    figure_, axes = plt.subplots(1, 2, figsize=(12, 5.2), dpi=150)
+    panels = (
+        (axes[0], "Wall time", "seconds until the last picture is on disk", lambda entry: entry["wall"]),
+        (axes[1], "Processor time per swap", "CPU seconds per swap", lambda e: e["cpu"] / e["size"]),
+    )
+    for axis, title, label, value in panels:
+        for row, (colour, marker, style) in STYLES.items():
+            found = [entry for entry in raw["figures"] if entry["row"] == row and entry["state"] == "success"]
+            # Without the archive these are no whole way; the table has them.
+            if not found or "swap_only" in row:
+                continue
+            found.sort(key=lambda entry: entry["size"])
+            axis.plot(
+                [entry["size"] for entry in found],
+                [value(entry) for entry in found],
+                color=colour,
+                marker=marker,
+                linestyle=style,
+                linewidth=2,
+                markersize=7,
+                label=row,
+            )
+        axis.set(xscale="log", yscale="log", title=title, xlabel="swaps", ylabel=label)
+        axis.set_xticks(sizes, [str(size) for size in sizes])
+        axis.minorticks_off()
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.yaxis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:g}"))
+        axis.grid(alpha=0.3)
+    handles, labels = axes[0].get_legend_handles_labels()
+    about = raw["about"]
+    figure_.suptitle(
+        f"The same face swaps in {len(labels)} ways: {about['job_seconds']:g} s per job at the vendor, "
+        f"{about['parallelism']} Airflow tasks at once, {about['cores']} cores"
+    )
+    figure_.legend(handles, labels, loc="lower center", ncols=len(labels), frameon=False)
+    figure_.tight_layout(rect=(0, 0.07, 1, 1))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure_.savefig(path)
+    plt.close(figure_)
