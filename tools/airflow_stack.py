@@ -161,7 +161,7 @@ class AirflowStack:
         process = self._processes.pop(name)
         with suppress(ProcessLookupError):
             os.killpg(process.pid, sign)
-        process.wait(30)
+        process.wait(60)
 
     def revive(self) -> list[str]:
         """

@@ -1,0 +1,196 @@
+"""Airflow on CeleryExecutor: Redis, PostgreSQL, two workers, two triggerers, and two vendors that count."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import psutil
+import pytest
+from airflow_stack import AirflowStack
+from postgres import PostgreSQL, programs
+from redis_server import RedisServer, program
+
+from airflow_provider_faceswap.sandbox import SandboxServer
+
+HERE = Path(__file__).parent
+KEY = "planted-celery-key"
+WORKERS = ("worker-1", "worker-2")
+TRIGGERERS = ("triggerer", "triggerer-2")
+#: Seconds that a job takes at the vendor.
+JOB_SECONDS = 5
+#: Which triggerer is which: the first to be started has the lowest id.
+TRIGGERER_JOBS = "select id from job where job_type = 'TriggererJob' order by id"
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclass
+class Cluster:
+    """Airflow, its database, and the vendors of the two Dags."""
+
+    home: Path
+    database: PostgreSQL
+    airflow: AirflowStack
+    vendors: dict[str, SandboxServer]
+    begun: float = 0.0
+
+    def billed(self, vendor: str) -> list[str]:
+        """The ids of the jobs that were charged."""
+        return [entry.job_id for entry in self.vendors[vendor].sandbox.entries]
+
+    def wanted(self, vendor: str) -> set[str]:
+        """The face of every job that was bought."""
+        return {job.request["sourceImage"] for job in self.vendors[vendor].sandbox.jobs.values()}
+
+    def archived(self, name: str) -> dict[str, str]:
+        """The pictures that are kept with their manifests: the job's id, and the file."""
+        found = {}
+        for manifest in sorted((self.home / name).glob("*.json")):
+            picture = manifest.with_suffix("")
+            if picture.exists():
+                found[json.loads(manifest.read_text())["job"]["job_id"]] = picture.name
+        return found
+
+    def tries(self, dag_id: str) -> list[int]:
+        """The number of the last try of every task of a Dag."""
+        rows = self.database.rows("select try_number from task_instance where dag_id = %s", dag_id)
+        return [number for (number,) in rows]
+
+    def states(self) -> dict[str, int]:
+        """How many tasks are in which state; for messages."""
+        return {
+            f"{task} {state}": count
+            for task, state, count in self.database.rows(
+                "select task_id, state, count(*) from task_instance group by 1, 2 order by 1, 2"
+            )
+        }
+
+    def working(self) -> dict[str, set[str]]:
+        """The Dags of which each worker runs a task now."""
+        found: dict[str, set[str]] = {worker: set() for worker in WORKERS}
+        for dag_id, pid in self.database.rows(
+            "select dag_id, pid from task_instance where state = 'running' and pid is not null"
+        ):
+            with suppress(psutil.Error):
+                above = {process.pid for process in psutil.Process(pid).parents()}
+                for worker in WORKERS:
+                    if self.airflow._processes[worker].pid in above:
+                        found[worker].add(dag_id)
+        return found
+
+    def waiting(self) -> dict[str, int]:
+        """How many triggers each triggerer has: they need not share them evenly."""
+        jobs = [job for (job,) in self.database.rows(TRIGGERER_JOBS)]
+        held = dict(
+            self.database.rows(
+                "select triggerer_id, count(*) from trigger where triggerer_id is not null group by 1"
+            )
+        )
+        return {name: held.get(job, 0) for name, job in zip(TRIGGERERS, jobs, strict=True)}
+
+    def until(self, what, timeout: float = 120.0):
+        """Look until something is true; what it is then."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            if found := what():
+                return found
+            time.sleep(0.25)
+        raise TimeoutError(f"not within {timeout:.0f} s: {self.states()}")
+
+    def say(self, what: str) -> None:
+        """A line with the time since the first run; shown with ``pytest -s`` and where the test fails."""
+        LOG.warning("%6.1f s  %s", time.monotonic() - self.begun, what)
+
+    def lose(self, name: str) -> None:
+        """End a component and every process below it at once, as when its machine goes down."""
+        root = self.airflow._processes[name].pid
+        # A task's process is in a group of its own, and nobody may tell of its end.
+        os.killpg(root, signal.SIGSTOP)
+        for process in psutil.Process(root).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        self.airflow.kill(name)
+
+
+def start_worker(airflow: AirflowStack, name: str) -> None:
+    """Start a Celery worker in a process group of its own."""
+    with (airflow.home / f"{name}.log").open("ab") as log:
+        airflow._processes[name] = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "airflow", "celery", "worker", "--skip-serve-logs"),
+                *("--celery-hostname", f"{name}@%h"),
+                *("--pid", str(airflow.home / f"{name}.pid")),
+            ],
+            env=airflow.env,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    if programs() is None:
+        pytest.skip("PostgreSQL is not installed")
+    if program() is None:
+        pytest.skip("Redis is not installed: no redis-server on the path")
+    if find_spec("airflow.providers.celery") is None:
+        pytest.skip("apache-airflow-providers-celery is not installed")
+    home, dags = tmp_path_factory.mktemp("celery"), tmp_path_factory.mktemp("celery-dags")
+    for file in (HERE / "dags").glob("*.py"):
+        shutil.copy(file, dags)
+    with (
+        SandboxServer(JOB_SECONDS, KEY) as mapped,
+        SandboxServer(JOB_SECONDS, KEY) as batch,
+        RedisServer() as redis,
+        PostgreSQL() as database,
+    ):
+        vendors = {"mapped": mapped, "batch": batch}
+        env = {
+            "CELERY_TEST_HOME": str(home),
+            "CELERY_TEST_MAPPED_URL": mapped.url,
+            "CELERY_TEST_BATCH_URL": batch.url,
+            **{
+                f"AIRFLOW_CONN_{name.upper()}": json.dumps(
+                    {"conn_type": "tengrai", "host": vendor.url, "password": KEY}
+                )
+                for name, vendor in vendors.items()
+            },
+            "AIRFLOW__FACESWAP__ALLOWED_PRIVATE_HOSTS": "127.0.0.1",
+            "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
+            "AIRFLOW__CELERY__BROKER_URL": redis.url,
+            "AIRFLOW__CELERY__RESULT_BACKEND": f"db+{database.url}",
+            "AIRFLOW__CELERY__WORKER_CONCURRENCY": "6",
+            # A task of a lost worker that had begun: no heartbeat.
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
+            # A task that the lost worker had taken and not begun: queued for too long.
+            "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "60",
+            "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "5",
+            "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "15",
+        }
+        # Few tasks wait at the broker, so that none of them looks stuck there.
+        with AirflowStack(home / "airflow", dags, env=env, parallelism=16, database=database.url) as airflow:
+            found = Cluster(home, database, airflow, vendors)
+            airflow.start("triggerer", TRIGGERERS[1])
+            for worker in WORKERS:
+                start_worker(airflow, worker)
+            found.until(lambda: ready(found))
+            yield found
+
+
+def ready(cluster) -> bool:
+    """Whether both workers take tasks and both triggerers are at work."""
+    alive = len(cluster.database.rows(TRIGGERER_JOBS))
+    return alive == len(TRIGGERERS) and all(" ready." in cluster.airflow.log(worker) for worker in WORKERS)

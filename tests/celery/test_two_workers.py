@@ -1,0 +1,92 @@
+"""Two Celery workers and two triggerers; one of each is lost for good while a hundred and forty jobs run."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import pytest
+
+pytestmark = pytest.mark.airflow
+
+MAPPED, BATCH = 100, 40
+AT_ONCE = 20
+#: Seconds.
+LONGEST = 420
+
+
+@dataclass(frozen=True)
+class Seen:
+    """
+    What was so at the worst moments, and in the end.
+
+    :param archived: Mapped pictures that were there when the worker was lost.
+    :param waited: Triggers of the triggerer that was lost.
+    """
+
+    archived: int
+    waited: int
+    states: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def ended(cluster):
+    """Start both Dags, lose a worker, lose a triggerer, and wait for both runs."""
+    cluster.begun = time.monotonic()
+    # So many jobs are at the vendor at once, whether a worker or a triggerer waits for them.
+    pool = {"name": "swaps", "slots": AT_ONCE, "include_deferred": True}
+    cluster.airflow.api("POST", "/pools", json=pool)
+    runs = {"mapped_swaps": cluster.airflow.run_dag("mapped_swaps")}
+    cluster.until(lambda: len(cluster.archived("mapped")) >= MAPPED // 4, LONGEST)
+    cluster.say("a quarter is archived; the batch starts")
+    runs["batch_swaps"] = cluster.airflow.run_dag("batch_swaps")
+    cluster.until(lambda: len(cluster.archived("mapped")) >= MAPPED // 3 and cluster.billed("batch"), LONGEST)
+    worker = cluster.until(lambda: worker_with_most_to_lose(cluster, set(runs)))
+    archived = len(cluster.archived("mapped"))
+    cluster.lose(worker)
+    cluster.say(f"{worker} is lost: {archived} archived, {len(cluster.billed('batch'))} of the batch bought")
+    waiting = cluster.until(lambda: busy(cluster))
+    triggerer = max(waiting, key=waiting.get)
+    cluster.lose(triggerer)
+    cluster.say(f"{triggerer} is lost: triggers {waiting}; {cluster.states()}")
+    states = {
+        dag_id: cluster.airflow.wait_for(dag_id, run_id, timeout=LONGEST) for dag_id, run_id in runs.items()
+    }
+    cluster.say(f"over: {states}, {cluster.states()}")
+    cluster.say(f"tries: {sorted(cluster.tries('mapped_swaps'))[-12:]}, {cluster.tries('batch_swaps')}")
+    return Seen(archived, waiting[triggerer], states)
+
+
+def worker_with_most_to_lose(cluster, dags: set[str]) -> str | None:
+    """The worker that runs the batch and mapped tasks too."""
+    return next((worker for worker, running in cluster.working().items() if running == dags), None)
+
+
+def busy(cluster) -> dict[str, int] | None:
+    """The triggerers, once one of them has something to lose."""
+    waiting = cluster.waiting()
+    return waiting if max(waiting.values()) >= 3 else None
+
+
+def test_both_runs_succeed_though_a_worker_and_a_triggerer_are_lost(ended):
+    assert ended.states == {"mapped_swaps": "success", "batch_swaps": "success"}
+
+
+def test_the_worker_and_the_triggerer_were_lost_in_the_middle_of_the_work(ended, cluster):
+    assert MAPPED // 3 <= ended.archived < MAPPED
+    assert ended.waited
+    assert max(cluster.tries("mapped_swaps")) > 1
+    assert cluster.tries("batch_swaps")[0] > 1
+
+
+@pytest.mark.parametrize(("name", "swaps"), [("mapped", MAPPED), ("batch", BATCH)])
+def test_every_swap_is_paid_once(ended, cluster, name, swaps):
+    assert len(cluster.billed(name)) == swaps
+    assert len(cluster.wanted(name)) == swaps
+
+
+@pytest.mark.parametrize(("name", "swaps"), [("mapped", MAPPED), ("batch", BATCH)])
+def test_every_picture_is_archived_once_with_its_manifest(ended, cluster, name, swaps):
+    archived = cluster.archived(name)
+    assert set(archived) == set(cluster.billed(name))
+    assert len(set(archived.values())) == swaps
