@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from math import sqrt
 from typing import TYPE_CHECKING
 
 from airflow_provider_faceswap.endings import Ending, Trouble, Word, worth_asking_again
@@ -25,8 +26,12 @@ ERROR_BUDGET = 8
 EMPTY_BUDGET = 3
 #: Seconds; a failed read is repeated after 2, 4, 8 ... and never later than this.
 LONGEST_ERROR_WAIT = 60.0
-#: The gap between two questions grows with the age of the job by this share.
-GROWTH = 0.25
+#: The first question comes at so many times the shortest time of the kind: before that most would be in vain.
+START = 1.5
+#: The gap between two questions: this share of the geometric mean of the shortest time and the age ...
+SPAN = 0.35
+#: ... and of the age alone, once that is more. Together they cost little more questions than the least possible.
+GROWTH = 0.15
 #: Every wait varies by this share, so that jobs of one second do not ask in one second for ever.
 JITTER = 0.1
 
@@ -51,14 +56,19 @@ class Schedule:
 
     It needs no memory, so it goes on unchanged where another triggerer takes over.
 
-    :param first: Seconds of age before the first question.
+    :param shortest: Seconds that the kind takes at least.
     :param floor: The least seconds between two questions.
     :param cap: The most seconds between two questions, where ``floor`` is not above it.
     """
 
-    first: float
+    shortest: float
     floor: float
     cap: float
+
+    @property
+    def first(self) -> float:
+        """Seconds of age before the first question."""
+        return self.shortest * START
 
     @classmethod
     def of(cls, timing: Timing, poll_interval: float | None) -> Schedule:
@@ -68,13 +78,14 @@ class Schedule:
         :param poll_interval: The user's floor in seconds, ``None`` for the default of one second.
         """
         floor = 1.0 if poll_interval is None else poll_interval
-        return cls(first=timing.first, floor=floor, cap=max(timing.cap, floor))
+        return cls(shortest=timing.first, floor=floor, cap=max(timing.cap, floor))
 
     def wait(self, age: float) -> float:
         """Seconds from now to the next question, for a job of this age in seconds."""
         if age < self.first:
             return max(self.first - max(age, 0.0), self.floor)
-        return min(max(age * GROWTH, self.floor), self.cap)
+        gap = max(SPAN * sqrt(age * self.shortest), GROWTH * age)
+        return min(max(gap, self.floor), self.cap)
 
 
 class Watch:

@@ -70,7 +70,7 @@ def watch(schedule=None, *, submitted_at=0.0, deadline=600.0, jitter=None, **mor
     return Watch(
         vendor="piapi",
         job_id="j1",
-        schedule=schedule or Schedule(first=2, floor=1, cap=15),
+        schedule=schedule or Schedule(shortest=2, floor=1, cap=15),
         submitted_at=submitted_at,
         deadline=deadline,
         jitter=jitter or Steady(),
@@ -86,15 +86,15 @@ def watch(schedule=None, *, submitted_at=0.0, deadline=600.0, jitter=None, **mor
 )
 def test_the_users_interval_is_the_floor_and_never_above_the_cap(poll_interval, floor, cap):
     schedule = Schedule.of(Timing(first=2, cap=15), poll_interval)
-    assert schedule == Schedule(first=2, floor=floor, cap=cap)
+    assert schedule == Schedule(shortest=2, floor=floor, cap=cap)
 
 
 @pytest.mark.parametrize(
     ("age", "wait"),
-    [(0, 2), (0.5, 1.5), (1.5, 1), (2, 1), (4, 1), (8, 2), (40, 10), (60, 15), (10_000, 15)],
+    [(0, 3), (0.5, 2.5), (2.5, 1), (3, 1), (4, 1), (8, 1.4), (10.125, 1.575), (40, 6), (60, 9), (10_000, 15)],
 )
-def test_the_gap_is_near_the_first_time_then_a_quarter_of_the_age_between_floor_and_cap(age, wait):
-    assert Schedule(first=2, floor=1, cap=15).wait(age) == wait
+def test_the_gap_grows_with_the_root_of_the_age_then_with_the_age_between_floor_and_cap(age, wait):
+    assert Schedule(shortest=2, floor=1, cap=15).wait(age) == pytest.approx(wait)
 
 
 SECONDS = st.floats(0.1, 120)
@@ -131,7 +131,7 @@ def test_after_the_first_question_the_gaps_only_grow(schedule, young, older):
 
 
 def test_a_job_of_ten_minutes_is_asked_some_dozens_of_times_and_not_hundreds():
-    schedule, age, asked = Schedule(first=2, floor=1, cap=15), 0.0, 0
+    schedule, age, asked = Schedule(shortest=2, floor=1, cap=15), 0.0, 0
     while age < 600:
         age += schedule.wait(age)
         asked += 1
@@ -144,12 +144,12 @@ def test_a_job_of_ten_minutes_is_asked_some_dozens_of_times_and_not_hundreds():
 @pytest.mark.parametrize(
     ("now", "more", "seconds"),
     [
-        (0, {}, 2),
-        (0.5, {}, 1.5),
+        (0, {}, 3),
+        (0.5, {}, 2.5),
         (30, {}, 0),
         (0, {"not_before": 10}, 10),
         (30, {"not_before": 10}, 0),
-        (0, {"not_before": 1}, 2),
+        (0, {"not_before": 1}, 3),
         (0, {"deadline": 1}, 1),
         (0, {"deadline": 5, "not_before": 10}, 5),
         (700, {}, 0),
@@ -224,7 +224,7 @@ def test_a_link_that_comes_late_is_a_success():
 
 def test_a_success_without_a_link_near_the_deadline_is_not_slept_past_it():
     """With a long interval of the user, the wait would else outlive the framework's own deadline."""
-    waiting = watch(Schedule(first=2, floor=300, cap=300), deadline=10)
+    waiting = watch(Schedule(shortest=2, floor=300, cap=300), deadline=10)
     assert waiting.saw(a_job("succeeded"), 9).seconds <= 1
 
 

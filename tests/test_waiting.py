@@ -100,7 +100,7 @@ def a_watch(life=600.0, grace=0.0):
     return Watch(
         vendor="gptunnel",
         job_id="j1",
-        schedule=Schedule(first=2, floor=1, cap=15),
+        schedule=Schedule(shortest=2, floor=1, cap=15),
         submitted_at=NOW,
         deadline=NOW + life,
         grace=grace,
@@ -125,11 +125,11 @@ def world(request):
 
 
 def test_a_job_is_asked_for_after_each_sleep_until_it_ends(world):
-    hook = ScriptedHook(a_job("queued"), a_job(), a_job(), DONE)
+    hook = ScriptedHook(a_job("queued"), a_job(), DONE)
     end, clock, _ = world(hook)
     assert (end.word, end.job) == (Word.SUCCEEDED, DONE)
-    assert hook.asked == [("j1", "face_swap")] * 4
-    assert clock.slept == [2, 1, 1, 1]
+    assert hook.asked == [("j1", "face_swap")] * 3
+    assert clock.slept == [3, 1, 1]
 
 
 def test_both_worlds_decide_alike_on_any_course():
@@ -190,7 +190,7 @@ def test_no_other_ending_cancels_anything(world, script):
 
 def test_each_change_is_one_line_that_names_vendor_and_job(world):
     _, _, lines = world(ScriptedHook(a_job("queued"), a_job("queued"), a_job(), a_job(), DONE))
-    assert lines == ["gptunnel job j1 is queued, 2 s old", "gptunnel job j1 is running, 4 s old"]
+    assert lines == ["gptunnel job j1 is queued, 3 s old", "gptunnel job j1 is running, 5 s old"]
 
 
 def test_an_error_that_is_none_of_ours_is_not_taken_for_a_failed_read(world):
@@ -233,7 +233,7 @@ def test_the_loops_use_the_modules_clock_where_none_is_given(monkeypatch):
     wait(ScriptedHook(DONE), "k", a_watch(), log=print)
     asyncio.run(await_job(ScriptedHook(DONE), "k", a_watch(), log=print))
     # The second one starts where the first one ended, at a job that is old enough to ask at once.
-    assert driven.slept == [2, 0]
+    assert driven.slept == [3, 0]
 
 
 def test_the_real_clock_tells_the_time_and_sleeps(monkeypatch):
@@ -267,6 +267,6 @@ def test_a_watch_knows_what_submission_kind_and_vendor_say(hook, grace, interval
     )
     watch = watch_for(hook(), submission, poll_interval=interval, not_before=NOW + 50)
     timing = hook.vendor.kind("face_swap").timing
-    assert watch.schedule == Schedule(first=timing.first, floor=floor, cap=max(timing.cap, floor))
+    assert watch.schedule == Schedule(shortest=timing.first, floor=floor, cap=max(timing.cap, floor))
     assert (watch.vendor, watch.job_id, watch.grace) == (hook.vendor.name, "j1", grace)
     assert (watch.submitted_at, watch.deadline, watch.not_before) == (NOW, NOW + 600, NOW + 50)

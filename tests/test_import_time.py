@@ -1,0 +1,45 @@
+"""Dag files are parsed all day: what an operator's import costs beyond Airflow's own."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from statistics import median
+
+import pytest
+
+MODULES = [
+    f"airflow_provider_faceswap.{module}"
+    for module in (
+        "operators.gptunnel",
+        "operators.tengrai",
+        "operators.piapi",
+        "operators.faceswap",
+        "operators.batch",
+        "operators.archive",
+        "sensors.job",
+    )
+]
+#: What a Dag file has imported anyway: Airflow, and the operators' base.
+ANYWAY = "from airflow.sdk import DAG, ObjectStoragePath; from airflow.providers.common.compat.sdk import BaseOperator, BaseHook"
+TIME = re.compile(r"import time:\s+\d+ \|\s+(?P<total>\d+) \| (?P<indent>\s*)(?P<name>\S+)")
+
+
+def seconds(module):
+    """What importing it adds, as the interpreter tells: the whole of the outermost line that is the module's own."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", f"{ANYWAY}; import {module}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    told = [match for match in map(TIME.match, done.stderr.splitlines()) if match]
+    # The package, its folder and the module each have a line, none of which holds the others.
+    names = {".".join(module.split(".")[:parts]) for parts in range(1, module.count(".") + 2)}
+    return sum(int(match["total"]) for match in told if match["name"] in names and not match["indent"]) / 1e6
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_an_import_costs_less_than_a_tenth_of_a_second(module):
+    assert 0 < median(seconds(module) for _ in range(3)) < 0.1
