@@ -140,9 +140,10 @@ class JobHook(BaseHook):
         for name in self.vendor.connection_arguments:
             if name in known and name not in given and self._extra.get(name) is not None:
                 given[name] = self._extra[name]
-        if self._channel is not None and (secret := given.get("webhook_secret")):
+        secret = str(given.get("webhook_secret") or "")
+        if self._channel is not None and secret not in {"", *self._channel.secrets}:
             # The vendor echoes it in its answers, wherever it was given.
-            self._channel = replace(self._channel, secrets=(*self._channel.secrets, str(secret)))
+            self._channel = replace(self._channel, secrets=(*self._channel.secrets, secret))
         return self.vendor.create(kind, given)
 
     def buy(self, kind: str, request: Request) -> Job:

@@ -1,0 +1,108 @@
+"""What an account allows: a rate, jobs at once, and a key that changes while somebody waits."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+import pytest
+
+from airflow_provider_faceswap.exceptions import AuthenticationError, InvalidRequestError
+from airflow_provider_faceswap.hooks.gptunnel import GPTunnelHook
+from airflow_provider_faceswap.hooks.piapi import PiAPIHook
+from tests.conftest import DrivenClock
+
+JOB = {"id": "j1", "status": "processing"}
+REFUSED = httpx.Response(401, json={"error": {"message": "no such key"}})
+
+
+def connected(connect, key="one", **extra):
+    connect("gptunnel_default", conn_type="gptunnel", password=key, host="https://vendor.test", extra=extra)
+    return GPTunnelHook()
+
+
+def keys(wire):
+    return [request.headers["authorization"] for request in wire.requests]
+
+
+def test_a_key_that_was_changed_meanwhile_is_taken_up(wire, connect):
+    hook = connected(connect)
+    wire.says(JOB, REFUSED, JOB)
+    asyncio.run(hook.afetch("j1", "face_swap"))
+    connected(connect, "two")
+    asyncio.run(hook.afetch("j1", "face_swap"))
+    assert keys(wire) == ["one", "one", "two"]
+
+
+def test_a_key_that_is_simply_wrong_is_tried_once(wire, connect):
+    wire.says(REFUSED)
+    with pytest.raises(AuthenticationError):
+        asyncio.run(connected(connect).afetch("j1", "face_swap"))
+    assert keys(wire) == ["one"]
+
+
+@pytest.mark.parametrize("rate", [2, "2", 2.0])
+def test_the_connection_bounds_all_hooks_of_a_loop_together(wire, connect, monkeypatch, rate):
+    clock = DrivenClock()
+    for module in ("transport", "pace"):
+        monkeypatch.setattr(f"airflow_provider_faceswap.{module}.CLOCK", clock)
+    hooks = [connected(connect, requests_per_second=rate) for _ in range(4)]
+    wire.says(*[JOB] * 4)
+
+    async def all_at_once():
+        async with hooks[0].session():
+            for hook in hooks:
+                await hook.afetch("j1", "face_swap")
+
+    asyncio.run(all_at_once())
+    assert clock.slept == pytest.approx([0.5, 0.5, 0.5])
+
+
+@pytest.mark.parametrize("rate", [0, -1, "fast", "nan"])
+def test_a_rate_that_is_none_is_said_before_anything_is_sent(wire, connect, rate):
+    with pytest.raises(InvalidRequestError, match="requests_per_second"):
+        connected(connect, requests_per_second=rate).prepare(
+            "face_swap", target_image="https://a.test/a.png", face_image="https://a.test/b.png"
+        )
+    assert not wire.requests
+
+
+@pytest.mark.parametrize(
+    ("answer", "limit"),
+    [
+        ({"code": 200, "data": {"max_concurrent_task_count": 30}}, 30),
+        ({"code": 200, "data": {"max_concurrent_task_count": "5"}}, 5),
+        ({"code": 200, "data": {"max_concurrent_task_count": 0}}, None),
+        ({"code": 200, "data": {}}, None),
+        ({"code": 200, "data": None}, None),
+    ],
+)
+def test_piapi_tells_how_many_jobs_may_run_at_once(wire, connect, answer, limit):
+    connect("piapi_default", conn_type="piapi", password="a-long-key", host="https://vendor.test")
+    wire.says(answer)
+    assert PiAPIHook().most_at_once() == limit
+
+
+def test_a_limit_that_cannot_be_read_is_no_limit(wire, connect):
+    connect("piapi_default", conn_type="piapi", password="a-long-key", host="https://vendor.test")
+    wire.says(*[httpx.ConnectError("down")] * 3)
+    assert PiAPIHook().most_at_once() is None
+
+
+def test_who_tells_no_limit_is_not_asked(wire, connect):
+    assert connected(connect).most_at_once() is None
+    assert not wire.requests
+
+
+def test_a_webhook_secret_is_kept_once_however_many_jobs_have_it(wire, connect):
+    connect(
+        "piapi_default",
+        conn_type="piapi",
+        password="a-long-key",
+        host="https://vendor.test",
+        extra={"webhook": "https://h.test", "webhook_secret": "planted"},
+    )
+    hook = PiAPIHook()
+    for _ in range(3):
+        hook.prepare("face_swap", target_image="https://a.test/a.png", face_image="https://a.test/b.png")
+    assert hook.channel().secrets == ("a-long-key", "planted")
