@@ -61,6 +61,7 @@ class JobTrigger(BaseTrigger):
         self.cancel_on_kill = cancel_on_kill
         self.cancel_on_timeout = cancel_on_timeout
         self.end_in_place = end_in_place
+        self._cancel: asyncio.Task[None] | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class path and the arguments, all plain JSON."""
@@ -126,10 +127,11 @@ class JobTrigger(BaseTrigger):
         """
         if not self.cancel_on_kill or self.task_instance is None:
             return
-        cancel = asyncio.create_task(self._cancel_if_ended())
-        _cancels.add(cancel)
-        cancel.add_done_callback(_cancels.discard)
-        await asyncio.shield(cancel)
+        if self._cancel is None:
+            self._cancel = asyncio.create_task(self._cancel_if_ended())
+            _cancels.add(self._cancel)
+            self._cancel.add_done_callback(_cancels.discard)
+        await asyncio.shield(self._cancel)
 
     async def _cancel_if_ended(self) -> None:
         job = self.submission

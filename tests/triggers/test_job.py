@@ -192,6 +192,19 @@ def test_a_cancel_can_be_switched_off(vendor, clock, airflow):
     assert not airflow.messages
 
 
+def test_a_cancel_is_sent_once_however_often_airflow_asks(vendor, clock, airflow):
+    airflow.state = "failed"
+    vendor.will(CANCELED)
+
+    async def killed_twice():
+        it = placed(clock, vendor="piapi")
+        await it.on_kill()
+        await it.on_kill()
+
+    asyncio.run(killed_twice())
+    assert [request.method for request in vendor.requests] == ["DELETE"]
+
+
 def test_a_cancel_outlives_the_cancellation_of_on_kill(vendor, clock, airflow):
     """Airflow cancels the coroutine again after about a second; the cancel must still go out."""
     airflow.state = "failed"
