@@ -34,7 +34,7 @@ def start_vendor() -> tuple[subprocess.Popen[str], str]:
         stdout=subprocess.PIPE,
         text=True,
     )
-    assert process.stdout is not None
+    assert process.stdout is not None  # noqa: S101 - it was asked for
     return process, process.stdout.readline().split()[3]
 
 
