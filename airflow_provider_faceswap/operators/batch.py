@@ -14,7 +14,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 from airflow_provider_faceswap.archive import IN_MEMORY
 from airflow_provider_faceswap.batch import Batch, Tally
 from airflow_provider_faceswap.clock import CLOCK
-from airflow_provider_faceswap.exceptions import BatchFailedError, InvalidRequestError
+from airflow_provider_faceswap.exceptions import ArchiveError, BatchFailedError, InvalidRequestError
 from airflow_provider_faceswap.hooks.base import hook_for_connection
 from airflow_provider_faceswap.items import Items
 from airflow_provider_faceswap.jobs import Submission
@@ -204,7 +204,14 @@ class FaceSwapBatchOperator(BaseOperator):
 
     def _keep(self, context: Context, result: JobResult) -> list[Archived]:
         archive = archive_at(context, self.destination, self.destination_conn_id)
-        return [archive.keep(piece, inline) for piece, inline in pieces_of(result.to_xcom())]
+        try:
+            return [archive.keep(piece, inline) for piece, inline in pieces_of(result.to_xcom())]
+        except OSError as error:
+            raise ArchiveError(
+                f"the picture could not be written ({type(error).__name__})",
+                vendor=result.vendor,
+                job_id=result.job_id,
+            ) from error
 
     def _judge(self, tally: Tally, summary: Mapping[str, Any]) -> None:
         """

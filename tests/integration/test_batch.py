@@ -218,6 +218,24 @@ def test_a_vendors_own_limit_bounds_what_runs_at_once(sandbox, items, batch, mon
     assert "piapi takes 5 jobs at once from this account" in batch.told
 
 
+def test_a_picture_that_cannot_be_written_is_kept_by_the_retry(sandbox, items, batch, monkeypatch):
+    from airflow_provider_faceswap import archive
+
+    write, calls = archive.write, []
+
+    def once_full(path, source):
+        calls.append(path)
+        if len(calls) == 1:
+            raise OSError(28, "No space left on device")
+        write(path, source)
+
+    monkeypatch.setattr(archive, "write", once_full)
+    with pytest.raises(BatchFailedError, match="1 ArchiveError"):
+        batch(items(3), concurrency=1)
+    assert batch(items(3))["archived"] == 3
+    assert bills(sandbox)["creates"] == 3
+
+
 # -- where it crashes ---------------------------------------------------------------------------------
 
 
