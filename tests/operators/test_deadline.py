@@ -209,7 +209,7 @@ def job(status="processing"):
 
 def piapi(**more):
     return PiAPIFaceSwapOperator(
-        **{"task_id": "swap", "deferrable": False, "timeout": 3, "poll_interval": 3, **PICTURES, **more}
+        **{"task_id": "swap", "deferrable": False, "timeout": 4, "poll_interval": 3, **PICTURES, **more}
     )
 
 
