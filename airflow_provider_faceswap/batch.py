@@ -8,6 +8,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeVar
 
 from airflow.providers.common.compat.sdk import AirflowFailException
@@ -41,6 +42,8 @@ T = TypeVar("T")
 
 #: Seconds between two lines of progress.
 TELL_EVERY = 10.0
+#: Items read at a time.
+CHUNK = 256
 #: Threads for creates and archiving, which block; more jobs than these may wait at the vendor.
 MOST_THREADS = 64
 #: Seconds before a create that was refused for the moment is tried again, doubling up to the longest.
@@ -70,12 +73,15 @@ class Tally:
     """
     What came of a batch so far.
 
+    :param total: Items that were checked before the start.
+    :param told: Items that the report has a line of.
     :param cost: By unit.
     :param errors: Failed items by class.
     :param stopped: The account's trouble that ended it early.
     """
 
     total: int
+    told: int = 0
     archived: int = 0
     failed: int = 0
     reused: int = 0
@@ -174,7 +180,7 @@ class Batch:
         numbered = enumerate(items)
 
         def chunk() -> list[tuple[int, Mapping[str, Any]]]:
-            return [pair for pair, _ in zip(numbered, range(256), strict=False)]
+            return list(islice(numbered, CHUNK))
 
         while found := await self._in_thread(chunk):
             for pair in found:
@@ -301,6 +307,7 @@ class Batch:
     # -- telling --------------------------------------------------------------------------------------
 
     def _note(self, position: int, item: Mapping[str, Any], end: Mapping[str, Any]) -> None:
+        self.tally.told += 1
         if end["status"] == "archived":
             self.tally.archived += 1
         elif end["status"] == "failed":

@@ -219,6 +219,11 @@ class FaceSwapBatchOperator(BaseOperator):
 
         :raises BatchFailedError: It has.
         """
+        if tally.told != tally.total:
+            raise BatchFailedError(
+                f"the items have changed while they were worked on: {tally.total} were checked, {tally.told} were "
+                f"seen; {summary['manifest_uri']} tells of each"
+            )
         if tally.stopped is not None:
             tally.stopped.message += (
                 f"; the batch stopped there: {tally.line(0, 0)}; {summary['manifest_uri']}"

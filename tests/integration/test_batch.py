@@ -120,6 +120,30 @@ def test_a_list_in_another_order_is_the_same_list(sandbox, items, batch):
     assert bills(sandbox)["creates"] == 8
 
 
+@pytest.mark.parametrize("number", [3, 4, 5, 9])
+def test_no_item_is_lost_where_items_are_read_in_chunks(sandbox, items, batch, monkeypatch, number):
+    monkeypatch.setattr("airflow_provider_faceswap.batch.CHUNK", 4)
+    assert batch(items(number))["archived"] == number
+    assert [line["position"] for line in manifest(batch)] == list(range(number))
+    assert bills(sandbox)["creates"] == number
+
+
+def test_items_that_change_while_they_are_worked_on_are_said(items, batch, tmp_path, monkeypatch):
+    from airflow_provider_faceswap.operators.batch import FaceSwapBatchOperator
+
+    file, check = tmp_path / "a.jsonl", FaceSwapBatchOperator._check
+    file.write_text("\n".join(json.dumps(item) for item in items(3)))
+
+    def then_cut(self, hook, found):
+        total = check(self, hook, found)
+        file.write_text(json.dumps(items(1)[0]))
+        return total
+
+    monkeypatch.setattr(FaceSwapBatchOperator, "_check", then_cut)
+    with pytest.raises(BatchFailedError, match="3 were checked, 1 were seen"):
+        batch(f"file://{file}")
+
+
 def test_two_equal_items_are_two_jobs(sandbox, items, batch):
     batch(items(1) * 2)
     batch(items(1) * 2)
