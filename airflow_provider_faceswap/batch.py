@@ -294,15 +294,17 @@ class Batch:
     def _before(self, name: str) -> dict[str, Any] | None:
         """How an earlier try ended this item for good."""
         record = self.records.get(name) if self.records else None
-        if record is None or record.get("epoch") != self.epoch:
+        end: dict[str, Any] = (record or {}).get("end") or {}
+        if end.get("epoch") != self.epoch:
             return None
-        end: dict[str, Any] | None = record.get("end")
-        return end if end and (end["status"] == "archived" or end.get("final")) else None
+        return end if end["status"] == "archived" or end["final"] else None
 
     def _remember(self, name: str, end: Mapping[str, Any]) -> None:
+        """Keep the item's end beside its record, which says no more than it did: an intent stays an intent."""
         if self.records is not None and (record := self.records.get(name)) is not None:
-            outcome = Record.model_validate(record).settled(end["status"]).model_dump(mode="json")
-            self.records.finish(name, {**outcome, "epoch": self.epoch, "end": dict(end)})
+            if end["status"] == "archived":
+                record = Record.model_validate(record).settled(Word.SUCCEEDED).model_dump(mode="json")
+            self.records.finish(name, {**record, "end": {"final": False, **end, "epoch": self.epoch}})
 
     # -- telling --------------------------------------------------------------------------------------
 
@@ -313,7 +315,10 @@ class Batch:
         elif end["status"] == "failed":
             self.tally.failed += 1
             self.tally.errors[end["error"]] += 1
-        line = {"position": position, **{key: value for key, value in end.items() if key != "final"}}
+        line = {
+            "position": position,
+            **{key: value for key, value in end.items() if key not in {"final", "epoch"}},
+        }
         self.report.write((json.dumps({**line, "item": shown(item)}, ensure_ascii=False) + "\n").encode())
 
     async def _tell(self) -> None:

@@ -87,7 +87,7 @@ class Purchase:
         mark = fingerprint(self.hook.vendor.name, self.hook.conn_id, self.kind, self.request)
         record = self.ledger.read()
         if record is not None and record.fingerprint != mark:
-            self._drop(record)
+            self._leave(record, "The arguments have changed")
         elif record is not None:
             taken = self._take_up(record)
             if taken is not None:
@@ -156,10 +156,6 @@ class Purchase:
         if intent.epoch != self.epoch:
             intent = intent.model_copy(update={"epoch": self.epoch, "purchases": 0})
         return self._book(intent, job, reused=True)
-
-    def _drop(self, record: Record) -> None:
-        """The arguments have changed since: the old job is nobody's any more."""
-        self._leave(record, "The arguments have changed")
 
     def _leave(self, record: Record, why: str) -> None:
         """Buy anew although a job may be running: cancel it, best effort."""

@@ -220,6 +220,20 @@ def test_a_create_without_an_answer_is_uncertain_and_not_repeated(sandbox, items
     assert bills(sandbox)["creates"] == 4
 
 
+def test_an_uncertain_item_stays_so_when_the_batch_is_cleared(
+    sandbox, items, batch, fault, context, monkeypatch
+):
+    fault("create", type="drop", when="after")
+    for epoch in (0, 1, 2):
+        monkeypatch.setattr(context["ti"], "max_tries", epoch, raising=False)
+        with pytest.raises(BatchFailedError, match="1 SubmissionUncertainError"):
+            batch(items(2), concurrency=1)
+    assert bills(sandbox)["creates"] == 2
+    monkeypatch.setattr(context["ti"], "max_tries", 3, raising=False)
+    assert batch(items(2), on_uncertain="resubmit")["archived"] == 2
+    assert bills(sandbox)["creates"] == 3
+
+
 def test_a_vendor_that_is_busy_is_given_time(sandbox, items, batch, fault):
     fault("create", times=6, type="status", status=429, retry_after=0.05)
     assert batch(items(4))["archived"] == 4
