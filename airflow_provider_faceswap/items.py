@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +33,8 @@ class Items:
                 )
             self._read = lambda: _READERS[suffix](source)
         elif isinstance(source, Iterable) and not isinstance(source, Mapping | bytes):
-            held = source if isinstance(source, list | tuple) else list(source)
+            # All at once: a lazy sequence would ask Airflow for each of a thousand.
+            held = source[:] if isinstance(source, Sequence) else list(source)
             self._read = lambda: iter(held)
         else:
             raise InvalidRequestError(

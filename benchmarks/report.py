@@ -37,9 +37,8 @@ STYLES = {
     "http": ("#dd8452", "D", "-"),
     "mapped": ("#4c72b0", "^", "-"),
     "mapped_on_worker": ("#4c72b0", "v", "--"),
+    "mapped_archives": ("#8172b3", "<", "-"),
     "batch": ("#55a868", "P", "-"),
-    "mapped_swap_only": ("#8172b3", "<", "-"),
-    "mapped_swap_only_on_worker": ("#8172b3", ">", "--"),
 }
 
 
@@ -108,7 +107,7 @@ def line(entry: Mapping[str, Any], bare: Mapping[str, Any] | None) -> list[str]:
         f"{entry['requests_per_job']:.1f}",
         figure(entry["seen_delay"]),
         "-" if entry["failed_tries"] is None else str(entry["failed_tries"]),
-        "-" if "swap_only" in entry["row"] else str(entry["pictures"]),
+        str(entry["pictures"]),
         f"{entry['vendor_job']:.1f}",
     ]
 
@@ -137,8 +136,7 @@ def plot(path: Path, raw: Mapping[str, Any]) -> None:
     for axis, title, label, value in panels:
         for row, (colour, marker, style) in STYLES.items():
             found = [entry for entry in raw["figures"] if entry["row"] == row and entry["state"] == "success"]
-            # Without the archive these are no whole way; the table has them.
-            if not found or "swap_only" in row:
+            if not found:
                 continue
             found.sort(key=lambda entry: entry["size"])
             axis.plot(

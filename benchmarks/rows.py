@@ -27,11 +27,10 @@ ROWS = {
     "bare": "asyncio script, no Airflow",
     "python": "`@task` that sleeps and polls, mapped",
     "http": "HttpOperator, then HttpEventTrigger and a download, mapped group",
-    "mapped": "swap operator mapped, then archive operator mapped",
+    "mapped": "swap operator mapped, then one archive task for all",
     "mapped_on_worker": "the same, resumed on a worker",
+    "mapped_archives": "swap operator mapped, then archive operator mapped",
     "batch": "batch operator: one task for all",
-    "mapped_swap_only": "swap operator mapped; picture not kept",
-    "mapped_swap_only_on_worker": "the same, resumed on a worker",
 }
 
 

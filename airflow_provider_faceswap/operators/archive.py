@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
 from airflow_provider_faceswap.archive import Archive, Archived, Piece
-from airflow_provider_faceswap.exceptions import ArchiveError, InvalidRequestError
+from airflow_provider_faceswap.exceptions import ArchiveError, FaceSwapError, InvalidRequestError
 from airflow_provider_faceswap.hooks.base import hook_for
 from airflow_provider_faceswap.provenance import is_result
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
 
     from airflow_provider_faceswap.archive import Overwrite
 
 _RULES = ("error", "skip", "replace")
+
+#: Results that are kept at a time; each takes up to eight MiB of memory, a larger one the worker's disk.
+AT_ONCE = 8
 
 
 class ArchiveOperator(BaseOperator):
@@ -33,7 +35,11 @@ class ArchiveOperator(BaseOperator):
     The download sends no credentials, goes to public https hosts only, is capped, and is checked to be a
     picture or a video before anything is written. Nothing is ever seen half-written under its final name.
 
-    :param source: What a job operator returned, a URL, or a list of these.
+    Of several results, eight are kept at a time, and one that cannot be kept stops none of the others: the task
+    fails with the first error when all the rest is in place.
+
+    :param source: What a job operator returned, a URL, or a list of these: ``swap.output`` of a mapped operator
+        keeps all of its results in this one task.
     :param destination: Folder in object storage: ``file:///data/swaps``, ``s3://bucket/swaps/{{ ds }}``, ...
     :param destination_conn_id: Airflow connection for that storage, where it needs one.
     :param filename: Name below the folder; a suffix is added where it has none, and a number where there are
@@ -87,13 +93,36 @@ class ArchiveOperator(BaseOperator):
             overwrite=self.overwrite,  # type: ignore[arg-type] # checked when the operator was made
             max_bytes=self.max_bytes,
         )
-        kept = []
-        for piece, inline in found:
-            kept.append(archive.keep(piece, inline))
-            self.log.info("Kept %s, %d bytes of %s", kept[-1].uri, kept[-1].bytes, kept[-1].media_type)
+        kept = self._keep_all(archive, found)
         self._tell_assets(context, [piece for piece, _ in found], kept)
         told = [item.model_dump() for item in kept]
         return told if listed or len(told) != 1 else told[0]
+
+    def _keep_all(self, archive: Archive, found: list[tuple[Piece, Callable[[], bytes]]]) -> list[Archived]:
+        """
+        Keep every piece; the archived ones in their order.
+
+        :raises FaceSwapError: The first that could not be kept, after all the others.
+        """
+
+        def keep(pair: tuple[Piece, Callable[[], bytes]]) -> Archived | FaceSwapError:
+            try:
+                kept = archive.keep(*pair)
+            except FaceSwapError as error:
+                return error
+            self.log.info("Kept %s, %d bytes of %s", kept.uri, kept.bytes, kept.media_type)
+            return kept
+
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="faceswap-archive") as threads:
+            ended = list(threads.map(keep, found))
+        failed = [end for end in ended if isinstance(end, FaceSwapError)]
+        if failed:
+            if len(found) > 1:
+                for error in failed:
+                    self.log.error("Not kept: %s", error)
+                self.log.error("%d of %d could not be kept; the others are in place", len(failed), len(found))
+            raise failed[0]
+        return [end for end in ended if isinstance(end, Archived)]
 
     def _tell_assets(self, context: Context, pieces: list[Piece], kept: list[Archived]) -> None:
         """Give the events of the outlets what a consumer needs to find the pictures; no signed link."""
@@ -162,6 +191,9 @@ def _listed(source: Any) -> tuple[list[Any], bool]:
     if isinstance(source, str | Mapping) or source is None:
         return [source], False
     if isinstance(source, Iterable):
+        if isinstance(source, Sequence):
+            # All at once: a lazy sequence would ask Airflow for each of a thousand.
+            source = source[:]
         found: list[Any] = []
         for item in source:
             found += _listed(item)[0]

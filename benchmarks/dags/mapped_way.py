@@ -1,4 +1,4 @@
-"""This package, one task for each swap; with and without the archive, resumed on a worker and not."""
+"""This package, one task for each swap; one archive task for all or for each; resumed on a worker and not."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bench_common import SETTINGS, dags_of, faces, folder
 from airflow_provider_faceswap.operators.archive import ArchiveOperator
 from airflow_provider_faceswap.operators.gptunnel import GPTunnelFaceSwapOperator
 
-ROWS = ("mapped", "mapped_on_worker", "mapped_swap_only", "mapped_swap_only_on_worker")
+ROWS = ("mapped", "mapped_on_worker", "mapped_archives")
 
 
 def listen(context: Any) -> None:
@@ -27,10 +27,11 @@ def dag_of(row: str, dag_id: str, size: int) -> DAG:
             retries=0,
             on_success_callback=listen if row.endswith("on_worker") else None,
         ).expand(face_image=faces(size))
-        if "swap_only" not in row:
-            ArchiveOperator.partial(task_id="archive", destination=f"file://{folder(dag_id)}").expand(
-                source=swap.output
-            )
+        into = {"task_id": "archive", "destination": f"file://{folder(dag_id)}"}
+        if row == "mapped_archives":
+            ArchiveOperator.partial(**into).expand(source=swap.output)
+        else:
+            ArchiveOperator(source=swap.output, **into)
     return dag
 
 

@@ -25,6 +25,12 @@ def alone(monkeypatch, no_waiting_between_tries):
         monkeypatch.delenv(f"{name.upper()}_PROXY", raising=False)
 
 
+@pytest.fixture(autouse=True)
+def one_after_the_other(monkeypatch):
+    """Answers of the tests' web come in an order."""
+    monkeypatch.setattr("airflow_provider_faceswap.operators.archive.AT_ONCE", 1)
+
+
 class Names:
     """A name service: tells what it was told, and knows what was asked."""
 

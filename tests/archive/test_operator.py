@@ -19,6 +19,7 @@ from structlog.testing import capture_logs
 from airflow_provider_faceswap.exceptions import (
     ArchiveError,
     InvalidRequestError,
+    NotAnImageError,
     TooLargeError,
     UnsafeURLError,
 )
@@ -110,6 +111,43 @@ def test_whatever_holds_several_sources_gives_a_list_in_order(web, made, picture
     assert [request.url.path for request in web.requests] == ["/one-0.png", "/two.png", "/three-0.png"]
     data = [ObjectStoragePath(item["uri"]).read_bytes() for item in told]
     assert data == [picture(colour=colour) for colour in colours]
+
+
+def test_the_results_of_a_thousand_mapped_tasks_are_asked_for_at_once(web, made, picture, keep):
+    asked = []
+
+    class Counting(Lazy):
+        def __getitem__(self, index):
+            asked.append(index)
+            return super().__getitem__(index)
+
+    web.will(*[picture()] * 3)
+    assert len(keep(Counting(made(job_id="one"), made(job_id="two"), made(job_id="three")))) == 3
+    assert asked == [slice(None)]
+
+
+def test_one_that_cannot_be_kept_stops_none_of_the_others(web, made, picture, keep, kept):
+    web.will(picture(), b"no picture", picture(), b"nor this")
+    with capture_logs() as logs, pytest.raises(NotAnImageError) as caught:
+        keep([made(job_id=f"job{n}") for n in range(4)])
+    assert caught.value.job_id == "job1"
+    assert kept() == with_manifests("gptunnel-face_swap-job0.png", "gptunnel-face_swap-job2.png")
+    told = [
+        entry["event"] % tuple(entry.get("positional_args", ()))
+        for entry in logs
+        if entry["log_level"] == "error"
+    ]
+    assert [line.startswith("Not kept: ") for line in told] == [True, True, False]
+    assert told[-1] == "2 of 4 could not be kept; the others are in place"
+
+
+def test_several_are_kept_at_a_time(sandbox, monkeypatch, keep, kept):
+    monkeypatch.setattr("airflow_provider_faceswap.operators.archive.AT_ONCE", 8)
+    monkeypatch.setenv("AIRFLOW__FACESWAP__ALLOWED_PRIVATE_HOSTS", "127.0.0.1")
+    links = [f"{sandbox.url}/samples/{name}" for name in ("anna.jpg", "emil.png", "boris.jpg") * 4]
+    told = keep([f"{link}?n={n}" for n, link in enumerate(links)])
+    assert [item["media_type"] for item in told] == ["image/jpeg", "image/png", "image/jpeg"] * 4
+    assert len(kept()) == 6
 
 
 def test_a_list_of_one_is_still_a_list(web, made, picture, keep):
