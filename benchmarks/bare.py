@@ -45,7 +45,8 @@ async def main(settings: dict[str, Any], size: int) -> None:
     pictures = Path(settings["home"]) / "pictures" / name
     pictures.mkdir(parents=True)
     at_once = asyncio.Semaphore(settings["concurrency"])
-    limits = httpx.Limits(max_connections=settings["concurrency"])
+    # A connection that is kept for as long as the server keeps it may be closed just when it is used again.
+    limits = httpx.Limits(max_connections=settings["concurrency"], keepalive_expiry=2)
     async with httpx.AsyncClient(base_url=settings["url"], timeout=60, limits=limits) as client:
 
         async def one(number: int) -> str:

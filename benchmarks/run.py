@@ -128,6 +128,7 @@ def prepare(home: Path, vendor: Vendor, sizes: list[int]) -> Path:
         "sizes": sizes,
         "home": str(home),
         "concurrency": CONCURRENCY,
+        "timeout": 600 + vendor.job_seconds,
     }
     settings.write_text(json.dumps(told))
     return settings

@@ -24,6 +24,7 @@ def dag_of(row: str, dag_id: str, size: int) -> DAG:
             task_id="swap",
             target_image=SETTINGS["target"],
             deferrable=True,
+            timeout=SETTINGS["timeout"],
             retries=0,
             on_success_callback=listen if row.endswith("on_worker") else None,
         ).expand(face_image=faces(size))
