@@ -3,7 +3,7 @@ The records of many logical jobs, in a few values of one store.
 
 One call of the store for each step of each of thousands of jobs would cost more than the jobs. So records stand
 together in shards, and what many threads change at about the same time is written in one go: each waits until
-its own change is written.
+its own change is written. A shard whose jobs are all over is not held in memory any more.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 SHARD = 64
 #: Seconds between two writes: what comes meanwhile is written together.
 GAP = 0.1
+#: Shards held although nothing in them is going on: a retry reads its records in about the order of their shards.
+SPARE = 4
 
 
 class SharedRecords:
@@ -34,8 +36,12 @@ class SharedRecords:
         self._store = store
         self._key = key
         self._shards: dict[int, dict[str, Any]] = {}
+        #: How many shards there are, and in which of them each record is.
+        self._number = 0
         self._where: dict[str, int] = {}
+        self._open: set[str] = set()
         self._dirty: set[int] = set()
+        self._being_written: set[int] = set()
         self._changes = 0
         self._written = 0
         self._broken: BaseException | None = None
@@ -49,11 +55,11 @@ class SharedRecords:
 
         :raises Exception: Whatever the store raises: "could not be read" is never "no record".
         """
-        number = 0
-        while (shard := self._store.get(f"{self._key}.{number}")) is not None:
-            self._shards[number] = dict(shard)
-            self._where.update(dict.fromkeys(shard, number))
-            number += 1
+        while (shard := self._store.get(f"{self._key}.{self._number}")) is not None:
+            self._shards[self._number] = dict(shard)
+            self._where.update(dict.fromkeys(shard, self._number))
+            self._number += 1
+            self._let_go()
         self._writer.start()
         return self
 
@@ -73,9 +79,14 @@ class SharedRecords:
             raise self._broken
 
     def get(self, key: str, default: Any = None) -> Any:
-        """The record under this name."""
+        """
+        The record under this name.
+
+        :raises Exception: Whatever the store raises.
+        """
         with self._changed:
-            return self._shards.get(self._where.get(key, -1), {}).get(key, default)
+            number = self._where.get(key)
+            return default if number is None else self._shard(number).get(key, default)
 
     def set(self, key: str, value: Any) -> None:
         """
@@ -84,6 +95,7 @@ class SharedRecords:
         :raises Exception: Whatever the store raises.
         """
         with self._changed:
+            self._open.add(key)
             mine = self._put(key, value)
             while self._written < mine and self._broken is None:
                 self._changed.wait()
@@ -91,24 +103,44 @@ class SharedRecords:
                 raise self._broken
 
     def finish(self, key: str, value: Any) -> None:
-        """Write a record soon, and do not wait: losing it costs one more look at its job."""
+        """Write the last of a record soon, and do not wait: losing it costs one more look at its job."""
         with self._changed:
+            self._open.discard(key)
             self._put(key, value)
 
     def _put(self, key: str, value: Any) -> int:
         number = self._where.get(key)
         if number is None:
-            number = max(len(self._shards) - 1, 0)
-            if len(self._shards.get(number, ())) >= SHARD:
-                number += 1
+            number = max(self._number - 1, 0)
+            if self._number == 0 or len(self._shard(number)) >= SHARD:
+                number = self._number
+                self._shards[number] = {}
+                self._number += 1
             self._where[key] = number
-        self._shards.setdefault(number, {})[key] = {
-            name: part for name, part in value.items() if part is not None
-        }
+        self._shard(number)[key] = {name: part for name, part in value.items() if part is not None}
         self._dirty.add(number)
         self._changes += 1
         self._changed.notify_all()
         return self._changes
+
+    def _shard(self, number: int) -> dict[str, Any]:
+        """One shard, read again where it was let go."""
+        if number not in self._shards:
+            self._shards[number] = dict(self._store.get(f"{self._key}.{number}"))
+            self._let_go(but=number)
+        return self._shards[number]
+
+    def _let_go(self, but: int = -1) -> None:
+        """Forget shards that are written and in which nothing goes on, but for the youngest few."""
+        idle = [
+            number
+            for number, shard in self._shards.items()
+            if number not in self._dirty | self._being_written
+            and number != but
+            and self._open.isdisjoint(shard)
+        ]
+        for number in idle[: -SPARE or None]:
+            del self._shards[number]
 
     def _write(self) -> None:
         while True:
@@ -118,7 +150,7 @@ class SharedRecords:
                 if not self._dirty:
                     return
                 shards = {number: dict(self._shards[number]) for number in sorted(self._dirty)}
-                self._dirty.clear()
+                self._being_written, self._dirty = self._dirty, set()
                 reached = self._changes
             try:
                 for number, shard in shards.items():
@@ -130,5 +162,7 @@ class SharedRecords:
                 return
             with self._changed:
                 self._written = reached
+                self._being_written = set()
+                self._let_go()
                 self._changed.notify_all()
             self._closing.wait(GAP)

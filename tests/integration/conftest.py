@@ -20,17 +20,21 @@ class HastyClock(Clock):
     def now(self) -> float:
         return time.time() + self.offset
 
+    def _passed(self, until: float) -> None:
+        """Be at that moment at least: many sleep at a time, and their time passes once."""
+        self.offset = max(self.offset, until - time.time())
+
     def sleep(self, seconds: float) -> None:
-        real = min(seconds, 0.05)
-        time.sleep(real)
-        self.offset += seconds - real
+        until = self.now() + seconds
+        time.sleep(min(seconds, 0.05))
+        self._passed(until)
 
     async def asleep(self, seconds: float) -> None:
         import asyncio
 
-        real = min(seconds, 0.05)
-        await asyncio.sleep(real)
-        self.offset += seconds - real
+        until = self.now() + seconds
+        await asyncio.sleep(min(seconds, 0.05))
+        self._passed(until)
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,153 @@
+"""A batch of any size needs about the same memory: what is over is on disk, not in the task."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+#: Bytes that one more item may hold: its mark among those that were seen, and its name among the records.
+AN_ITEM = 512
+SMALL, LARGE = 100, 600
+
+RUN = """
+import asyncio, gc, importlib, json, sys, time, tracemalloc, types
+from airflow_provider_faceswap.batch import Batch
+from airflow_provider_faceswap.clock import Clock
+from airflow_provider_faceswap.operators.batch import FaceSwapBatchOperator
+from pathlib import Path
+
+class Hasty(Clock):
+    offset = 0.0
+    def now(self):
+        return time.time() + self.offset
+    def sleep(self, seconds):
+        self.offset += seconds
+    async def asleep(self, seconds):
+        real = min(seconds, 0.01)
+        await asyncio.sleep(real)
+        self.offset += (seconds - real) / 16
+
+for module in ("batch", "operators.batch", "purchase", "waiting"):
+    importlib.import_module(f"airflow_provider_faceswap.{module}").CLOCK = Hasty()
+# Bounded anyway: up to these sizes it would be in the figures.
+importlib.import_module("airflow_provider_faceswap.operators.batch").IN_MEMORY = 1024
+importlib.import_module("airflow_provider_faceswap.shared_records").SHARD = 8
+
+class Store:
+    \"\"\"On disk, as Airflow's is in another process.\"\"\"
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self.folder.mkdir()
+    def get(self, key, default=None):
+        path = self.folder / key
+        return json.loads(path.read_text()) if path.exists() else default
+    def set(self, key, value, **_):
+        (self.folder / key).write_text(json.dumps(value))
+
+def run(items, folder):
+    operator = FaceSwapBatchOperator(
+        task_id="batch", conn_id="gptunnel_default", items=f"file://{items}",
+        destination=f"file://{folder}/pictures", concurrency=16,
+    )
+    instance = types.SimpleNamespace(
+        dag_id="d", run_id="r", task_id="batch", map_index=-1, try_number=1, max_tries=0, task=operator
+    )
+    return operator.execute({"ti": instance, "task_state_store": Store(f"{folder}/records")})
+
+held, batch_run = [], Batch.run
+
+async def look(self, items):
+    \"\"\"At the end of a batch, before anything of it goes; what nobody holds any more does not count.\"\"\"
+    await batch_run(self, items)
+    gc.collect()
+    held.append(tracemalloc.get_traced_memory()[0])
+
+Batch.run = look
+folder, small, large = sys.argv[1:]
+tracemalloc.start()
+for number, items in enumerate((small, small, large)):
+    Path(f"{folder}/{number}").mkdir()
+    assert run(items, f"{folder}/{number}")["failed"] == 0
+print("held", *held)
+"""
+
+PICTURE = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
+    "1f15c4890000000d49444154789c6360f8cf500f00038101"
+    "80d1d9b6f60000000049454e44ae426082"
+)
+
+
+class Vendor(BaseHTTPRequestHandler):
+    """Every job is done when it is asked for."""
+
+    protocol_version = "HTTP/1.1"
+    made = 0
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        type(self).made += 1
+        self.answer({"id": f"job{self.made}", "status": "processing", "usage": {"total_cost": 15}})
+
+    def do_GET(self):
+        if "taskId=" in self.path:
+            link = f"http://127.0.0.1:{self.server.server_port}/{self.path.rpartition('=')[2]}.png"
+            self.answer(
+                {"id": self.path.rpartition("=")[2], "status": "done", "percent": 100, "result": link}
+            )
+        else:
+            self.send(PICTURE, "image/png")
+
+    def answer(self, body):
+        self.send(json.dumps(body).encode(), "application/json")
+
+    def send(self, body, kind):
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def vendor():
+    with ThreadingHTTPServer(("127.0.0.1", 0), Vendor) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_memory_does_not_grow_with_the_number_of_items(vendor, tmp_path, monkeypatch):
+    files = []
+    for number in (SMALL, LARGE):
+        files.append(tmp_path / f"{number}.jsonl")
+        with files[-1].open("w") as lines:
+            for n in range(number):
+                face = f"{vendor}/face.png?n={n}"
+                lines.write(json.dumps({"target_image": f"{vendor}/target.png", "face_image": face}) + "\n")
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_GPTUNNEL_DEFAULT",
+        json.dumps({"conn_type": "gptunnel", "host": vendor, "password": "a-key-of-the-memory-test"}),
+    )
+    monkeypatch.setenv("AIRFLOW__FACESWAP__ALLOWED_PRIVATE_HOSTS", "127.0.0.1")
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, str(tmp_path), *map(str, files)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    _, small, large = map(int, done.stdout.rpartition("held")[2].split())
+    assert large - small < AN_ITEM * (LARGE - SMALL)
+    assert len(list((tmp_path / "2" / "pictures").glob("*.png"))) == LARGE
