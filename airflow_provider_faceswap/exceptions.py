@@ -7,6 +7,7 @@ FaceSwapError
 │   ├── PermissionDeniedError       403                               no retry
 │   ├── InsufficientBalanceError    402                               no retry
 │   ├── InvalidRequestError         400 413 422, bad arguments        no retry
+│   │   └── PictureNotTakenError    this vendor cannot be given it    no retry
 │   ├── ContentRefusedError         moderation                        no retry
 │   ├── NoFaceError                 no usable face                    no retry
 │   ├── RateLimitError              429; .retry_after                 retry
@@ -48,6 +49,7 @@ __all__ = [
     "NoFaceError",
     "NotAnImageError",
     "PermissionDeniedError",
+    "PictureNotTakenError",
     "RateLimitError",
     "ResultExpiredError",
     "SubmissionUncertainError",
@@ -146,6 +148,14 @@ class InvalidRequestError(VendorError, AirflowFailException, ValueError):
     """An argument is wrong; found here before anything was sent, or refused by the vendor."""
 
     advice = "Nothing was bought. Correct the argument."
+
+
+class PictureNotTakenError(InvalidRequestError):
+    """This vendor takes no such picture, or has no way to be given it; another may. Nothing was sent."""
+
+    advice = (
+        "Nothing was bought. Give another picture, or set preflight='fit' to have it converted and shrunk."
+    )
 
 
 class ContentRefusedError(VendorError, AirflowFailException):

@@ -20,6 +20,11 @@ def is_result(value: Any) -> bool:
     return isinstance(value, Mapping) and {"vendor", "job_id", "url"} <= value.keys()
 
 
+def is_archived(value: Any) -> bool:
+    """True for what the archive operator returned."""
+    return isinstance(value, Mapping) and {"uri", "manifest_uri", "sha256"} <= value.keys()
+
+
 def parents_of(value: Any) -> list[Mapping[str, Any]]:
     """The results of other job operators that an argument holds, at any depth."""
     if is_result(value):
@@ -86,9 +91,16 @@ def chain_of(result: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _named(value: Any) -> Any:
-    """An argument with every result of another job replaced by what names it."""
+    """An argument with every result of another job, and every picture, replaced by what names it."""
     if is_result(value):
         return value["url"] or f"job {value['job_id']}"
+    if is_archived(value):
+        return value["uri"]
+    # A picture in memory, and a path in object storage: neither class is known this far down.
+    if hasattr(value, "sha256"):
+        return f"sha256:{value.sha256}"
+    if hasattr(value, "protocol"):
+        return str(value)
     if isinstance(value, Mapping):
         return {key: _named(item) for key, item in value.items() if key not in _PRIVATE}
     if isinstance(value, list | tuple):

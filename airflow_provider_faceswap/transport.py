@@ -61,6 +61,7 @@ class Channel:
     :param headers: What carries the key.
     :param secrets: What must never be shown; taken out of every reply before anything reads it.
     :param rate: Requests a second, at most, of all users of a shared client; ``None`` for no limit.
+    :param at_home: The base URL is the vendor's own, so that its other hosts may be used too.
     """
 
     vendor: str
@@ -68,11 +69,13 @@ class Channel:
     headers: Mapping[str, str] = field(repr=False)
     secrets: tuple[str, ...] = field(repr=False)
     rate: float | None = None
+    at_home: bool = False
 
     def _parts(self, request: Request) -> dict[str, Any]:
+        base_url = request.elsewhere if request.elsewhere and self.at_home else self.base_url
         return {
             "method": request.method,
-            "url": self.base_url + request.path,
+            "url": base_url + request.path,
             "params": dict(request.params) or None,
             "json": request.body,
             "headers": dict(self.headers),
@@ -172,12 +175,16 @@ class Shared:
 
     :param http: For reads.
     :param creates: For creates; made when there is one, as a triggerer never buys.
+    :param settings: What the connection said, and when that was read, for whoever comes next.
+    :param reading: Held by whoever reads the connection.
     """
 
     http: httpx.AsyncClient
     creates: httpx.AsyncClient | None = None
     pace: Pace = field(default_factory=Pace)
     users: int = 0
+    settings: tuple[Channel, Mapping[str, Any], float] | None = field(default=None, repr=False)
+    reading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def fresh(self) -> httpx.AsyncClient:

@@ -12,6 +12,7 @@ from airflow_provider_faceswap.exceptions import (
     InvalidRequestError,
     JobFailedError,
     PermissionDeniedError,
+    PictureNotTakenError,
     RateLimitError,
     VendorUnavailableError,
 )
@@ -26,11 +27,12 @@ if TYPE_CHECKING:
 
     from airflow_provider_faceswap.hooks.base import JobHook
 
-#: A vendor's own trouble, in which it has accepted nothing.
+#: A vendor's own trouble, or its own taste in pictures, in which it has accepted nothing.
 _REFUSALS = (
     AuthenticationError,
     InsufficientBalanceError,
     PermissionDeniedError,
+    PictureNotTakenError,
     RateLimitError,
     VendorUnavailableError,
 )
@@ -40,8 +42,8 @@ class FaceSwapOperator(JobOperator):
     """
     Put the face of one picture onto another, at the first vendor that does it.
 
-    The next connection is tried where a vendor accepts nothing (key, balance, limits, not reachable) or reports
-    the job failed. It is not tried where the input is at fault (no face, content refused, a bad argument), and
+    The next connection is tried where a vendor accepts nothing (key, balance, limits, not reachable, a picture that
+    it cannot be given) or reports the job failed. It is not tried where the input is at fault (no face, content refused, a bad argument), and
     not where a paid job may still be on its way: then this one is waited for, or left resumable.
 
     :param target_image: The picture whose face is replaced: an http(s) URL, or the whole result of another

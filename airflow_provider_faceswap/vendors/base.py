@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime, timedelta
 
+    from airflow_provider_faceswap.jobs import Balance
     from airflow_provider_faceswap.vendors.arguments import Arguments
     from airflow_provider_faceswap.vendors.history import Listing
     from airflow_provider_faceswap.vendors.wire import Reply
@@ -49,6 +50,25 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
+class Accepts:
+    """
+    How a picture or a video may travel to a vendor, and which are taken.
+
+    :param formats: Media types; empty where the vendor does not say.
+    :param link: A link may be given.
+    :param inline: The most bytes that may stand in the request as a ``data:`` URI; 0 for none.
+    :param max_bytes: The most bytes of a file, ``None`` where the vendor does not say.
+    :param max_side: The most pixels of a side, ``None`` where the vendor does not say.
+    """
+
+    formats: frozenset[str] = frozenset()
+    link: bool = True
+    inline: int = 0
+    max_bytes: int | None = None
+    max_side: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Kind:
     """
     One thing a vendor can be paid for.
@@ -56,6 +76,7 @@ class Kind:
     :param path: Where it is created.
     :param family: The vendor's own grouping, where endpoints or shapes differ by it.
     :param retention: How long the vendor keeps the output, ``None`` where it does not say.
+    :param media: Which arguments are pictures or videos, and what is taken for each.
     """
 
     path: str
@@ -63,6 +84,7 @@ class Kind:
     timing: Timing
     retention: timedelta | None
     family: str = ""
+    media: Mapping[str, Accepts] = field(default_factory=dict)
 
 
 class Vendor(ABC):
@@ -84,6 +106,8 @@ class Vendor(ABC):
     not_found_grace: ClassVar[float] = 0.0
     #: Whether the account's answer says how many jobs may run at once.
     tells_limit: ClassVar[bool] = False
+    #: What is taken for a picture that stands inside another argument.
+    nested: ClassVar[Accepts] = Accepts()
     #: Text fragments (casefolded) of a failed job and what they mean; the first that fits wins.
     failure_words: ClassVar[Mapping[str, FailureReason]] = {
         "no face": FailureReason.NO_FACE,
@@ -147,9 +171,33 @@ class Vendor(ABC):
         """
         return None
 
+    def upload(self, name: str, data: bytes) -> Request | None:  # noqa: ARG002 - most vendors take none
+        """
+        Build the request that stores a file for a job to come; free, or ``None`` where the vendor has none.
+
+        :param name: With the suffix of what it is.
+        """
+        return None
+
+    def read_upload(self, reply: Reply) -> str:
+        """
+        The link of a file that was stored.
+
+        :raises VendorError: It was refused.
+        """
+        raise NotImplementedError
+
     @abstractmethod
     def account(self) -> Request:
         """Build a request that proves the key and buys nothing."""
+
+    def balance(self, options: Mapping[str, Any]) -> Request | None:  # noqa: ARG002 - most have one account
+        """
+        Build the request that reads the balance, or ``None`` where the vendor tells none.
+
+        :param options: The connection's extra fields: they may choose who pays.
+        """
+        return None
 
     @abstractmethod
     def headers(self, key: str, options: Mapping[str, Any]) -> dict[str, str]:
@@ -225,6 +273,14 @@ class Vendor(ABC):
 
         :raises VendorError: The key is wrong, or the answer cannot be understood.
         """
+
+    def read_balances(self, reply: Reply) -> tuple[Balance, ...]:
+        """
+        Read what the account has: at least one, the usual unit first.
+
+        :raises VendorError: The key is wrong, or the answer cannot be understood.
+        """
+        raise NotImplementedError
 
     def read_history(
         self, kind: str, request: Request, reply: Reply, since: datetime, until: datetime

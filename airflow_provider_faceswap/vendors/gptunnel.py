@@ -23,9 +23,9 @@ from airflow_provider_faceswap.exceptions import (
     JobLostError,
     VendorError,
 )
-from airflow_provider_faceswap.jobs import Cost, FailureReason, Job, JobState
+from airflow_provider_faceswap.jobs import Balance, Cost, FailureReason, Job, JobState
 from airflow_provider_faceswap.vendors.arguments import Arguments, HttpUrl, http_url, inline_media
-from airflow_provider_faceswap.vendors.base import Kind, Timing, Vendor
+from airflow_provider_faceswap.vendors.base import Accepts, Kind, Timing, Vendor
 from airflow_provider_faceswap.vendors.wire import Reply, Request, a_number, an_object, clean, url_list
 
 if TYPE_CHECKING:
@@ -152,6 +152,10 @@ class Inpaint(Arguments):
 
 _MIDJOURNEY = Timing(first=10, cap=15)
 
+#: No page gives a size; so much inline is assumed to pass.
+_FACE = Accepts(formats=_PICTURES, inline=10_000_000)
+_MASK = Accepts(formats=frozenset({"image/png"}), link=False, inline=10_000_000)
+
 
 class GPTunnel(Vendor):
     """GPTunneL's wire."""
@@ -163,14 +167,27 @@ class GPTunnel(Vendor):
     kinds: ClassVar[Mapping[str, Kind]] = {
         # The page says 1 to 30 s, and that the link may be deleted after 3 days.
         "face_swap": Kind(
-            "/v1/faceswap/create", FaceSwap, Timing(first=2, cap=10), timedelta(days=3), "faceswap"
+            "/v1/faceswap/create",
+            FaceSwap,
+            Timing(first=2, cap=15),
+            timedelta(days=3),
+            "faceswap",
+            {"target_image": _FACE, "face_image": _FACE},
         ),
-        "image": Kind("/v1/media/create", Image, Timing(first=4, cap=10), timedelta(hours=48), "media"),
+        # Links only: a client states that base64 is refused here.
+        "image": Kind(
+            "/v1/media/create",
+            Image,
+            Timing(first=4, cap=15),
+            timedelta(hours=48),
+            "media",
+            {"images": Accepts()},
+        ),
         # How long Midjourney pictures are kept is not stated.
         "imagine": Kind("/v1/midjourney/imagine", Imagine, _MIDJOURNEY, None, "midjourney"),
-        "upsample": Kind("/v1/midjourney/upsample", Upsample, Timing(first=2, cap=10), None, "midjourney"),
+        "upsample": Kind("/v1/midjourney/upsample", Upsample, Timing(first=2, cap=15), None, "midjourney"),
         "variation": Kind("/v1/midjourney/variation", Variation, _MIDJOURNEY, None, "midjourney"),
-        "inpaint": Kind("/v1/midjourney/inpaint", Inpaint, _MIDJOURNEY, None, "midjourney"),
+        "inpaint": Kind("/v1/midjourney/inpaint", Inpaint, _MIDJOURNEY, None, "midjourney", {"mask": _MASK}),
     }
 
     def doubts(self, kind: str, request: Request) -> list[str]:
@@ -194,6 +211,11 @@ class GPTunnel(Vendor):
     def account(self) -> Request:
         """The balance is the only free call; it does not prove access to every API."""
         return Request("GET", "/v1/balance")
+
+    def balance(self, options: Mapping[str, Any]) -> Request:
+        """The wallet's where the connection says that the wallet pays, else the organisation's."""
+        wallet = str(options.get("use_wallet_balance") or "").casefold() in {"true", "1", "yes", "on"}
+        return Request("GET", "/v1/balance", params={"useWalletBalance": "true"} if wallet else {})
 
     def headers(self, key: str, options: Mapping[str, Any]) -> dict[str, str]:
         """The bare key, as every page shows; ``auth_scheme`` of the connection puts a word before it."""
@@ -273,18 +295,23 @@ class GPTunnel(Vendor):
         return self.malformed(reply, "the answer has no job id", job_id=job_id)
 
     def read_account(self, reply: Reply) -> str:
-        """Roubles; the balance may be negative down to the credit limit."""
+        """Whose account it is, and its balance."""
+        [balance] = self.read_balances(reply)
+        organisation = reply.fields.get("orgId")
+        owner = f"organisation {organisation}" if organisation else "wallet"
+        limit = f", credit limit {balance.credit:.2f} RUB" if balance.credit else ""
+        return f"{owner}, balance {balance.amount:.2f} RUB{limit}"
+
+    def read_balances(self, reply: Reply) -> tuple[Balance, ...]:
+        """Roubles; the balance may be negative, down to the credit limit (assumed)."""
         body = reply.fields
-        balance = a_number(body.get("balance"))
-        if not reply.ok or balance is None:
-            raise (
-                self.malformed(reply, "the answer has no balance")
-                if reply.ok
-                else self.refusal(reply, _text(body) or reply.text)
-            )
-        owner = f"organisation {body['orgId']}" if body.get("orgId") else "wallet"
-        limit = a_number(body.get("creditLimit"))
-        return f"{owner}, balance {balance:.2f} RUB" + (f", credit limit {limit:.2f} RUB" if limit else "")
+        amount = a_number(body.get("balance"))
+        if not reply.ok:
+            raise self.refusal(reply, _text(body) or reply.text)
+        if amount is None:
+            raise self.malformed(reply, "the answer has no balance")
+        credit = a_number(body.get("creditLimit")) or 0.0
+        return (Balance(amount=amount, unit="RUB", credit=credit),)
 
 
 def _text(body: Mapping[str, Any]) -> str:

@@ -21,10 +21,10 @@ from airflow_provider_faceswap.exceptions import (
     JobLostError,
     RateLimitError,
 )
-from airflow_provider_faceswap.jobs import Cost, FailureReason, Job, JobState
+from airflow_provider_faceswap.jobs import Balance, Cost, FailureReason, Job, JobState
 from airflow_provider_faceswap.media import dimensions
 from airflow_provider_faceswap.vendors.arguments import Arguments, HttpUrl, Json, http_url, inline_media
-from airflow_provider_faceswap.vendors.base import Kind, Timing, Vendor
+from airflow_provider_faceswap.vendors.base import Accepts, Kind, Timing, Vendor
 from airflow_provider_faceswap.vendors.history import Listing, same_request
 from airflow_provider_faceswap.vendors.wire import (
     Reply,
@@ -47,6 +47,13 @@ _MAX_SIDE = 2048
 #: Tasks on one page of the history: the most that the vendor gives.
 _PAGE = 100
 _PICTURES = frozenset({"image/png", "image/jpeg", "image/webp"})
+
+#: Larger ones are uploaded: bodies of many megabytes were seen to be refused (HTTP 413).
+_INLINE = 4_000_000
+_FACE = Accepts(formats=_PICTURES, inline=_INLINE, max_bytes=_MAX_BYTES, max_side=_MAX_SIDE)
+_VIDEO = Accepts(formats=frozenset({"video/mp4"}), max_bytes=_MAX_BYTES)
+#: Files are stored on another host than jobs, for 24 hours.
+_UPLOADS = "https://upload.theapi.app"
 
 # The schema writes these words with capitals, every sample in lower case; some were seen in clients only.
 _STATES = {
@@ -185,9 +192,27 @@ class PiAPI(Vendor):
     tells_limit = True
     connection_arguments = ("service_mode", "webhook", "webhook_secret")
     kinds: ClassVar[Mapping[str, Kind]] = {
-        "face_swap": Kind("/api/v1/task", FaceSwap, Timing(first=2, cap=15), timedelta(days=3)),
-        "multi_face_swap": Kind("/api/v1/task", MultiFaceSwap, Timing(first=2, cap=15), timedelta(days=3)),
-        "video_face_swap": Kind("/api/v1/task", VideoFaceSwap, Timing(first=10, cap=30), timedelta(days=3)),
+        "face_swap": Kind(
+            "/api/v1/task",
+            FaceSwap,
+            Timing(first=2, cap=15),
+            timedelta(days=3),
+            media={"target_image": _FACE, "face_image": _FACE},
+        ),
+        "multi_face_swap": Kind(
+            "/api/v1/task",
+            MultiFaceSwap,
+            Timing(first=2, cap=15),
+            timedelta(days=3),
+            media={"target_image": _FACE, "face_image": _FACE},
+        ),
+        "video_face_swap": Kind(
+            "/api/v1/task",
+            VideoFaceSwap,
+            Timing(first=10, cap=30),
+            timedelta(days=3),
+            media={"target_video": _VIDEO, "face_image": _FACE},
+        ),
         # Retention differs by model: three days is the documented one of Flux, others may keep less.
         "task": Kind("/api/v1/task", Task, Timing(first=2, cap=15), timedelta(days=3)),
     }
@@ -240,9 +265,26 @@ class PiAPI(Vendor):
             params={"page": str(page + 1), "page_size": str(_PAGE), **window},
         )
 
+    def upload(self, name: str, data: bytes) -> Request:
+        """Free, kept for 24 hours; from the Creator plan on."""
+        file = {"file_name": name, "file_data": base64.b64encode(data).decode()}
+        return Request("POST", "/api/ephemeral_resource", body=file, elsewhere=_UPLOADS)
+
+    def read_upload(self, reply: Reply) -> str:
+        """The link stands in ``data``, or at the top in answers that clients have seen."""
+        [*links] = url_list(reply.fields.get("data"), reply.fields)
+        if not reply.ok or not links:
+            refused = self._refused(reply, None)
+            raise refused
+        return links[0]
+
     def account(self) -> Request:
         """Free and read-only."""
         return Request("GET", "/account/info")
+
+    def balance(self, options: Mapping[str, Any]) -> Request:  # noqa: ARG002 - one account a key
+        """The account's answer has it."""
+        return self.account()
 
     def headers(self, key: str, options: Mapping[str, Any]) -> dict[str, str]:  # noqa: ARG002 - nothing to set
         """The unified API takes no bearer token."""
@@ -276,7 +318,7 @@ class PiAPI(Vendor):
             status=status,
             urls=urls,
             inline=inline,
-            cost=_cost(meta.get("usage")),
+            cost=_cost(meta.get("usage"), state),
             failure=failure or None,
             failure_reason=self.failure_reason(failure),
             created_at=_moment(meta.get("created_at")),
@@ -337,21 +379,45 @@ class PiAPI(Vendor):
         limit = a_number(an_object(reply.fields.get("data")).get("max_concurrent_task_count"))
         return int(limit) if limit and limit >= 1 else None
 
-    def read_account(self, reply: Reply) -> str:
-        """Plan, credits and the number of tasks that may run at once."""
+    def read_balances(self, reply: Reply) -> tuple[Balance, ...]:
+        """What all is worth in dollars, then what it is made of: jobs are charged in points."""
         data = reply.fields.get("data")
         if not reply.ok or not isinstance(data, dict):
             refused = self._refused(reply, None)
             raise refused
-        wallet = an_object(data.get("credit_pack_info"))
-        facts = {
-            "account": data.get("name"),
-            "plan": data.get("plan"),
-            "credits": wallet.get("available_credits"),
-            "worth USD": data.get("equivalent_in_usd"),
-            "tasks at once": data.get("max_concurrent_task_count"),
+        told = {
+            "USD": data.get("equivalent_in_usd"),
+            "point": an_object(data.get("wallet")).get("point_remain"),
+            "credit": an_object(data.get("credit_pack_info")).get("available_credits"),
         }
-        return ", ".join(f"{name} {value}" for name, value in facts.items() if value is not None)
+        amounts = {unit: a_number(amount) for unit, amount in told.items()}
+        balances = tuple(
+            Balance(amount=amount, unit=unit) for unit, amount in amounts.items() if amount is not None
+        )
+        if not balances:
+            raise self.malformed(reply, "the answer has no balance")
+        return balances
+
+    def read_account(self, reply: Reply) -> str:
+        """Plan, money and the number of tasks that may run at once; what is missing is left out."""
+        data = reply.fields.get("data")
+        if not reply.ok or not isinstance(data, dict):
+            refused = self._refused(reply, None)
+            raise refused
+        worth = a_number(data.get("equivalent_in_usd"))
+        points = a_number(an_object(data.get("wallet")).get("point_remain"))
+        credit_packs = a_number(an_object(data.get("credit_pack_info")).get("available_credits"))
+        limit = self.read_limit(reply)
+        facts = {
+            f"account {data.get('name')}": data.get("name"),
+            "disabled by the vendor": data.get("is_enable") is False,
+            f"plan {data.get('plan')}": data.get("plan"),
+            f"balance worth {worth or 0:.2f} USD": worth is not None,
+            f"{points or 0:.0f} points": points is not None,
+            f"{credit_packs or 0:.0f} credits": credit_packs,
+            f"at most {limit} tasks at once": limit,
+        }
+        return ", ".join(text for text, told in facts.items() if told) or "the key is good"
 
 
 def _output(output: object) -> tuple[tuple[str, ...], tuple[bytes, ...]]:
@@ -399,11 +465,12 @@ def _text(body: Mapping[str, Any], task: Mapping[str, Any]) -> str:
     return clean(next((text for text in candidates if text), ""))
 
 
-def _cost(usage: object) -> Cost | None:
-    """Points consumed; before that, the points frozen for it."""
+def _cost(usage: object, state: JobState) -> Cost | None:
+    """Points consumed; before that, the points frozen for it, which a task that fails gives back."""
     told = an_object(usage)
     points = a_number(told.get("consume")) or a_number(told.get("frozen"))
-    return Cost(amount=points, unit="point") if points else None
+    given_back = points is not None and state in {JobState.FAILED, JobState.CANCELED}
+    return Cost(amount=points or 0.0, unit="point") if points or given_back else None
 
 
 def _moment(value: object) -> datetime | None:

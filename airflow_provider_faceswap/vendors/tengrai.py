@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from airflow_provider_faceswap.exceptions import JobLostError
 from airflow_provider_faceswap.jobs import Job, JobState
 from airflow_provider_faceswap.vendors.arguments import Arguments, HttpsUrl, HttpUrl, Json
-from airflow_provider_faceswap.vendors.base import Kind, Timing, Vendor
+from airflow_provider_faceswap.vendors.base import Accepts, Kind, Timing, Vendor
 from airflow_provider_faceswap.vendors.history import ANY, Listing, same_request
 from airflow_provider_faceswap.vendors.wire import Reply, Request, an_object, clean, path_segment, url_list
 
@@ -110,7 +110,14 @@ class Tengrai(Vendor):
     not_found_grace = 15.0
     connection_arguments = ("webhook",)
     kinds: ClassVar[Mapping[str, Kind]] = {
-        "face_swap": Kind("/v2/artworks/face-swap", FaceSwap, Timing(first=3, cap=15), _RETENTION),
+        # Links only; formats and sizes are not stated for the face swap.
+        "face_swap": Kind(
+            "/v2/artworks/face-swap",
+            FaceSwap,
+            Timing(first=3, cap=15),
+            _RETENTION,
+            media={"target_image": Accepts(), "face_image": Accepts()},
+        ),
         "selena": _artwork("selena"),
         "selena_variete": _artwork("selena_variete", imageUrl=HttpUrl),
         "quantum": _artwork("quantum"),

@@ -25,6 +25,11 @@ class Request:
 
     :param path: Below the vendor's base URL, with a leading slash.
     :param body: The JSON body, ``None`` for none.
+    :param elsewhere: Another base URL of the vendor, for a connection that names none.
+    :param known_as: The body under which a create is known again, where the body itself differs from try to
+        try: each picture stands in it by its hash or its place.
+    :param uploads: Files that are stored at the vendor just before the create, by what stands for their link in
+        the body.
     """
 
     method: str
@@ -32,6 +37,9 @@ class Request:
     # Neither is shown: a body may carry a webhook's secret, and signed links.
     params: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: Mapping[str, Any] | None = field(default=None, repr=False)
+    elsewhere: str | None = None
+    known_as: Mapping[str, Any] | None = field(default=None, repr=False)
+    uploads: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)

@@ -786,7 +786,7 @@ def test_the_account_says_what_matters_before_a_job_is_bought():
         "notification_hook_url": SIGNED,
     }
     text = VENDOR.read_account(answer(envelope(data)))
-    assert text == "account studio, plan pro, credits 7, worth USD 1.5, tasks at once 30"
+    assert text == "account studio, plan pro, balance worth 1.50 USD, 7 credits, at most 30 tasks at once"
     assert (
         VENDOR.read_account(answer(envelope({"name": "studio", "credit_pack_info": None})))
         == "account studio"
