@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
+from datetime import timedelta
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+from urllib.parse import urlsplit
 
 from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
 from airflow.providers.common.compat.sdk import BaseHook
 
-from airflow_provider_faceswap.exceptions import AuthenticationError, FaceSwapError, InvalidRequestError
+from airflow_provider_faceswap.clock import CLOCK
+from airflow_provider_faceswap.endings import Ending, Word
+from airflow_provider_faceswap.exceptions import (
+    AuthenticationError,
+    FaceSwapError,
+    InvalidRequestError,
+    MalformedResponseError,
+)
+from airflow_provider_faceswap.hooks import form
+from airflow_provider_faceswap.jobs import Submission
+from airflow_provider_faceswap.pictures import PREFLIGHTS, Journey, delivered
 from airflow_provider_faceswap.transport import (
     Channel,
     attempts,
@@ -18,6 +32,7 @@ from airflow_provider_faceswap.transport import (
     sync_client,
 )
 from airflow_provider_faceswap.vendors.wire import a_number
+from airflow_provider_faceswap.waiting import wait, watch_for
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -25,18 +40,23 @@ if TYPE_CHECKING:
     import httpx
     from airflow.providers.common.compat.sdk import Connection
 
-    from airflow_provider_faceswap.jobs import Job
+    from airflow_provider_faceswap.jobs import Balance, Job
+    from airflow_provider_faceswap.pictures import Preflight
     from airflow_provider_faceswap.vendors.base import Vendor
     from airflow_provider_faceswap.vendors.wire import Reply, Request
 
 T = TypeVar("T")
+
+#: Seconds for which all of an event loop go by one reading of a connection; a key that is refused is read at once.
+CONNECTION_KEPT = 60.0
 
 
 class JobHook(BaseHook):
     """
     A vendor's jobs, through an Airflow connection.
 
-    The connection's password is the API key; its host, where given, is a full base URL.
+    The connection's password is the API key; its host, where given, is a full base URL, and its port, where
+    given, that of the base URL.
 
     :param conn_id: The connection; each hook has a default of its own.
     """
@@ -54,11 +74,21 @@ class JobHook(BaseHook):
 
     # -- connection -----------------------------------------------------------------------------------
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Give each hook the two methods by which Airflow below 3.2 draws its connection form."""
+        super().__init_subclass__(**options)
+        # Airflow looks for them in the class itself, not in its bases.
+        for name, made in (
+            ("get_connection_form_widgets", form.fields),
+            ("get_ui_field_behaviour", form.behaviour),
+        ):
+            setattr(cls, name, staticmethod(partial(made, getattr(cls, "conn_type", ""))))
+
     def _open(self, connection: Connection, extra: Mapping[str, Any]) -> Channel:
         """
         Read what the connection says.
 
-        :raises AuthenticationError: It has no password.
+        :raises AuthenticationError: It has no password, or one that no vendor gives out.
         :raises InvalidRequestError: Its host is no full URL.
         """
         key = (connection.password or "").strip()
@@ -68,13 +98,20 @@ class JobHook(BaseHook):
                 vendor=self.vendor.name,
                 advice="Nothing was bought. Put the API key into the connection's password field.",
             )
+        if not (key.isascii() and key.isprintable()):  # nor could a header carry it
+            raise AuthenticationError(
+                f"the API key of connection {self.conn_id!r} has characters that no key has",
+                vendor=self.vendor.name,
+                advice="Nothing was bought. Copy the key anew, without what stands around it.",
+            )
         self._extra = extra
         self._channel = Channel(
             vendor=self.vendor.name,
-            base_url=self.vendor.base_url(connection.host),
+            base_url=_address(self.vendor, connection.host, connection.port),
             headers=self.vendor.headers(key, extra),
             secrets=(key, str(extra.get("webhook_secret") or "")),
             rate=_rate(extra.get("requests_per_second")),
+            at_home=not connection.host,
         )
         return self._channel
 
@@ -86,12 +123,29 @@ class JobHook(BaseHook):
         assert self._channel is not None  # noqa: S101 - _open sets it
         return self._channel
 
-    async def achannel(self) -> Channel:
-        """As :meth:`channel`, without a blocking call."""
+    async def achannel(self, instead_of: Channel | None = None) -> Channel:
+        """
+        As :meth:`channel`, without a blocking call, and together with all others on this event loop.
+
+        Each reading costs a triggerer several messages to its supervisor, which for a thousand triggers would be
+        most of what it does.
+
+        :param instead_of: One that the vendor has refused: the connection is read anew if it was not since.
+        """
         if self._channel is None:
-            connection = await get_async_connection(self.conn_id)
-            self._open(connection, await get_async_extra_dejson(connection))
-        assert self._channel is not None  # noqa: S101 - _open sets it
+            async with shared_client(self.conn_id) as shared, shared.reading:
+                known = shared.settings
+                if (
+                    known is None
+                    or known[0].vendor != self.vendor.name
+                    or known[0] == instead_of
+                    or CLOCK.now() - known[2] > CONNECTION_KEPT
+                ):
+                    connection = await get_async_connection(self.conn_id)
+                    channel = self._open(connection, await get_async_extra_dejson(connection))
+                    known = shared.settings = channel, self._extra, CLOCK.now()
+                self._channel, self._extra, _ = known
+        assert self._channel is not None  # noqa: S101 - both ways above set it
         return self._channel
 
     def __enter__(self) -> Self:
@@ -121,19 +175,25 @@ class JobHook(BaseHook):
 
     # -- jobs, sync -----------------------------------------------------------------------------------
 
-    def prepare(self, kind: str, **arguments: Any) -> Request:
+    def prepare(self, kind: str, *, preflight: Preflight = "auto", **arguments: Any) -> Request:
         """
-        Check the arguments and build the request, without sending anything.
+        Check the arguments and build the request, without sending anything to the vendor.
 
-        What the connection gives for all jobs fills what is not set.
+        What the connection gives for all jobs fills what is not set. A picture may be a link, the URI or path of a
+        file in object storage, what the archive operator returned, or an :class:`~.images.Image`.
 
+        :param preflight: ``auto`` checks pictures that pass through here, ``check`` links as well, ``fit`` also
+            makes fit what the vendor would refuse, ``off`` leaves all to the vendor.
         :raises InvalidRequestError: An argument is wrong.
         """
         self.channel()
-        return self._prepare(kind, arguments)
+        return self._prepare(kind, arguments, preflight)
 
-    def _prepare(self, kind: str, arguments: Mapping[str, Any]) -> Request:
-        known = self.vendor.kind(kind).arguments.model_fields
+    def _prepare(self, kind: str, arguments: Mapping[str, Any], preflight: Preflight = "auto") -> Request:
+        if preflight not in PREFLIGHTS:
+            raise InvalidRequestError(f"preflight: must be one of {', '.join(PREFLIGHTS)}, got {preflight!r}")
+        spec = self.vendor.kind(kind)
+        known = spec.arguments.model_fields
         given = {key: value for key, value in arguments.items() if value is not None}
         if "webhook" in given and "webhook_secret" in known:
             given.setdefault("webhook_secret", self._extra.get("webhook_secret"))
@@ -144,7 +204,28 @@ class JobHook(BaseHook):
         if self._channel is not None and secret not in {"", *self._channel.secrets}:
             # The vendor echoes it in its answers, wherever it was given.
             self._channel = replace(self._channel, secrets=(*self._channel.secrets, secret))
-        return self.vendor.create(kind, given)
+        journey = Journey(self.vendor, preflight)
+        sent, named = journey.arguments(spec.media, given)
+        request = self.vendor.create(kind, sent)
+        if sent == named and not journey.uploads:
+            return request
+        known_as = self.vendor.create(kind, named).body
+        return replace(request, known_as=known_as, uploads=journey.uploads)
+
+    def _deliver(self, request: Request) -> Request:
+        """
+        Store at the vendor what a request needs there.
+
+        :raises VendorError: It was refused, and nothing was bought.
+        """
+        if not request.uploads:
+            return request
+        links = {}
+        for name, data in request.uploads.items():
+            upload = self.vendor.upload(name.rpartition("/")[2], data)
+            assert upload is not None  # noqa: S101 - there are uploads only where the vendor takes them
+            links[name] = self.ask(upload, self.vendor.read_upload)
+        return delivered(request, links)
 
     def buy(self, kind: str, request: Request) -> Job:
         """
@@ -155,6 +236,7 @@ class JobHook(BaseHook):
         :raises VendorError: The vendor accepted nothing.
         :raises SubmissionUncertainError: It may have accepted it.
         """
+        request = self._deliver(request)
         channel = self.channel()
         for attempt in attempts():
             with attempt, sync_client() as http:
@@ -186,6 +268,34 @@ class JobHook(BaseHook):
                 self.vendor.fetch(kind, job_id),
                 lambda reply: self.vendor.read_job(kind, reply, job_id=job_id),
             )
+
+    def wait(self, job: Job, *, timeout: float = 600.0, poll_interval: float | None = None) -> Job:
+        """
+        Wait for a job in this process, asking at the times that suit its kind.
+
+        :param job: What :meth:`submit` returned, or :meth:`fetch`.
+        :param timeout: Seconds from now; the job itself goes on after it.
+        :param poll_interval: Least seconds between two questions.
+        :returns: The job, succeeded, with its links and, where the vendor ever told, its cost.
+        :raises JobTimeoutError: It is still running; wait again, or later, by its id.
+        :raises FaceSwapError: It failed, was cancelled, or cannot be read; subclasses say which.
+        """
+        now = CLOCK.moment()
+        submission = Submission(
+            vendor=job.vendor,
+            kind=job.kind,
+            job_id=job.job_id,
+            conn_id=self.conn_id,
+            submitted_at=job.created_at or now,
+            deadline=now + timedelta(seconds=timeout),
+        )
+        watch = watch_for(self, submission, poll_interval=poll_interval)
+        seen = watch.saw(job, now.timestamp()) if job.state.terminal else None
+        ending = seen if isinstance(seen, Ending) else wait(self, job.kind, watch, log=self.log.info)
+        if ending.word is not Word.SUCCEEDED or ending.job is None:
+            raise ending.to_error()
+        # Some vendors tell the cost with the create and never again.
+        return ending.job.model_copy(update={"cost": ending.job.cost or job.cost})
 
     def ask(self, request: Request, read: Callable[[Reply], T]) -> T:
         """
@@ -221,13 +331,15 @@ class JobHook(BaseHook):
     async def asubmit(self, kind: str, **arguments: Any) -> Job:
         """Create a paid job, as :meth:`submit` does."""
         await self.achannel()
-        request = self._prepare(kind, arguments)
+        # Pictures may have to be read from a storage, which blocks.
+        request = await asyncio.to_thread(self._prepare, kind, arguments)
         return await self.abuy(kind, request)
 
     async def abuy(self, kind: str, request: Request) -> Job:
         """Send a prepared request, as :meth:`buy` does."""
-        channel = await self.achannel()
         async with shared_client(self.conn_id) as shared:
+            channel = await self.achannel()
+            request = await asyncio.to_thread(self._deliver, request)
             async for attempt in attempts():
                 with attempt:
                     reply = await channel.asend(shared, request, paid=True)
@@ -241,13 +353,14 @@ class JobHook(BaseHook):
                 return await self._afetch(job_id, kind)
             except AuthenticationError:
                 before, self._channel = self._channel, None
-                if await self.achannel() == before:
+                if await self.achannel(instead_of=before) == before:
                     raise
                 return await self._afetch(job_id, kind)
 
     async def _afetch(self, job_id: str, kind: str) -> Job:
-        channel, request = await self.achannel(), self.vendor.fetch(kind, job_id)
+        request = self.vendor.fetch(kind, job_id)
         async with shared_client(self.conn_id) as shared:
+            channel = await self.achannel()
             async for attempt in attempts():
                 with attempt:
                     reply = await channel.asend(shared, request)
@@ -260,8 +373,8 @@ class JobHook(BaseHook):
         if request is None:
             return False
         try:
-            channel = await self.achannel()
             async with shared_client(self.conn_id) as shared:
+                channel = await self.achannel()
                 return self.vendor.read_canceled(await channel.asend(shared, request))
         except FaceSwapError as error:
             self.log.warning("The cancel of job %s was not confirmed: %s", job_id, error)
@@ -277,6 +390,23 @@ class JobHook(BaseHook):
             self.log.warning("The account's limit could not be read: %s", error)
             return None
 
+    def balances(self) -> tuple[Balance, ...]:
+        """
+        What the account has, in each unit that the vendor tells, the usual one first; free.
+
+        :raises InvalidRequestError: This vendor tells no balance.
+        :raises VendorError: The key is wrong, or the vendor cannot be reached.
+        """
+        self.channel()
+        request = self.vendor.balance(self._extra)
+        if request is None:
+            raise InvalidRequestError(
+                "this vendor does not tell a balance",
+                vendor=self.vendor.name,
+                advice="Look at the account on the vendor's site.",
+            )
+        return self.ask(request, self.vendor.read_balances)
+
     # -- connection test ------------------------------------------------------------------------------
 
     def account(self) -> str:
@@ -285,14 +415,78 @@ class JobHook(BaseHook):
 
         :raises VendorError: The key is wrong, or the vendor cannot be reached.
         """
-        return self.ask(self.vendor.account(), self.vendor.read_account)
+        self.channel()
+        # The balance, where there is one, is that of whoever the connection lets pay.
+        request = self.vendor.balance(self._extra) or self.vendor.account()
+        return self.ask(request, self.vendor.read_account)
 
     def test_connection(self) -> tuple[bool, str]:
-        """Prove the key with a free call, for the connection form's *Test* button."""
+        """
+        Prove key, host and fields with a free call, for the connection form's *Test* button.
+
+        :returns: Whether all is well, and one line for a person: the account, or what is wrong and where.
+        """
+        asked = ""
         try:
-            return True, f"{self.vendor.name}: {self.account()}"
+            self._check_fields()
+            asked = f" (asked: {_shown(self.channel().base_url)})"
+            return True, f"{self.vendor.name}: {self.account()}{asked}"
         except FaceSwapError as error:
-            return False, str(error)
+            if isinstance(error, InvalidRequestError | MalformedResponseError) and error.status_code:
+                # The question is always the same, so it is who answers that is not what it should be.
+                error.advice = "Nothing was bought. Is the connection's host this vendor's API?"
+            # The id is one that Airflow made up for the test.
+            why = str(error).replace(f"connection {self.conn_id!r}", "this connection")
+            return False, f"{why}{asked}"
+
+    def _check_fields(self) -> None:
+        """
+        Build a request from what the connection gives for all jobs, and send nothing.
+
+        :raises InvalidRequestError: One of its fields is wrong, which would else be said by the first job.
+        """
+        self.channel()
+        picture = "https://example.com/picture.png"
+        try:
+            self.prepare("face_swap", target_image=picture, face_image=picture)
+        except InvalidRequestError as error:
+            error.advice = "Nothing was bought. Correct the connection."
+            raise
+
+
+def _address(vendor: Vendor, host: str | None, port: int | None) -> str:
+    """
+    A vendor's base URL with the connection's port, which a URI keeps in a place of its own.
+
+    :raises InvalidRequestError: The host is no full URL, or has another port.
+    """
+    try:
+        base_url = vendor.base_url(host)
+        own = urlsplit(base_url).port
+    except InvalidRequestError:
+        raise
+    except ValueError:  # such as a port that is no number
+        raise InvalidRequestError(
+            "the connection's host cannot be read as a URL",
+            vendor=vendor.name,
+            advice="Nothing was bought. Correct the connection's host.",
+        ) from None
+    if not port or own == port:
+        return base_url
+    if own:
+        raise InvalidRequestError(
+            f"the connection has port {own} in its host and {port} in its port field",
+            vendor=vendor.name,
+            advice="Nothing was bought. Empty one of them.",
+        )
+    parts = urlsplit(base_url)
+    return parts._replace(netloc=f"{parts.netloc}:{port}").geturl()
+
+
+def _shown(base_url: str) -> str:
+    """An address without the name and password that may stand before its host."""
+    parts = urlsplit(base_url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def _rate(value: object) -> float | None:

@@ -41,6 +41,79 @@ def test_a_key_that_is_simply_wrong_is_tried_once(wire, connect):
     assert keys(wire) == ["one"]
 
 
+@pytest.fixture
+def readings(monkeypatch):
+    """How often the connection was read."""
+    from airflow_provider_faceswap.hooks import base
+
+    asked, real = [], base.get_async_connection
+
+    async def counting(conn_id):
+        asked.append(conn_id)
+        return await real(conn_id)
+
+    monkeypatch.setattr(base, "get_async_connection", counting)
+    return asked
+
+
+def test_all_of_a_loop_go_by_one_reading_of_the_connection(wire, connect, readings):
+    hooks = [connected(connect) for _ in range(20)]
+    wire.says(*[JOB] * 20)
+
+    async def together():
+        async with hooks[0].session():
+            await asyncio.gather(*(hook.afetch("j1", "face_swap") for hook in hooks))
+
+    asyncio.run(together())
+    assert readings == ["gptunnel_default"]
+
+
+def test_a_reading_is_used_for_a_minute(wire, connect, readings, monkeypatch):
+    clock = DrivenClock()
+    monkeypatch.setattr("airflow_provider_faceswap.hooks.base.CLOCK", clock)
+    wire.says(*[JOB] * 3)
+
+    async def one_after_the_other():
+        async with connected(connect).session():
+            await connected(connect, "one").afetch("j1", "face_swap")
+            clock.time += 59
+            await connected(connect, "two").afetch("j1", "face_swap")
+            clock.time += 2
+            await connected(connect, "two").afetch("j1", "face_swap")
+
+    asyncio.run(one_after_the_other())
+    assert keys(wire) == ["one", "one", "two"]
+    assert len(readings) == 2
+
+
+def test_a_refused_key_is_read_anew_once_for_all(wire, connect, readings):
+    hooks = [connected(connect, "one") for _ in range(5)]
+    wire.says(*[JOB] * 5, *[REFUSED] * 5, *[JOB] * 5)
+
+    async def through_the_change():
+        async with hooks[0].session():
+            for hook in hooks:
+                await hook.afetch("j1", "face_swap")
+            connected(connect, "two")
+            await asyncio.gather(*(hook.afetch("j1", "face_swap") for hook in hooks))
+
+    asyncio.run(through_the_change())
+    assert keys(wire) == [*["one"] * 10, *["two"] * 5]
+    assert len(readings) == 2
+
+
+def test_another_vendor_under_the_same_id_reads_for_itself(wire, connect, readings):
+    wire.says(JOB, JOB)
+
+    async def both():
+        async with connected(connect).session():
+            await connected(connect).afetch("j1", "face_swap")
+            await PiAPIHook("gptunnel_default").achannel()
+
+    asyncio.run(both())
+    assert len(readings) == 2
+
+
 @pytest.mark.parametrize("rate", [2, "2", 2.0])
 def test_the_connection_bounds_all_hooks_of_a_loop_together(wire, connect, monkeypatch, rate):
     clock = DrivenClock()
