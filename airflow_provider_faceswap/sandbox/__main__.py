@@ -37,7 +37,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--key", default="sandbox-key", help="the key all vendors accept (default: %(default)s)"
     )
-    options = parser.parse_args(arguments)
+    return _run(parser.parse_args(arguments))
+
+
+def command(options: argparse.Namespace) -> NoReturn:
+    """Run the sandbox as ``airflow faceswap sandbox``, whose arguments are the same.
+
+    :raises SystemExit: always, with the exit code of :func:`main`.
+    """
+    sys.exit(_run(options))
+
+
+def _run(options: argparse.Namespace) -> int:
     try:
         from airflow_provider_faceswap.sandbox.server import serve
         from airflow_provider_faceswap.sandbox.settings import Settings

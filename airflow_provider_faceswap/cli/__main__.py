@@ -1,0 +1,40 @@
+"""
+The same commands without Airflow's command line: ``python -m airflow_provider_faceswap.cli swap ...``.
+
+Airflow before 3.2 reads no commands of providers.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from airflow_provider_faceswap.cli.definition import get_commands
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """
+    Run one command.
+
+    :param arguments: Those of the process by default.
+    :raises SystemExit: With the command's exit code, as each of them ends with one.
+    """
+    parser = argparse.ArgumentParser(prog="python -m airflow_provider_faceswap.cli")
+    (group,) = get_commands()
+    names = parser.add_subparsers(dest="subcommand", metavar="COMMAND", required=True)
+    for command in group.subcommands:
+        one = names.add_parser(
+            command.name,
+            help=command.help,
+            description=command.help,
+            epilog=command.epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        for argument in command.args:
+            argument.add_to_parser(one)
+        one.set_defaults(func=command.func)
+    options = parser.parse_args(arguments)
+    options.func(options)
+
+
+if __name__ == "__main__":
+    main()

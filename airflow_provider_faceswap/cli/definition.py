@@ -1,0 +1,138 @@
+"""
+What Airflow adds to its command line: names, arguments and help.
+
+Every ``airflow`` command imports this module, so it imports nothing that the command line has not loaded anyway;
+the commands themselves are imported when one is run.
+"""
+
+from __future__ import annotations
+
+from airflow.cli.cli_config import (
+    ARG_OUTPUT,
+    ARG_VERBOSE,
+    ActionCommand,
+    Arg,
+    GroupCommand,
+    lazy_load_command,
+)
+
+from airflow_provider_faceswap.cli.exits import MEANINGS
+
+_COMMANDS = "airflow_provider_faceswap.cli.commands"
+#: The sandbox has a command of its own, and neither imports the other.
+_SANDBOX = "airflow_provider_faceswap.sandbox.__main__.command"
+
+_EXITS = "Exit codes:\n" + "\n".join(f"  {code:>3}  {meaning}" for code, meaning in MEANINGS.items())
+
+_CONN_ID = Arg(("conn_id",), help="a connection of type gptunnel, tengrai or piapi")
+_PAYING_CONN_ID = Arg(
+    ("--conn-id",),
+    help="the connection that pays: of type gptunnel, tengrai or piapi",
+    required=True,
+    metavar="CONN_ID",
+)
+_TIMEOUT = Arg(
+    ("--timeout",),
+    help="seconds to wait (default: 600); the job goes on after that, and can be resumed",
+    type=float,
+    default=600.0,
+    metavar="SECONDS",
+)
+_OVERWRITE = Arg(
+    ("--overwrite",),
+    help="replace the file that --out names, where it is there already",
+    action="store_true",
+)
+_PLACES = (
+    "a file where the name has a suffix, else a folder;\non this disk, or a URI such as s3://conn@bucket/key"
+)
+
+SWAP = ActionCommand(
+    name="swap",
+    help="Put the face of one picture onto another: buys one job, waits, saves the picture",
+    func=lazy_load_command(f"{_COMMANDS}.swap"),
+    args=(
+        _PAYING_CONN_ID,
+        Arg(
+            ("--target",),
+            help="the picture whose face is replaced: a link, an object storage URI, or a file",
+            required=True,
+            metavar="PICTURE",
+        ),
+        Arg(
+            ("--face",),
+            help="the picture that donates the face: a link, an object storage URI, or a file",
+            required=True,
+            metavar="PICTURE",
+        ),
+        Arg(("--out",), help=f"where to save the result (default: this folder): {_PLACES}", default="."),
+        _OVERWRITE,
+        _TIMEOUT,
+        ARG_OUTPUT,
+        ARG_VERBOSE,
+    ),
+    epilog=_EXITS,
+)
+
+JOB = ActionCommand(
+    name="job",
+    help="Show a job, wait for it, or save its result; buys nothing",
+    func=lazy_load_command(f"{_COMMANDS}.job"),
+    args=(
+        _CONN_ID,
+        Arg(("job_id",), help="the job's id at the vendor"),
+        Arg(
+            ("--kind",),
+            help="what the job does: face_swap (default), image, imagine, ...",
+            default="face_swap",
+        ),
+        Arg(("--wait",), help="wait until it is over", action="store_true"),
+        Arg(("--out",), help=f"save the result: {_PLACES}"),
+        _OVERWRITE,
+        _TIMEOUT,
+        ARG_OUTPUT,
+        ARG_VERBOSE,
+    ),
+    epilog=_EXITS,
+)
+
+CHECK = ActionCommand(
+    name="check",
+    help="Test a connection by a free call, as the button of its form does",
+    func=lazy_load_command(f"{_COMMANDS}.check"),
+    args=(_CONN_ID, ARG_OUTPUT, ARG_VERBOSE),
+    epilog=_EXITS,
+)
+
+SANDBOX = ActionCommand(
+    name="sandbox",
+    help="Start a server that plays the three vendors, for trying out: no account, no money",
+    func=lazy_load_command(_SANDBOX),
+    args=(
+        Arg(
+            ("--port",), help="port to listen on (default: 8090); 0 picks a free one", type=int, default=8090
+        ),
+        Arg(("--host",), help="address to listen on (default: 127.0.0.1)", default="127.0.0.1"),
+        Arg(
+            ("--job-seconds",),
+            help="how long a job takes (default: 3)",
+            type=float,
+            default=3.0,
+            metavar="SECONDS",
+        ),
+        Arg(("--key",), help="the key that all vendors accept (default: sandbox-key)", default="sandbox-key"),
+    ),
+    epilog="Exit codes: 0 stopped by a signal; 2 a package is missing, or the port is taken.",
+)
+
+
+def get_commands() -> list[GroupCommand]:
+    """What Airflow's command line asks every provider for."""
+    return [
+        GroupCommand(
+            name="faceswap",
+            help="Swap faces and look after paid jobs at GPTunneL, Tengrai and PiAPI",
+            subcommands=(SWAP, JOB, CHECK, SANDBOX),
+            epilog=_EXITS,
+        )
+    ]

@@ -1,0 +1,69 @@
+"""Where a command saves a result: a folder, or a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Literal, cast
+
+from airflow_provider_faceswap.exceptions import InvalidRequestError
+from airflow_provider_faceswap.operators.archive import archive_at, folder_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, Self
+
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_faceswap.archive import Archive
+
+
+@dataclass(frozen=True)
+class Destination:
+    """
+    A place for one job's results.
+
+    :param folder: As a URI, ``file://`` and an absolute path for one on this disk.
+    :param filename: Its name below the folder; ``None`` for the archive's own choice.
+    """
+
+    folder: str
+    filename: str | None
+    overwrite: Literal["error", "replace"]
+
+    @classmethod
+    def of(cls, out: str, *, overwrite: bool) -> Self:
+        """
+        Read what a person typed. A name with a suffix is a file, any other is a folder.
+
+        A file that is there already is replaced on request only; below a folder the name is the job's own, so
+        that what is replaced is the same picture.
+
+        :raises InvalidRequestError: The file is there already.
+        :raises ValueError: There is no such storage.
+        """
+        uri = out if "://" in out else f"file://{Path(out).resolve()}"
+        place = uri.partition("://")[2].partition("/")[2]
+        name = PurePosixPath(place)
+        is_file = name.suffix[1:2].isalpha() and not out.endswith("/") and not Path(out).is_dir()
+        if not is_file:
+            folder_of(uri, None)
+            return cls(uri, None, "replace")
+        folder = uri.removesuffix(name.name)
+        path = folder_of(folder, None) / name.name
+        if not overwrite and path.exists():
+            raise InvalidRequestError(
+                f"{out} is there already", advice="Nothing was sent. Give another name, or --overwrite."
+            )
+        return cls(folder, name.name, "replace" if overwrite else "error")
+
+    def archive(self) -> Archive:
+        """What saves there, by the settings of this Airflow; its manifests name no run."""
+        no_run: Mapping[str, Any] = {"ti": None}
+        return archive_at(
+            cast("Context", no_run),
+            self.folder,
+            None,
+            filename=self.filename,
+            overwrite=self.overwrite,
+        )

@@ -1,0 +1,47 @@
+"""What a script sees on stdout: one object, in the formats of Airflow's own commands."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def show(told: Mapping[str, Any], output: str) -> None:
+    """
+    Write one object.
+
+    :param told: JSON-safe values.
+    :param output: ``json`` and ``yaml``: as it is; ``table`` and ``plain``: what there is of it, by line.
+    """
+    if output == "json":
+        sys.stdout.write(json.dumps(told, ensure_ascii=False) + "\n")
+    elif output == "yaml":
+        from airflow.utils import yaml
+
+        sys.stdout.write(yaml.dump(dict(told), sort_keys=False, allow_unicode=True))
+    else:
+        from airflow.cli.simple_table import AirflowConsole
+        from rich.markup import escape
+
+        lines = [(name, _line(value)) for name, value in told.items() if value not in (None, [], "")]
+        mark = escape if output == "table" else str
+        AirflowConsole().print_as([{"field": name, "value": mark(line)} for name, line in lines], output)
+
+
+def _line(value: Any) -> str:
+    """A value on one line: an amount of money, the address of a file, a message."""
+    match value:
+        case {"amount": amount, "unit": unit}:
+            return f"{amount:g} {unit}"
+        case {"uri": uri}:
+            return str(uri)
+        case {"message": message}:
+            return str(message)
+        case list():
+            return ", ".join(map(_line, value))
+        case _:
+            return str(value)

@@ -1,0 +1,102 @@
+"""``airflow faceswap job``: look, wait, save; never buy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from airflow_provider_faceswap.cli.exits import Exit
+from airflow_provider_faceswap.hooks.gptunnel import GPTunnelHook
+from airflow_provider_faceswap.hooks.tengrai import TengraiHook
+from tests.cli.conftest import JOB_ID
+
+JOB = ("job", "gptunnel_default", JOB_ID)
+
+
+def test_a_job_bought_elsewhere_is_waited_for_and_saved(run, sandbox, charged):
+    link = f"{sandbox.url}/samples"
+    bought = TengraiHook().submit("face_swap", target_image=f"{link}/emil.png", face_image=f"{link}/anna.jpg")
+    done = run("job", "tengrai_default", bought.job_id, "--wait", "--out", "kept/")
+    assert done.code == Exit.DONE
+    assert done.told["files"][0]["uri"].startswith(f"file://{Path.cwd()}/kept/")
+    assert charged() == 1
+
+
+def test_another_kind_is_named(run, sandbox):
+    bought = GPTunnelHook().submit("image", model="gpt-image-1-low", prompt="a violinist")
+    done = run("job", "gptunnel_default", bought.job_id, "--kind", "image", "--wait", "--out", "violin.png")
+    assert done.code == Exit.DONE
+    assert done.told["kind"] == "image"
+    assert Path("violin.png").exists()
+
+
+def test_without_wait_a_running_job_is_only_looked_at(run, wire, answer):
+    wire.will(answer("processing", percent=40))
+    done = run(*JOB)
+    assert done.code == Exit.RESUMABLE
+    assert done.told["state"] == "running"
+    assert done.told["percent"] == 40
+    assert done.told["error"] is None
+    assert done.told["resume"] == f"airflow faceswap job gptunnel_default {JOB_ID} --wait"
+    assert len(wire.requests) == 1
+
+
+def test_a_job_of_another_kind_is_gone_on_with_as_such(run, wire):
+    wire.will({"id": "m1", "status": "processing"})
+    told = run("job", "gptunnel_default", "m1", "--kind", "imagine", "--out", "grids/").told
+    assert told["resume"] == "airflow faceswap job gptunnel_default m1 --kind imagine --wait --out grids/"
+
+
+def test_a_finished_job_is_told_and_not_saved_unless_asked_to(run, wire, answer):
+    wire.will(answer("done", percent=100, result="https://files.test/a.png"))
+    done = run(*JOB)
+    assert done.code == Exit.DONE
+    assert done.told["url"] == "https://files.test/a.png"
+    assert done.told["files"] == []
+    assert "--out" in done.stderr
+    assert not list(Path().iterdir())
+
+
+def test_a_job_that_the_vendor_does_not_know_is_over(run, sandbox):
+    done = run("job", "tengrai_default", "7d9f0c6e-0000-4000-8000-000000000000", "--wait")
+    assert done.code == Exit.FAILED
+    assert done.told["error"]["type"] == "JobLostError"
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [httpx.Response(401, json={}), httpx.Response(500, json={}), httpx.ReadTimeout("slow")],
+    ids=["wrong key", "server error", "no answer"],
+)
+def test_a_job_that_cannot_be_read_may_well_be_there(run, wire, trouble):
+    wire.will(*[trouble] * 3)
+    done = run(*JOB)
+    assert done.code == Exit.RESUMABLE
+    assert done.told["job_id"] == JOB_ID
+    assert done.told["state"] is None
+
+
+def test_a_bad_moment_of_the_vendor_is_waited_out(run, wire, answer):
+    wire.will(
+        *[httpx.ReadTimeout("slow")] * 3, answer("done", percent=100, result="https://files.test/a.png")
+    )
+    assert run(*JOB, "--wait").code == Exit.DONE
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("job", "nowhere", JOB_ID),
+        (*JOB, "--kind", "portrait"),
+        (*JOB, "--timeout", "-1"),
+        ("job", "keyless", JOB_ID),
+    ],
+)
+def test_what_is_wrong_on_this_side_is_said_before_anything_is_asked(run, wire, monkeypatch, arguments):
+    monkeypatch.setenv("AIRFLOW_CONN_KEYLESS", '{"conn_type": "gptunnel"}')
+    done = run(*arguments)
+    assert done.code == Exit.USAGE
+    assert done.stderr
+    assert not wire.requests
