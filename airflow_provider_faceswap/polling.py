@@ -32,8 +32,12 @@ START = 1.5
 SPAN = 0.35
 #: ... and of the age alone, once that is more. Together they cost little more questions than the least possible.
 GROWTH = 0.15
+#: Percent: while the vendor's word stays the same, progress is told once for each such share.
+TOLD_EVERY = 25.0
 #: Every wait varies by this share, so that jobs of one second do not ask in one second for ever.
 JITTER = 0.1
+#: One for all waits: each would take more memory than the rest of its wait.
+_JITTER = random.Random()  # noqa: S311 - spreads questions, guards nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +123,10 @@ class Watch:
         self.deadline = deadline
         self.not_before = not_before
         self.grace = grace
-        self._jitter = jitter or random.Random()  # noqa: S311 - spreads questions, guards nothing
+        self._jitter = jitter or _JITTER
         self._job: Job | None = None
+        self._told: tuple[str, float] | None = None
+        self._troubles: set[str] = set()
         self._errors = 0
         self._empty = 0
 
@@ -155,15 +161,15 @@ class Watch:
         trouble = Trouble.of(error)
         if isinstance(error, JobLostError):
             if self._age(now) < self.grace and now < self.deadline:
-                return self._until_deadline(
-                    max(self.schedule.floor, 2.0), now, f"not there yet: {error.message}"
-                )
+                news = self._trouble(error, f"is not there yet: {error.message}")
+                return self._until_deadline(max(self.schedule.floor, 2.0), now, news)
             return self._end(Word.LOST, trouble)
         if not worth_asking_again(error):
             return self._end(Word.REFUSED, trouble)
         if now >= self.deadline:
             return self._end(Word.TIMED_OUT, trouble)
-        news = f"could not be read ({type(error).__name__}: {error.message}), asking again"
+        told = f"could not be read ({type(error).__name__}: {error.message}), asking again"
+        news = self._trouble(error, told)
         if isinstance(error, RateLimitError):
             # The vendor is well and asks for patience: that says nothing against the job.
             asked = error.retry_after or self.schedule.cap
@@ -192,8 +198,25 @@ class Watch:
         return Wait(max(0.0, min(seconds, self.deadline - now)), news)
 
     def _news(self, job: Job, now: float) -> str:
-        """One line where the vendor's word has changed."""
-        if self._job is not None and self._job.status == job.status:
-            return ""
+        """One line where the vendor's word has changed, or a quarter more is done."""
+        word, share = job.status, (job.percent or 0.0) // TOLD_EVERY
+        if self._told is not None and self._told[0] == word:
+            # Not "share <= told": a percent that is no number is no progress either.
+            if not share > self._told[1]:
+                return ""
+        else:
+            self._troubles.clear()
+        self._told = word, share
         percent = f", {job.percent:.0f} %" if job.percent is not None else ""
-        return f"is {job.status or 'without a status'}{percent}, {self._age(now):.0f} s old"
+        # A job that was bought elsewhere, and is known by its id alone, may be older than the wait for it.
+        born = self.submitted_at if job.created_at is None else job.created_at.timestamp()
+        age = max(self._age(now), now - born)
+        return f"is {word or 'without a status'}{percent}, after {age:.0f} s"
+
+    def _trouble(self, error: FaceSwapError, text: str) -> str:
+        """One line for each kind of trouble, until the vendor's word changes: a vendor may be down for long."""
+        kind = type(error).__name__
+        if kind in self._troubles:
+            return ""
+        self._troubles.add(kind)
+        return text

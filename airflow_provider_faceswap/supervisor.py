@@ -76,13 +76,17 @@ def _state(answer: Any, task_instance: Any) -> str | None:
     return next(iter((states.get(task_instance.run_id) or {}).values()), None)
 
 
-async def success_in_place(task_instance: Any, result: Mapping[str, Any]) -> TriggerEvent | None:
+async def success_in_place(
+    task_instance: Any, result: Mapping[str, Any], links: Mapping[str, str]
+) -> TriggerEvent | None:
     """
     Store a return value and make the event that ends the task where it is, without a worker.
 
     ``TaskSuccessEvent(xcoms=...)`` would store a JSON string where downstream expects a dict, so the value is
     stored first, in the SDK's own encoding.
 
+    :param links: What the worker would store as the task's links: XCom key to address. They go into Airflow's
+        database whatever XCom backend there is, as the api server looks there.
     :returns: The event, or ``None`` where this Airflow cannot; the task then resumes on a worker.
     """
     try:
@@ -98,6 +102,8 @@ async def success_in_place(task_instance: Any, result: Mapping[str, Any]) -> Tri
         "task_id": task_instance.task_id,
         "map_index": task_instance.map_index,
     }
+    for key, link in links.items():
+        await SUPERVISOR_COMMS.asend(SetXCom(key=key, value=link, **where))
     value = XCom.serialize_value(dict(result), key="return_value", **where)
     await SUPERVISOR_COMMS.asend(SetXCom(key="return_value", value=value, **where))
     return TaskSuccessEvent()

@@ -2,23 +2,48 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from airflow_provider_faceswap.clock import CLOCK
 from airflow_provider_faceswap.endings import Ending, Word
 from airflow_provider_faceswap.exceptions import FaceSwapError
 from airflow_provider_faceswap.polling import Schedule, Wait, Watch
+from airflow_provider_faceswap.redaction import without_queries
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
 
     from airflow_provider_faceswap.clock import Clock
-    from airflow_provider_faceswap.hooks.base import JobHook
-    from airflow_provider_faceswap.jobs import Submission
+    from airflow_provider_faceswap.jobs import Job, JobResult, Submission
+    from airflow_provider_faceswap.vendors.base import Vendor
+
+
+class Asked(Protocol):
+    """Who is asked how a job stands: as much of a hook as waiting needs."""
+
+    @property
+    def vendor(self) -> Vendor:
+        """What is known of the vendor."""
+
+    def fetch(self, job_id: str, kind: str) -> Job:
+        """Read a job."""
+
+    def cancel(self, job_id: str, kind: str) -> bool:
+        """Ask once for a cancel; true where it was confirmed."""
+
+    async def afetch(self, job_id: str, kind: str) -> Job:
+        """Read a job, on an event loop."""
+
+    async def acancel(self, job_id: str, kind: str) -> bool:
+        """Ask once for a cancel, on an event loop."""
+
+    def session(self) -> AbstractAsyncContextManager[object]:
+        """Keep what the async calls share open inside the block."""
 
 
 def watch_for(
-    hook: JobHook, submission: Submission, *, poll_interval: float | None = None, not_before: float = 0.0
+    hook: Asked, submission: Submission, *, poll_interval: float | None = None, not_before: float = 0.0
 ) -> Watch:
     """
     The decisions of a wait for this job.
@@ -38,11 +63,12 @@ def watch_for(
 
 
 def wait(
-    hook: JobHook,
+    hook: Asked,
     kind: str,
     watch: Watch,
     *,
     log: Callable[[str], None],
+    seen: Callable[[Job], None] | None = None,
     cancel_on_timeout: bool = False,
     clock: Clock | None = None,
 ) -> Ending:
@@ -50,6 +76,7 @@ def wait(
     Wait in a worker.
 
     :param log: Takes one line for each change worth telling.
+    :param seen: Takes the job each time it was read, for whoever shows a bar.
     :param cancel_on_timeout: Whether the deadline cancels the job, where the vendor can.
     """
     clock = clock or CLOCK
@@ -62,6 +89,8 @@ def wait(
         except FaceSwapError as error:
             decision = watch.missed(error, clock.now())
         else:
+            if seen is not None:
+                seen(job)
             decision = watch.saw(job, clock.now())
     if decision.word is Word.TIMED_OUT and cancel_on_timeout:
         return decision.after_cancel(confirmed=hook.cancel(watch.job_id, kind))
@@ -69,7 +98,7 @@ def wait(
 
 
 async def await_job(
-    hook: JobHook,
+    hook: Asked,
     kind: str,
     watch: Watch,
     *,
@@ -95,6 +124,15 @@ async def await_job(
         return decision
 
 
+def done(result: JobResult) -> str:
+    """The line that ends the ones of a wait: how long the job took, and what it cost."""
+    seconds = max(0.0, (result.finished_at - result.submitted_at).total_seconds())
+    cost = f"{result.cost}" if result.cost else "its cost was not told"
+    paid = ", paid by an earlier try" if result.cost and result.attempt_reused else ""
+    return f"{result.vendor} job {result.job_id} is done after {seconds:.0f} s: {cost}{paid}"
+
+
 def _tell(log: Callable[[str], None], watch: Watch, decision: Wait) -> None:
     if decision.news:
-        log(f"{watch.vendor} job {watch.job_id} {decision.news}")
+        # The words in it are a vendor's: whatever they are, no signed link gets into a log.
+        log(without_queries(f"{watch.vendor} job {watch.job_id} {decision.news}"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import assume, given, settings
@@ -182,7 +183,7 @@ def test_a_terminal_job_ends_the_wait_at_any_time_even_after_the_deadline(job, w
 @pytest.mark.parametrize("state", ["queued", "running"])
 def test_a_job_that_goes_on_is_asked_again_until_the_deadline_and_then_left_going(state):
     waiting = watch()
-    assert waiting.saw(a_job(state), 100) == Wait(15, f"is {state}, 100 s old")
+    assert waiting.saw(a_job(state), 100) == Wait(15, f"is {state}, after 100 s")
     assert waiting.saw(a_job(state), 599) == Wait(1)
     end = waiting.saw(a_job(state), 600)
     assert (end.word, end.job.state) == (Word.TIMED_OUT, state)
@@ -195,16 +196,61 @@ def test_a_change_of_the_vendors_word_is_told_once():
         waiting.saw(a_job("queued", "idle"), 2).news,
         waiting.saw(a_job("queued", "idle"), 3).news,
         waiting.saw(a_job("running", "processing", percent=40.4), 5).news,
-        waiting.saw(a_job("running", "processing", percent=80), 7).news,
+        waiting.saw(a_job("running", "processing", percent=49), 7).news,
         waiting.saw(Job(vendor="piapi", kind="k", job_id="j1", state="running", status=""), 9).news,
     ]
     assert seen == [
-        "is idle, 2 s old",
+        "is idle, after 2 s",
         "",
-        "is processing, 40 %, 5 s old",
+        "is processing, 40 %, after 5 s",
         "",
-        "is without a status, 9 s old",
+        "is without a status, after 9 s",
     ]
+
+
+def test_progress_alone_is_told_once_a_quarter_and_never_backwards():
+    waiting = watch()
+    told = [waiting.saw(a_job(percent=percent), 5).news for percent in range(101)]
+    assert [news for news in told if news] == [
+        f"is running, {percent} %, after 5 s" for percent in (0, 25, 50, 75, 100)
+    ]
+    assert [waiting.saw(a_job(percent=percent), 6).news for percent in (None, 3, 80, 100)] == [""] * 4
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), -5.0, 1e300])
+def test_a_percent_that_makes_no_sense_ends_no_wait(odd):
+    waiting = watch()
+    assert "is running" in waiting.saw(a_job(percent=odd), 5).news
+    for _ in range(3):
+        assert waiting.saw(a_job(percent=odd), 6).news == ""
+
+
+def test_the_age_is_the_jobs_own_where_its_vendor_tells_when_it_was_made():
+    """A job that is known by its id alone is older than the wait for it."""
+    waiting = watch(submitted_at=1000.0, deadline=2000.0)
+    made = datetime.fromtimestamp(400, UTC)
+    assert waiting.saw(a_job(created_at=made), 1010).news == "is running, after 610 s"
+    ahead = datetime.fromtimestamp(1500, UTC)
+    assert waiting.saw(a_job("queued", created_at=ahead), 1010).news == "is queued, after 10 s"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [VendorUnavailableError("down"), RateLimitError("slow", retry_after=1), JobLostError("unknown")],
+    ids=lambda error: type(error).__name__,
+)
+def test_one_kind_of_trouble_is_told_once_until_the_vendors_word_changes(error):
+    waiting = watch(grace=100)
+    waiting.saw(a_job("queued"), 1)
+    told = []
+    for now in range(2, 8):
+        told.append(waiting.missed(error, now).news)
+        told.append(waiting.saw(a_job("queued"), now).news)
+    assert [bool(news) for news in told] == [True] + [False] * 11
+    assert error.message in told[0]
+    assert waiting.missed(MalformedResponseError("odd"), 8).news, "another kind is news"
+    waiting.saw(a_job("running"), 9)
+    assert waiting.missed(error, 10).news, "and so is the same one in another state"
 
 
 def test_a_success_without_a_link_is_asked_again_a_few_times():

@@ -20,7 +20,7 @@ from airflow_provider_faceswap.hooks.gptunnel import GPTunnelHook
 from airflow_provider_faceswap.hooks.tengrai import TengraiHook
 from airflow_provider_faceswap.jobs import Job, Submission
 from airflow_provider_faceswap.polling import Schedule, Watch
-from airflow_provider_faceswap.waiting import await_job, wait, watch_for
+from airflow_provider_faceswap.waiting import await_job, done, wait, watch_for
 
 NOW = 1_800_000_000.0
 LINK = "https://a.test/x.png"
@@ -190,7 +190,38 @@ def test_no_other_ending_cancels_anything(world, script):
 
 def test_each_change_is_one_line_that_names_vendor_and_job(world):
     _, _, lines = world(ScriptedHook(a_job("queued"), a_job("queued"), a_job(), a_job(), DONE))
-    assert lines == ["gptunnel job j1 is queued, 3 s old", "gptunnel job j1 is running, 5 s old"]
+    assert lines == ["gptunnel job j1 is queued, after 3 s", "gptunnel job j1 is running, after 5 s"]
+
+
+def test_thirty_questions_in_two_states_are_two_lines_and_not_thirty(world):
+    course = [a_job("queued")] * 10 + [a_job("running", percent=10 + n) for n in range(10)]
+    hook = ScriptedHook(*course, *[VendorUnavailableError("down"), a_job("running")] * 5, DONE)
+    end, _, lines = world(hook)
+    assert (end.word, len(hook.asked)) == (Word.SUCCEEDED, 31)
+    assert [line.removeprefix("gptunnel job j1 ").split(", after")[0] for line in lines] == [
+        "is queued",
+        "is running, 10 %",
+        "could not be read (VendorUnavailableError: down), asking again",
+    ]
+
+
+def test_no_line_holds_a_signed_link_whatever_the_vendor_says(world):
+    signed = "https://a.test/x.png?X-Amz-Signature=4f8a1c0b97d25e6613aa"
+    odd = Job(vendor="gptunnel", kind="k", job_id="j1", state="running", status=f"at {signed}")
+    _, _, lines = world(ScriptedHook(odd, VendorUnavailableError(f"down: {signed}"), DONE))
+    assert len(lines) == 2
+    assert all("https://a.test/x.png" in line for line in lines), "what the vendor says is told"
+    assert not [line for line in lines if "4f8a1c0b97d25e6613aa" in line]
+
+
+@pytest.mark.parametrize(("took", "seconds"), [(12.4, 12), (-3, 0)])
+def test_the_last_line_says_how_long_the_job_took(took, seconds):
+    sent = datetime.fromtimestamp(NOW, UTC)
+    submission = Submission(
+        vendor="gptunnel", kind="k", job_id="j1", conn_id="c", submitted_at=sent, deadline=sent
+    )
+    result = submission.result(DONE, seen_at=sent + timedelta(seconds=took), retention=None)
+    assert done(result).startswith(f"gptunnel job j1 is done after {seconds} s")
 
 
 def test_an_error_that_is_none_of_ours_is_not_taken_for_a_failed_read(world):

@@ -12,8 +12,10 @@ from airflow_provider_faceswap.clock import CLOCK
 from airflow_provider_faceswap.endings import Word, after_kill
 from airflow_provider_faceswap.hooks.base import hook_for
 from airflow_provider_faceswap.jobs import Submission
+from airflow_provider_faceswap.links import result_links
+from airflow_provider_faceswap.metrics import job_ended
 from airflow_provider_faceswap.supervisor import ENDED, success_in_place, task_state
-from airflow_provider_faceswap.waiting import await_job, watch_for
+from airflow_provider_faceswap.waiting import await_job, done, watch_for
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -98,6 +100,12 @@ class JobTrigger(BaseTrigger):
         if in_place is not None:
             yield in_place
             return
+        self.log.info(
+            "%s job %s has ended (%s); its task goes on in a worker",
+            self.submission.vendor,
+            self.submission.job_id,
+            ending.word.replace("_", " "),
+        )
         await CLOCK.asleep(max(0.0, self.resume_after - CLOCK.now()))
         yield TriggerEvent(ending.to_event(self.submission))
 
@@ -113,9 +121,12 @@ class JobTrigger(BaseTrigger):
             seen_at=datetime.fromtimestamp(CLOCK.now(), UTC),
             retention=hook.vendor.kind(self.submission.kind).retention,
         )
-        event = await success_in_place(self.task_instance, result.to_xcom())
+        told = result.to_xcom()
+        event = await success_in_place(self.task_instance, told, result_links(told, self.task_instance))
         if event is not None:
-            self.log.info("%s job %s is done", self.submission.vendor, self.submission.job_id)
+            # In a thread: a metrics backend may look up its host.
+            await asyncio.to_thread(job_ended, self.submission, ending, in_triggerer=True)
+            self.log.info(done(result))
         return event
 
     async def on_kill(self) -> None:

@@ -9,18 +9,22 @@ from types import SimpleNamespace
 
 import httpx
 import pytest
-from airflow.sdk._shared.module_loading import import_string
-from airflow.sdk.serde import deserialize, serialize
+from airflow.providers.common.compat.module_loading import import_string
 from airflow.triggers.base import TaskSuccessEvent
 
 from airflow_provider_faceswap import supervisor
 from airflow_provider_faceswap.jobs import Submission
 from airflow_provider_faceswap.triggers.job import JobTrigger
 
+try:
+    from airflow.sdk import serde
+except ImportError:  # until Airflow 3.1 it stood in the core
+    from airflow.serialization import serde
+
 JOB = "65819c485337280001a609e7"
 
 
-def trigger(clock, *, vendor="gptunnel", **more):
+def trigger(clock, *, vendor="gptunnel", life=100, **more):
     started = datetime.fromtimestamp(clock.now(), UTC)
     submission = Submission(
         vendor=vendor,
@@ -28,7 +32,7 @@ def trigger(clock, *, vendor="gptunnel", **more):
         job_id=JOB,
         conn_id=f"{vendor}_default",
         submitted_at=started,
-        deadline=started + timedelta(seconds=100),
+        deadline=started + timedelta(seconds=life),
     )
     return JobTrigger(submission=submission.model_dump(mode="json"), **more)
 
@@ -52,7 +56,7 @@ def test_it_can_be_run_again_elsewhere_without_effect(vendor, answer, clock):
     vendor.will(done, done)
     first = trigger(clock)
     path, kwargs = first.serialize()
-    again = import_string(path)(**deserialize(serialize(kwargs)))
+    again = import_string(path)(**serde.deserialize(serde.serialize(kwargs)))
     assert events(first)[0].payload == events(again)[0].payload
     assert not vendor.creates, "a trigger never buys"
 
@@ -105,6 +109,11 @@ class Supervisor:
         self.state = state
         self.messages = []
 
+    @property
+    def stored(self):
+        """The XComs, in their order."""
+        return [message for message in self.messages if type(message).__name__ == "SetXCom"]
+
     async def asend(self, message):
         self.messages.append(message)
         if type(message).__name__ == "GetTaskStates":
@@ -134,9 +143,63 @@ def test_a_success_ends_the_task_with_its_result_as_a_dict(vendor, answer, clock
     vendor.will(answer("done", percent=100, result="https://a.test/r.png"))
     [event] = events(placed(clock, end_in_place=True))
     assert isinstance(event, TaskSuccessEvent)
-    [stored] = [message for message in airflow.messages if type(message).__name__ == "SetXCom"]
+    stored = airflow.stored[-1]
     assert (stored.key, stored.task_id) == ("return_value", "a_task")
     assert stored.value["url"] == "https://a.test/r.png"
+
+
+def test_the_link_of_a_task_that_ends_here_is_stored_as_a_worker_would_store_it(
+    vendor, answer, clock, airflow
+):
+    vendor.will(answer("done", percent=100, result="https://a.test/r.png"))
+    events(placed(clock, end_in_place=True))
+    link, value = airflow.stored
+    assert (link.key, link.value) == ("_link_ResultLink", "https://a.test/r.png")
+    assert (link.dag_id, link.run_id, link.task_id, link.map_index) == ("a_dag", "a_run", "a_task", -1)
+    assert value.key == "return_value", "the link is there when the task has ended"
+
+
+def test_a_signed_link_is_stored_in_the_return_value_alone(vendor, answer, clock, airflow):
+    signed = "https://a.test/r.png?X-Amz-Signature=4f8a1c0b97d25e6613aa"
+    vendor.will(answer("done", percent=100, result=signed))
+    events(placed(clock, end_in_place=True))
+    link, value = airflow.stored
+    assert value.value["url"] == signed
+    assert "4f8a1c0b97d25e6613aa" not in link.value
+    assert link.value.endswith("/dags/a_dag/runs/a_run/tasks/a_task/xcom")
+
+
+def logged(of):
+    """The lines that a trigger writes, in their order."""
+    lines = []
+    of._log = SimpleNamespace(info=lambda text, *values: lines.append(text % values if values else text))
+    events(of)
+    return lines
+
+
+THIRTY = [("idle", 0)] * 10 + [("processing", 40)] * 20
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_thirty_questions_about_three_states_are_three_lines(vendor, answer, clock, airflow, in_place):
+    vendor.will(
+        *[answer(word, percent=percent) for word, percent in THIRTY],
+        answer("done", percent=100, result="https://a.test/r.png?sig=4f8a1c0b97d25e6613aa"),
+    )
+    lines = logged(placed(clock, end_in_place=in_place, life=600))
+    assert len(vendor.requests) == 31
+    first, second, last = lines
+    assert first == f"gptunnel job {JOB} is idle, 0 %, after 3 s"
+    assert second.startswith(f"gptunnel job {JOB} is processing, 40 %, after ")
+    assert last.startswith(f"gptunnel job {JOB} ")
+    assert ("is done after" if in_place else "has ended (succeeded); its task goes on in a worker") in last
+    assert "4f8a1c0b97d25e6613aa" not in str(lines)
+
+
+def test_how_a_job_has_ended_is_told_before_the_safe_moment_is_waited_for(vendor, answer, clock):
+    vendor.will(answer("failed", error="broke"))
+    lines = logged(trigger(clock, resume_after=clock.now() + 60, end_in_place=True))
+    assert lines[-1] == f"gptunnel job {JOB} has ended (failed); its task goes on in a worker"
 
 
 def test_in_dag_test_there_is_no_ending_in_place(vendor, answer, clock):
@@ -159,7 +222,7 @@ def test_missing_internals_are_noticed(monkeypatch, airflow):
     import sys
 
     monkeypatch.setitem(sys.modules, "airflow.sdk.execution_time.comms", None)
-    assert asyncio.run(supervisor.success_in_place(INSTANCE, {})) is None
+    assert asyncio.run(supervisor.success_in_place(INSTANCE, {}, {})) is None
     assert asyncio.run(supervisor.task_state(INSTANCE)) is None
 
 

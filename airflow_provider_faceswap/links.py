@@ -1,0 +1,142 @@
+"""
+Buttons of the UI that lead to what a task has made.
+
+Airflow stores a link in XCom and shows it to everybody who may see the task. So no link here opens anything by
+itself: a signed one is replaced by the page of the task's own XCom, which Airflow guards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import quote, urlsplit
+
+from airflow.providers.common.compat.sdk import BaseOperatorLink, conf
+
+from airflow_provider_faceswap.redaction import bare_url
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import BaseOperator, ObjectStoragePath
+    from airflow.sdk.types import TaskInstanceKey
+
+
+class OutcomeLink(BaseOperatorLink):
+    """
+    A link to a part of what a task has made.
+
+    Airflow asks for it in the worker when a task leaves it, also when it is to be tried again. As long as the
+    operator's ``outcome`` is ``None`` the link is empty, and the UI shows no button.
+    """
+
+    #: Which part of the outcome it leads to.
+    part: ClassVar[str]
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
+        """
+        Find the address.
+
+        :param operator: The operator as it ran.
+        :param ti_key: The task instance; its ids are read.
+        :returns: An http(s) address, or an empty text where there is nothing to open.
+        """
+        outcome = getattr(operator, "outcome", None)
+        if isinstance(outcome, list) and len(outcome) == 1:
+            [outcome] = outcome
+        if not outcome:
+            return ""
+        if not isinstance(outcome, Mapping):
+            return xcom_page(ti_key)
+        place = outcome.get(self.part)
+        return self.address(place, ti_key, getattr(operator, "destination_conn_id", None)) if place else ""
+
+    def address(self, place: str, instance: Any, conn_id: str | None) -> str:
+        """
+        Turn a file in object storage into a page: the cloud's console where there is one, which asks who it is.
+
+        :param place: The file's URI.
+        :param conn_id: The connection of the storage.
+        """
+        return console_page(place, conn_id) or xcom_page(instance)
+
+
+class ResultLink(OutcomeLink):
+    """The picture or video at the vendor, the first one where there are several."""
+
+    name = "Result"
+    part = "url"
+
+    def address(self, place: str, instance: Any, conn_id: str | None = None) -> str:
+        """
+        Keep a plain link as it is; one with a query, which may be a signature, is left where it is already.
+
+        :param place: The vendor's link.
+        """
+        del conn_id
+        if not place.startswith(("http://", "https://")):
+            return ""
+        return place if place == bare_url(place) else xcom_page(instance)
+
+
+class ArchivedLink(OutcomeLink):
+    """The archived file; the page that lists them where there are several."""
+
+    name = "Archived file"
+    part = "uri"
+
+
+class ManifestLink(OutcomeLink):
+    """The manifest of an archived file, or of a batch."""
+
+    name = "Manifest"
+    part = "manifest_uri"
+
+
+def result_links(result: Mapping[str, Any], instance: Any) -> dict[str, str]:
+    """
+    What a worker would store as the links of a job's task, for a task that ends without one.
+
+    :param result: The task's return value.
+    :param instance: The task instance; its ids are read.
+    :returns: XCom key to address.
+    """
+    link = ResultLink()
+    return {link.xcom_key: link.address(result.get("url") or "", instance)}
+
+
+def xcom_page(instance: Any) -> str:
+    """
+    The page of the UI that shows what a task has returned.
+
+    :param instance: Anything with the ids of a task instance.
+    :returns: An address on ``[api] base_url``; where that is not set, one that is relative to the UI. It is empty
+        for a task that has failed, as that returns nothing.
+    """
+    if getattr(instance, "state", None) in {"failed", "up_for_retry"}:
+        return ""
+    base = (conf.get("api", "base_url", fallback="") or "").rstrip("/")
+    index = instance.map_index
+    ids = [quote(str(part), safe="") for part in (instance.dag_id, instance.run_id, instance.task_id)]
+    mapped = f"/mapped/{index}" if index is not None and index >= 0 else ""
+    return f"{base}/dags/{ids[0]}/runs/{ids[1]}/tasks/{ids[2]}{mapped}/xcom"
+
+
+def console_page(uri: str, conn_id: str | None) -> str:
+    """
+    The page of the cloud's own console about a file.
+
+    :param uri: The file in object storage.
+    :param conn_id: The connection, where the URI names none.
+    :returns: An address, or an empty text where no console is known: a disk, a storage that merely speaks S3.
+    """
+    if urlsplit(uri).scheme not in {"s3", "s3a", "s3n", "gs", "gcs"}:
+        return ""
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    path: ObjectStoragePath = ObjectStoragePath(uri, conn_id=conn_id)
+    bucket, key = quote(path.bucket, safe=""), path.key.lstrip("/")
+    if path.protocol in {"gs", "gcs"}:
+        return f"https://console.cloud.google.com/storage/browser/_details/{bucket}/{quote(key)}"
+    host = urlsplit(path.fs.s3.meta.endpoint_url).hostname or ""
+    if not host.endswith(".amazonaws.com"):
+        return ""
+    return f"https://console.aws.amazon.com/s3/object/{bucket}?prefix={quote(key, safe='')}"
