@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import re
 import tempfile
@@ -16,13 +17,14 @@ from airflow_provider_faceswap import __version__
 from airflow_provider_faceswap.download import Downloaded, download
 from airflow_provider_faceswap.exceptions import (
     ArchiveError,
+    FaceSwapError,
     InvalidRequestError,
     NotAnImageError,
     TooLargeError,
 )
 from airflow_provider_faceswap.media import HEAD, dimensions, sniff
 from airflow_provider_faceswap.provenance import chain_of
-from airflow_provider_faceswap.redaction import bare_url
+from airflow_provider_faceswap.redaction import bare_url, without_queries
 from airflow_provider_faceswap.storage import write
 
 if TYPE_CHECKING:
@@ -88,7 +90,8 @@ class Archive:
     :param folder: Where pictures go.
     :param filename: Their name below it; a suffix is added where it has none, and a number where one job has
         several outputs. Default: vendor, kind and job id, or the hash for a bare URL.
-    :param overwrite: What to do where the name is taken.
+    :param overwrite: What to do where the name is taken, by a picture and its manifest: a picture without one
+        was not finished, and is written again whatever the rule.
     :param max_bytes: The largest result taken.
     :param open_hosts: Hosts that downloads may reach though they are private or plain http.
     :param run: What the manifest says of the Airflow run.
@@ -138,21 +141,35 @@ class Archive:
                 width=size[0] if size else None,
                 height=size[1] if size else None,
             )
-            if path.exists():
-                if self._overwrite == "error":
-                    raise ArchiveError(
-                        f"{path} exists already",
-                        job_id=_job_id(piece),
-                        advice="Give another filename, or overwrite='replace' or 'skip'.",
-                    )
-                if self._overwrite == "skip" and manifest.exists():
-                    return Archived.model_validate(json.loads(manifest.read_text())["file"])
-            write(path, file)
-            told = json.dumps(self._manifest(piece, kept), indent=2, ensure_ascii=False)
-            with tempfile.SpooledTemporaryFile(IN_MEMORY) as text:
-                text.write(told.encode())
-                write(manifest, cast("BinaryIO", text))
+            told = json.dumps(self._manifest(piece, kept), indent=2, ensure_ascii=False).encode()
+            try:
+                # The manifest comes last: a picture without one was not finished, and is written again.
+                if self._overwrite != "replace" and manifest.exists() and path.exists():
+                    return self._taken(piece, path, manifest)
+                write(path, file)
+                write(manifest, io.BytesIO(told))
+            except FaceSwapError:
+                raise
+            except Exception as error:  # every storage raises what its own library has
+                raise ArchiveError(
+                    f"{path} could not be written ({type(error).__name__}: {without_queries(str(error))})",
+                    job_id=_job_id(piece),
+                ) from error
             return kept
+
+    def _taken(self, piece: Piece, path: ObjectStoragePath, manifest: ObjectStoragePath) -> Archived:
+        """
+        Follow the rule where the name is taken.
+
+        :raises ArchiveError: It forbids that.
+        """
+        if self._overwrite == "error":
+            raise ArchiveError(
+                f"{path} exists already",
+                job_id=_job_id(piece),
+                advice="Give another filename, or overwrite='replace' or 'skip'.",
+            )
+        return Archived.model_validate(json.loads(manifest.read_text())["file"])
 
     def _fetch(self, piece: Piece, inline: Callable[[], bytes], into: BinaryIO) -> Downloaded:
         if piece.url is not None:

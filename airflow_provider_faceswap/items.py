@@ -8,10 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_faceswap.exceptions import InvalidRequestError
+from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError
+from airflow_provider_faceswap.redaction import without_queries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+
+#: What says that the file is no such file; whatever else a storage has to say may pass.
+_WRONG = (FileNotFoundError, IsADirectoryError, NotADirectoryError, ValueError, csv.Error)
 
 
 class Items:
@@ -45,20 +50,28 @@ class Items:
         """
         Each item as a dict; what is empty in a file is not set.
 
-        :raises InvalidRequestError: An item is no mapping, or the file cannot be read.
+        :raises InvalidRequestError: An item is no mapping, or the file is damaged or absent.
+        :raises FaceSwapError: The file could not be read; a retry may help.
         """
+        for position, item in enumerate(self._rows()):
+            if not isinstance(item, Mapping):
+                raise InvalidRequestError(
+                    f"items[{position}]: must be a mapping with target_image and face_image, "
+                    f"got {type(item).__name__}"
+                )
+            yield {str(name): value for name, value in item.items() if value not in (None, "")}
+
+    def _rows(self) -> Iterator[Any]:
         try:
-            for position, item in enumerate(self._read()):
-                if not isinstance(item, Mapping):
-                    raise InvalidRequestError(
-                        f"items[{position}]: must be a mapping with target_image and face_image, "
-                        f"got {type(item).__name__}"
-                    )
-                yield {str(name): value for name, value in item.items() if value not in (None, "")}
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise InvalidRequestError(
-                f"items: the file could not be read ({type(error).__name__}: {error})"
-            ) from None
+            yield from self._read()
+        except FaceSwapError:
+            raise
+        except Exception as error:  # every storage raises what its own library has
+            wrong = isinstance(error, _WRONG)
+            raise (InvalidRequestError if wrong else FaceSwapError)(
+                f"items: the file could not be read ({type(error).__name__}: {without_queries(str(error))})",
+                advice=None if wrong else "Retry once the storage is well.",
+            ) from error
 
 
 def _path(source: Any) -> Any:
@@ -67,9 +80,14 @@ def _path(source: Any) -> Any:
     return ObjectStoragePath(source) if isinstance(source, str) else source
 
 
+def _lines(file: Any) -> Iterator[str]:
+    # Airflow 3.1.0 wraps what it opens, and forgets that a file can be iterated over.
+    return iter(file.readline, "")
+
+
 def _json_lines(source: Any) -> Iterator[Any]:
-    with _path(source).open("r", encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
+    with _path(source).open("r", encoding="utf-8") as file:
+        for number, line in enumerate(_lines(file), 1):
             if line.strip():
                 try:
                     yield json.loads(line)
@@ -78,8 +96,8 @@ def _json_lines(source: Any) -> Iterator[Any]:
 
 
 def _csv(source: Any) -> Iterator[Any]:
-    with _path(source).open("r", encoding="utf-8", newline="") as lines:
-        yield from csv.DictReader(lines)
+    with _path(source).open("r", encoding="utf-8", newline="") as file:
+        yield from csv.DictReader(_lines(file))
 
 
 def _parquet(source: Any) -> Iterator[Any]:
@@ -90,7 +108,9 @@ def _parquet(source: Any) -> Iterator[Any]:
             "items: a Parquet file needs pyarrow",
             advice="Nothing was bought. Install airflow-provider-faceswap[parquet].",
         ) from None
-    with _path(source).open("rb") as file:
+    path = _path(source)
+    # Past Airflow's wrapper, as pyarrow asks a file for more than that passes on.
+    with path.fs.open(path.path, "rb") as file:
         for rows in parquet.ParquetFile(file).iter_batches(batch_size=256):
             yield from rows.to_pylist()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import uuid
+from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
@@ -11,34 +12,59 @@ if TYPE_CHECKING:
 
 #: Bytes copied at a time.
 CHUNK = 256 * 1024
+#: Bytes that an object store is sent in one request; a larger file goes in parts of this size. An upload holds
+#: about twice as much in memory. S3 takes no smaller part than 5 MiB, and ten thousand of them.
+PART = 8 * 1024 * 1024
 
 
 def write(path: ObjectStoragePath, source: BinaryIO) -> None:
     """
     Write a file so that nobody ever sees half of it.
 
-    On a disk: under a temporary name beside the final one, then renamed. In an object store: uploaded without
-    a commit, then committed; a plain ``with`` block would commit the part that was written before an error.
+    On a disk: under a temporary name beside the final one, then renamed. In an object store: one request, or a
+    multipart upload that is completed at the end and aborted on an error. Elsewhere: written without a commit,
+    then committed. A plain ``with`` block would commit the part that was written before an error.
 
-    :raises OSError: The storage refused; nothing is left under the final name.
+    Airflow's hook lineage is told nothing here: it would be told the temporary name, or a ledger's record.
+
+    :raises Exception: The storage refused, in its library's own words; nothing new is under the final name.
     """
     source.seek(0)
     if path.protocol in {"", "file", "local"}:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-        try:
-            with part.open("wb") as target:
-                shutil.copyfileobj(source, target, CHUNK)
-            path.fs.mv(part.path, path.path)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
-        return
-    target = path.open("wb", autocommit=False)
+        _write_on_disk(path, source)
+    else:
+        _upload(path, source)
+
+
+def _write_on_disk(path: ObjectStoragePath, source: BinaryIO) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    try:
+        with path.fs.open(part.path, "wb") as target:
+            shutil.copyfileobj(source, target, CHUNK)
+        path.fs.mv(part.path, path.path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _upload(path: ObjectStoragePath, source: BinaryIO) -> None:
+    from fsspec.spec import AbstractBufferedFile
+
+    # fsspec's object stores are its async ones. There, closing is what makes the object, all at once. Without a
+    # commit at the end even a small one would take three requests, and its file be held as long as the process.
+    closing_commits = path.fs.async_impl
+    target = path.fs.open(path.path, "wb", block_size=PART, autocommit=closing_commits)
     try:
         shutil.copyfileobj(source, target, CHUNK)
         target.close()
-        target.commit()
+        if not closing_commits:
+            target.commit()
     except BaseException:
-        target.discard()
+        # What broke the upload may well break its end too; the first error is the one to be told.
+        with suppress(Exception):
+            target.discard()
+        if isinstance(target, AbstractBufferedFile):
+            # Else its finalizer would close it, and with that upload what it holds.
+            target.closed = True
         raise

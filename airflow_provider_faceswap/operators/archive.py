@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
+from airflow_provider_faceswap import lineage
 from airflow_provider_faceswap.archive import Archive, Archived, Piece
 from airflow_provider_faceswap.exceptions import ArchiveError, FaceSwapError, InvalidRequestError
 from airflow_provider_faceswap.hooks.base import hook_for
+from airflow_provider_faceswap.links import ArchivedLink, ManifestLink
 from airflow_provider_faceswap.provenance import is_result
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_faceswap.archive import Overwrite
 
@@ -44,13 +47,15 @@ class ArchiveOperator(BaseOperator):
     :param destination_conn_id: Airflow connection for that storage, where it needs one.
     :param filename: Name below the folder; a suffix is added where it has none, and a number where there are
         several pictures. Default: vendor, kind and job id, so that a retry writes the same file.
-    :param overwrite: Where the name is taken: ``replace`` it (default), ``skip``, or ``error``.
+    :param overwrite: Where the name is taken: ``replace`` it (default), ``skip``, or ``error``. A picture without
+        its manifest was left by a try that broke off, and is written again whatever the rule.
     :param max_bytes: The largest result taken; default: ``[faceswap] max_archive_bytes``.
     :raises InvalidRequestError: An argument is wrong.
     :raises ArchiveError: A result could not be kept; subclasses say why.
     """
 
     template_fields: Sequence[str] = ("source", "destination", "destination_conn_id", "filename")
+    operator_extra_links = (ArchivedLink(), ManifestLink())
     ui_color = "#dcefdc"
 
     def __init__(
@@ -75,6 +80,8 @@ class ArchiveOperator(BaseOperator):
         self.filename = filename
         self.overwrite = overwrite
         self.max_bytes = max_bytes
+        self.outcome: dict[str, Any] | list[dict[str, Any]] | None = None
+        self._story = lineage.Story()
 
     def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
         """Keep everything that the source names."""
@@ -94,9 +101,14 @@ class ArchiveOperator(BaseOperator):
             max_bytes=self.max_bytes,
         )
         kept = self._keep_all(archive, found)
-        self._tell_assets(context, [piece for piece, _ in found], kept)
+        pieces = [piece for piece, _ in found]
+        folder = folder_of(self.destination, self.destination_conn_id)
+        self._story = lineage.of_archive(pieces, kept, folder)
+        lineage.collect(folder, self._story)
+        lineage.tell_outlets(context, self.outlets, lineage.extra_of_archive(pieces, kept))
         told = [item.model_dump() for item in kept]
-        return told if listed or len(told) != 1 else told[0]
+        self.outcome = told if listed or len(told) != 1 else told[0]
+        return self.outcome
 
     def _keep_all(self, archive: Archive, found: list[tuple[Piece, Callable[[], bytes]]]) -> list[Archived]:
         """
@@ -124,21 +136,10 @@ class ArchiveOperator(BaseOperator):
             raise failed[0]
         return [end for end in ended if isinstance(end, Archived)]
 
-    def _tell_assets(self, context: Context, pieces: list[Piece], kept: list[Archived]) -> None:
-        """Give the events of the outlets what a consumer needs to find the pictures; no signed link."""
-        for outlet in self.outlets or ():
-            context["outlet_events"][outlet].extra = {
-                "files": [
-                    {
-                        "uri": item.uri,
-                        "sha256": item.sha256,
-                        "vendor": (piece.result or {}).get("vendor"),
-                        "job_id": (piece.result or {}).get("job_id"),
-                        "cost": (piece.result or {}).get("cost"),
-                    }
-                    for piece, item in zip(pieces, kept, strict=True)
-                ]
-            }
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
+        """What OpenLineage is told: the links and the kept files, the jobs and their cost."""
+        del task_instance
+        return lineage.facets(self._story)
 
 
 def archive_at(

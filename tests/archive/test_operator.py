@@ -457,7 +457,9 @@ def test_the_event_of_an_outlet_tells_the_files_and_no_link(archiving, web, pict
                 "job_id": None,
                 "cost": None,
             },
-        ]
+        ],
+        "total": 2,
+        "cost": {"RUB": 15.0},
     }
     text = json.dumps(events[outlet].extra)
     assert "SECRET" not in text
