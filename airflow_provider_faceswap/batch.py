@@ -24,6 +24,7 @@ from airflow_provider_faceswap.exceptions import (
     VendorUnavailableError,
 )
 from airflow_provider_faceswap.ledger import Ledger, Record, fingerprint
+from airflow_provider_faceswap.metrics import cost_of, job_ended
 from airflow_provider_faceswap.provenance import provenance
 from airflow_provider_faceswap.purchase import Purchase
 from airflow_provider_faceswap.waiting import await_job, watch_for
@@ -129,7 +130,7 @@ class Batch:
     One run through the items.
 
     :param hook: On the connection; its channel is open already.
-    :param arguments: An item's arguments as the vendor takes them.
+    :param prepare: Makes an item's request.
     :param keep: Archives a result.
     :param report: Takes one JSON line for each item.
     """
@@ -143,7 +144,7 @@ class Batch:
     timeout: float
     poll_interval: float | None
     submission: MakeItemSubmission
-    arguments: Callable[[Mapping[str, Any]], dict[str, Any]]
+    prepare: Callable[[Mapping[str, Any]], Request]
     keep: Callable[[JobResult], list[Archived]]
     report: BinaryIO
     tally: Tally
@@ -153,6 +154,7 @@ class Batch:
         self.running: dict[str, str] = {}
         self.ended_from_outside = False
         self._seen: Counter[str] = Counter()
+        self._over: set[str] = set()
         self._threads = ThreadPoolExecutor(
             min(self.concurrency, MOST_THREADS), thread_name_prefix="faceswap-batch"
         )
@@ -195,9 +197,9 @@ class Batch:
             await self._item(position, item)
 
     async def _item(self, position: int, item: Mapping[str, Any]) -> None:
-        request = self.hook.prepare(self.kind, **self.arguments(item))
+        request = await self._in_thread(lambda: self.prepare(item))
         name = self._name(request)
-        if (before := self._before(name)) is not None:
+        if (before := await self._in_thread(lambda: self._before(name))) is not None:
             self.tally.reused += before["status"] == "archived"
             self._note(position, item, before)
             return
@@ -215,7 +217,7 @@ class Batch:
                 "job_id": error.job_id,
                 "final": isinstance(error, AirflowFailException),
             }
-        self._remember(name, end)
+        await self._in_thread(lambda: self._remember(name, end))
         self._note(position, item, end)
 
     async def _swap(self, log: Quiet, item: Mapping[str, Any], request: Request, name: str) -> dict[str, Any]:
@@ -238,7 +240,10 @@ class Batch:
         finally:
             self.tally.at_vendor -= 1
             self.running.pop(submission.job_id, None)
-        cost = (ending.job.cost if ending.job else None) or submission.cost
+        job_ended(submission, ending)
+        if ending.is_final and self.records is not None:
+            self._over.add(name)
+        cost = cost_of(submission, ending)
         if cost is not None and not submission.reused:
             self.tally.cost[cost.unit] = self.tally.cost.get(cost.unit, 0.0) + cost.amount
         if ending.word is not Word.SUCCEEDED or ending.job is None:
@@ -304,7 +309,11 @@ class Batch:
         if self.records is not None and (record := self.records.get(name)) is not None:
             if end["status"] == "archived":
                 record = Record.model_validate(record).settled(Word.SUCCEEDED).model_dump(mode="json")
-            self.records.finish(name, {**record, "end": {"final": False, **end, "epoch": self.epoch}})
+            counted = name in self._over or record.get("counted", False)
+            self._over.discard(name)
+            self.records.finish(
+                name, {**record, "counted": counted, "end": {"final": False, **end, "epoch": self.epoch}}
+            )
 
     # -- telling --------------------------------------------------------------------------------------
 

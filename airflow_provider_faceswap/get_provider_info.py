@@ -41,11 +41,13 @@ def get_provider_info() -> dict[str, Any]:
                     f"{package}.operators.faceswap",
                     f"{package}.operators.batch",
                     f"{package}.operators.archive",
+                    f"{package}.operators.balance",
                 ],
             }
         ],
         "sensors": [{"integration-name": "GPTunneL", "python-modules": [f"{package}.sensors.job"]}],
         "triggers": [{"integration-name": "GPTunneL", "python-modules": [f"{package}.triggers.job"]}],
+        "extra-links": [f"{package}.links.{name}" for name in ("ResultLink", "ArchivedLink", "ManifestLink")],
         "connection-types": [
             {
                 "connection-type": "gptunnel",
@@ -55,12 +57,13 @@ def get_provider_info() -> dict[str, Any]:
                 "conn-fields": {
                     "use_wallet_balance": {
                         "label": "Pay from the wallet",
-                        "description": "On: the personal wallet pays; off: the organisation's account.",
+                        "description": "On: your personal wallet pays. Off: the organisation of the key pays.",
                         "schema": {"type": ["boolean", "null"]},
                     },
                     "auth_scheme": {
                         "label": "Authorization scheme",
-                        "description": "Leave empty: the vendor takes the bare key.",
+                        "description": "Leave empty: the vendor takes the bare key. "
+                        "A proxy may want a word before it, such as Bearer.",
                         "schema": {"type": ["string", "null"]},
                     },
                     "webhook": _WEBHOOK,
@@ -82,19 +85,25 @@ def get_provider_info() -> dict[str, Any]:
                 "conn-fields": {
                     "service_mode": {
                         "label": "Service mode",
-                        "description": "Empty: as the workspace is set.",
-                        "schema": {"type": ["string", "null"], "enum": ["public", "private", None]},
+                        "description": "public: paid as you go. private: accounts of your own that PiAPI hosts.",
+                        "schema": {
+                            "type": ["string", "null"],
+                            "enum": ["public", "private", None],
+                            "values_display": {"null": "as the workspace is set"},
+                        },
                     },
                     "webhook": _WEBHOOK,
-                    "requests_per_second": _RATE,
                     "webhook_secret": {
                         "label": "Webhook secret",
-                        "description": "Sent to the vendor with each job and echoed to the webhook.",
+                        "description": "Goes to PiAPI with each job that has a webhook, and comes back in the "
+                        "x-webhook-secret header of its call.",
                         "schema": {"type": ["string", "null"], "format": "password"},
                     },
+                    "requests_per_second": _RATE,
                 },
             },
         ],
+        "cli": [f"{package}.cli.definition.get_commands"],
         "config": {
             "faceswap": {
                 "description": "Settings of airflow-provider-faceswap.",
@@ -128,24 +137,35 @@ def get_provider_info() -> dict[str, Any]:
 
 _WEBHOOK: dict[str, Any] = {
     "label": "Webhook URL",
-    "description": "Sent with each job. Results are always asked for as well: a webhook is only a hint.",
+    "description": "The vendor calls it when a job has ended. Results are asked for all the same.",
+    # It often carries a token.
     "schema": {"type": ["string", "null"], "format": "password"},
 }
 
 
 _RATE: dict[str, Any] = {
     "label": "Requests per second",
-    "description": "At most so many questions and creates a second from one triggerer, or one batch.",
-    "schema": {"type": ["number", "null"]},
+    "description": "At most so many from one triggerer, or from one batch; 0.5 is one every two seconds. "
+    "Empty: no limit.",
+    "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
 }
 
 
 def _form(base_url: str) -> dict[str, Any]:
-    """Only what these vendors know: a key, and a base URL for proxies and the sandbox."""
+    """
+    What these vendors know: a key, and an address for proxies and the sandbox.
+
+    The port can be seen although it is rarely wanted: on Airflow 3.3.2 the form's *Test* refuses a stored
+    connection that has none.
+    """
     return {
-        "hidden-fields": ["login", "port", "schema"],
+        "hidden-fields": ["login", "schema"],
         "relabeling": {"password": "API key", "host": "Base URL"},
-        "placeholders": {"host": f"{base_url} (default)", "password": "the vendor's API key"},
+        "placeholders": {
+            "host": f"{base_url} (default)",
+            "password": "the key that the vendor gave you",
+            "port": "443 (default); Airflow 3.3.2 wants it for Test",
+        },
     }
 
 

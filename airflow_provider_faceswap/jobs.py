@@ -44,6 +44,32 @@ class Cost(_Frozen):
     amount: float
     unit: str
 
+    def __str__(self) -> str:
+        return f"{self.amount:.12g} {self.unit}"
+
+
+class Balance(_Frozen):
+    """
+    What an account has, in one unit.
+
+    :param amount: May be below zero where the vendor gives credit.
+    :param unit: ``RUB``, ``USD``, ``point``, ``credit``.
+    :param credit: How far below zero the account may go.
+    """
+
+    amount: float
+    unit: str
+    credit: float = 0.0
+
+    @property
+    def available(self) -> float:
+        """What can be spent."""
+        return self.amount + self.credit
+
+    def __str__(self) -> str:
+        told = f"{self.amount:.12g} {self.unit}"
+        return f"{told} and {self.credit:.12g} {self.unit} of credit" if self.credit else told
+
 
 class Job(_Frozen):
     """
@@ -88,6 +114,7 @@ class Submission(_Frozen):
     :param deadline: When waiting stops; the job itself goes on.
     :param cost: What the create said; some vendors never say it again.
     :param reused: True where an earlier run bought it.
+    :param counted: True where metrics have, or may have, its end already, or are to have it from its buyer.
     :param provenance: What the manifest says of it: arguments fit to be shown, and the jobs before it.
     """
 
@@ -99,6 +126,7 @@ class Submission(_Frozen):
     deadline: datetime
     cost: Cost | None = None
     reused: bool = False
+    counted: bool = False
     provenance: dict[str, Any] = Field(default_factory=dict)
 
     def result(self, job: Job, *, seen_at: datetime, retention: timedelta | None) -> JobResult:

@@ -53,6 +53,7 @@ class Record(BaseModel):
     :param begun_at: When the intent was written, just before the create.
     :param earlier: The ids of the jobs that this task instance had before, which it is done with.
     :param outcome: How the job ended, once settled.
+    :param counted: Whether metrics have its end, or may have it.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -71,6 +72,7 @@ class Record(BaseModel):
     deadline: datetime | None = None
     cost: Cost | None = None
     outcome: str | None = None
+    counted: bool = False
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -86,6 +88,7 @@ class Record(BaseModel):
                 "submitted_at": submission.submitted_at,
                 "deadline": submission.deadline,
                 "cost": submission.cost,
+                "counted": submission.counted,
             }
         )
 
@@ -101,7 +104,7 @@ class Record(BaseModel):
 
     def settled(self, outcome: str) -> Record:
         """The record once its owner has seen how it ended."""
-        return self.model_copy(update={"stage": Stage.SETTLED, "outcome": outcome})
+        return self.model_copy(update={"stage": Stage.SETTLED, "outcome": outcome, "counted": True})
 
 
 def fingerprint(vendor: str, conn_id: str, kind: str, request: Request) -> str:
@@ -110,7 +113,16 @@ def fingerprint(vendor: str, conn_id: str, kind: str, request: Request) -> str:
 
     What merely signs a link does not count, as a template may sign the same picture anew in each try.
     """
-    canonical = json.dumps([vendor, conn_id, kind, request.path, unsigned(request.body)], sort_keys=True)
+    canonical = json.dumps(
+        [
+            vendor,
+            conn_id,
+            kind,
+            request.path,
+            unsigned(request.body if request.known_as is None else request.known_as),
+        ],
+        sort_keys=True,
+    )
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 

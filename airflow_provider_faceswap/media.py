@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-import imagesize
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -57,6 +55,8 @@ def dimensions(file: BinaryIO) -> tuple[int, int] | None:
     :param file: Positioned anywhere; it is left at its beginning.
     :returns: ``None`` where the header does not tell.
     """
+    import imagesize
+
     file.seek(0)
     try:
         width, height = imagesize.get(file)

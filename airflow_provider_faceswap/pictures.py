@@ -18,7 +18,6 @@ from urllib.parse import urlsplit
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath, conf
 
-from airflow_provider_faceswap.download import download
 from airflow_provider_faceswap.exceptions import ArchiveError, InvalidRequestError, PictureNotTakenError
 from airflow_provider_faceswap.images import LARGEST, Image, faults_of, fitted, upright
 from airflow_provider_faceswap.provenance import is_archived
@@ -105,6 +104,8 @@ class Journey:
         """A link is the vendor's to fetch; it is looked at here only where that is asked for."""
         if self.preflight not in {"check", "fit"}:
             return url, url
+        from airflow_provider_faceswap.download import download
+
         with tempfile.SpooledTemporaryFile(LARGEST) as spool:
             file = cast("BinaryIO", spool)
             try:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from airflow_provider_faceswap.clock import CLOCK
 from airflow_provider_faceswap.endings import worth_asking_again
 from airflow_provider_faceswap.exceptions import (
+    FaceSwapError,
     JobFailedError,
     JobLostError,
     SubmissionUncertainError,
@@ -15,6 +16,7 @@ from airflow_provider_faceswap.exceptions import (
 )
 from airflow_provider_faceswap.jobs import JobState
 from airflow_provider_faceswap.ledger import Record, Stage, fingerprint
+from airflow_provider_faceswap.metrics import purchase_failed
 from airflow_provider_faceswap.reconcile import find_again
 
 if TYPE_CHECKING:
@@ -84,6 +86,13 @@ class Purchase:
         :raises JobFailedError: The task has bought as many as it may.
         :raises VendorError: The vendor accepted nothing.
         """
+        try:
+            return self._obtain()
+        except FaceSwapError as error:
+            purchase_failed(self.hook.vendor.name, self.kind, error)
+            raise
+
+    def _obtain(self) -> tuple[Submission, Job | None]:
         mark = fingerprint(self.hook.vendor.name, self.hook.conn_id, self.kind, self.request)
         record = self.ledger.read()
         if record is not None and record.fingerprint != mark:
@@ -196,6 +205,9 @@ class Purchase:
             return None
         state = job.state if job else "not to be seen now"
         self.log.info("Taking up job %s (%s), which is paid for", record.job_id, state)
+        # A cleared task's job that is over may have ended in the triggerer, which cannot write it down.
+        ended = cleared and job is not None and job.state.terminal
+        submission = submission.model_copy(update={"counted": record.counted or ended})
         if cleared:
             self.ledger.write(record.cleared(self.epoch, submission))
         return submission, job

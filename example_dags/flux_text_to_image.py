@@ -16,6 +16,7 @@ with DAG(
     },
     tags=["faceswap"],
 ) as dag:
+    # [START task]
     picture = PiAPITaskOperator(
         task_id="draw",
         model="Qubico/flux1-schnell",
@@ -24,6 +25,7 @@ with DAG(
         deferrable=True,
         retries=2,
     )
+    # [END task]
     ArchiveOperator(
         task_id="archive", source=picture.output, destination="{{ params.destination }}", retries=3
     )

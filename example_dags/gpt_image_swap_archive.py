@@ -24,6 +24,7 @@ with DAG(
     render_template_as_native_obj=True,
     tags=["faceswap"],
 ) as dag:
+    # [START image]
     picture = GPTunnelImageOperator(
         task_id="generate",
         model="gpt-image-1-low",
@@ -32,6 +33,8 @@ with DAG(
         deferrable=True,
         retries=2,
     )
+    # [END image]
+    # [START piapi_face_swap]
     swap = PiAPIFaceSwapOperator(
         task_id="swap",
         target_image=picture.output,
@@ -39,9 +42,12 @@ with DAG(
         deferrable=True,
         retries=2,
     )
+    # [END piapi_face_swap]
+    # [START archive]
     ArchiveOperator(
         task_id="archive",
         source=swap.output,
         destination="{{ params.destination }}",
         retries=3,
     )
+    # [END archive]

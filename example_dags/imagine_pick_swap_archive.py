@@ -23,9 +23,12 @@ with DAG(
     render_template_as_native_obj=True,
     tags=["faceswap"],
 ) as dag:
+    # [START imagine]
     grid = GPTunnelImagineOperator(
         task_id="imagine", prompt="{{ params.prompt }}", deferrable=True, retries=2
     )
+    # [END imagine]
+    # [START upsample]
     picked = GPTunnelUpsampleOperator(
         task_id="pick",
         parent_job_id=grid.output,
@@ -33,6 +36,8 @@ with DAG(
         deferrable=True,
         retries=2,
     )
+    # [END upsample]
+    # [START face_swap]
     swap = GPTunnelFaceSwapOperator(
         task_id="swap",
         target_image=picked.output,
@@ -40,4 +45,5 @@ with DAG(
         deferrable=True,
         retries=2,
     )
+    # [END face_swap]
     ArchiveOperator(task_id="archive", source=swap.output, destination="{{ params.destination }}", retries=3)

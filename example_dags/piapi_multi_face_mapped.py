@@ -27,6 +27,8 @@ with DAG(
         """Name the pictures of this run."""
         return params["pictures"]
 
+    group_pictures = pictures()  # type: ignore[call-arg,misc] # Airflow fills the context in
+    # [START several_faces]
     swaps = PiAPIFaceSwapOperator.partial(
         task_id="swap",
         face_image="{{ params.faces }}",
@@ -34,7 +36,10 @@ with DAG(
         source_faces=[1, 0],
         deferrable=True,
         retries=2,
-    ).expand(target_image=pictures())  # type: ignore[call-arg,misc] # Airflow fills the context in
+    ).expand(target_image=group_pictures)
+    # [END several_faces]
+    # [START mapped_archive]
     ArchiveOperator.partial(task_id="archive", destination="{{ params.destination }}", retries=3).expand(
         source=swaps.output
     )
+    # [END mapped_archive]

@@ -23,6 +23,7 @@ with DAG(
     },
     tags=["faceswap"],
 ) as dag:
+    # [START failover]
     swap = FaceSwapOperator(
         task_id="swap",
         target_image="{{ params.target_image }}",
@@ -31,6 +32,8 @@ with DAG(
         deferrable=True,
         retries=2,
     )
+    # [END failover]
+    # [START outlet]
     ArchiveOperator(
         task_id="archive",
         source=swap.output,
@@ -38,6 +41,7 @@ with DAG(
         outlets=[portraits],
         retries=3,
     )
+    # [END outlet]
 
 with DAG(dag_id="use_swapped_portraits", schedule=[portraits], tags=["faceswap"]) as consumer:
 

@@ -17,6 +17,7 @@ with DAG(
     },
     tags=["faceswap"],
 ) as dag:
+    # [START face_swap]
     swap = TengraiFaceSwapOperator(
         task_id="swap",
         target_image="{{ params.target_image }}",
@@ -26,4 +27,5 @@ with DAG(
         deferrable=True,
         retries=2,
     )
+    # [END face_swap]
     ArchiveOperator(task_id="archive", source=swap.output, destination="{{ params.destination }}", retries=3)

@@ -9,7 +9,6 @@ from datetime import timedelta
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
-from urllib.parse import urlsplit
 
 from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
 from airflow.providers.common.compat.sdk import BaseHook
@@ -23,6 +22,7 @@ from airflow_provider_faceswap.exceptions import (
     MalformedResponseError,
 )
 from airflow_provider_faceswap.hooks import form
+from airflow_provider_faceswap.hooks.settings import channel_of, shown
 from airflow_provider_faceswap.jobs import Submission
 from airflow_provider_faceswap.pictures import PREFLIGHTS, Journey, delivered
 from airflow_provider_faceswap.transport import (
@@ -31,14 +31,12 @@ from airflow_provider_faceswap.transport import (
     shared_client,
     sync_client,
 )
-from airflow_provider_faceswap.vendors.wire import a_number
 from airflow_provider_faceswap.waiting import wait, watch_for
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
     import httpx
-    from airflow.providers.common.compat.sdk import Connection
 
     from airflow_provider_faceswap.jobs import Balance, Job
     from airflow_provider_faceswap.pictures import Preflight
@@ -84,43 +82,12 @@ class JobHook(BaseHook):
         ):
             setattr(cls, name, staticmethod(partial(made, getattr(cls, "conn_type", ""))))
 
-    def _open(self, connection: Connection, extra: Mapping[str, Any]) -> Channel:
-        """
-        Read what the connection says.
-
-        :raises AuthenticationError: It has no password, or one that no vendor gives out.
-        :raises InvalidRequestError: Its host is no full URL.
-        """
-        key = (connection.password or "").strip()
-        if not key:
-            raise AuthenticationError(
-                f"connection {self.conn_id!r} has no API key",
-                vendor=self.vendor.name,
-                advice="Nothing was bought. Put the API key into the connection's password field.",
-            )
-        if not (key.isascii() and key.isprintable()):  # nor could a header carry it
-            raise AuthenticationError(
-                f"the API key of connection {self.conn_id!r} has characters that no key has",
-                vendor=self.vendor.name,
-                advice="Nothing was bought. Copy the key anew, without what stands around it.",
-            )
-        self._extra = extra
-        self._channel = Channel(
-            vendor=self.vendor.name,
-            base_url=_address(self.vendor, connection.host, connection.port),
-            headers=self.vendor.headers(key, extra),
-            secrets=(key, str(extra.get("webhook_secret") or "")),
-            rate=_rate(extra.get("requests_per_second")),
-            at_home=not connection.host,
-        )
-        return self._channel
-
     def channel(self) -> Channel:
         """How this hook reaches its vendor; read from the connection once."""
         if self._channel is None:
             connection = self.get_connection(self.conn_id)
-            self._open(connection, connection.extra_dejson)
-        assert self._channel is not None  # noqa: S101 - _open sets it
+            self._extra = connection.extra_dejson
+            self._channel = channel_of(self.vendor, self.conn_id, connection, self._extra)
         return self._channel
 
     async def achannel(self, instead_of: Channel | None = None) -> Channel:
@@ -142,8 +109,9 @@ class JobHook(BaseHook):
                     or CLOCK.now() - known[2] > CONNECTION_KEPT
                 ):
                     connection = await get_async_connection(self.conn_id)
-                    channel = self._open(connection, await get_async_extra_dejson(connection))
-                    known = shared.settings = channel, self._extra, CLOCK.now()
+                    extra = await get_async_extra_dejson(connection)
+                    channel = channel_of(self.vendor, self.conn_id, connection, extra)
+                    known = shared.settings = channel, extra, CLOCK.now()
                 self._channel, self._extra, _ = known
         assert self._channel is not None  # noqa: S101 - both ways above set it
         return self._channel
@@ -429,7 +397,7 @@ class JobHook(BaseHook):
         asked = ""
         try:
             self._check_fields()
-            asked = f" (asked: {_shown(self.channel().base_url)})"
+            asked = f" (asked: {shown(self.channel().base_url)})"
             return True, f"{self.vendor.name}: {self.account()}{asked}"
         except FaceSwapError as error:
             if isinstance(error, InvalidRequestError | MalformedResponseError) and error.status_code:
@@ -452,58 +420,6 @@ class JobHook(BaseHook):
         except InvalidRequestError as error:
             error.advice = "Nothing was bought. Correct the connection."
             raise
-
-
-def _address(vendor: Vendor, host: str | None, port: int | None) -> str:
-    """
-    A vendor's base URL with the connection's port, which a URI keeps in a place of its own.
-
-    :raises InvalidRequestError: The host is no full URL, or has another port.
-    """
-    try:
-        base_url = vendor.base_url(host)
-        own = urlsplit(base_url).port
-    except InvalidRequestError:
-        raise
-    except ValueError:  # such as a port that is no number
-        raise InvalidRequestError(
-            "the connection's host cannot be read as a URL",
-            vendor=vendor.name,
-            advice="Nothing was bought. Correct the connection's host.",
-        ) from None
-    if not port or own == port:
-        return base_url
-    if own:
-        raise InvalidRequestError(
-            f"the connection has port {own} in its host and {port} in its port field",
-            vendor=vendor.name,
-            advice="Nothing was bought. Empty one of them.",
-        )
-    parts = urlsplit(base_url)
-    return parts._replace(netloc=f"{parts.netloc}:{port}").geturl()
-
-
-def _shown(base_url: str) -> str:
-    """An address without the name and password that may stand before its host."""
-    parts = urlsplit(base_url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-
-
-def _rate(value: object) -> float | None:
-    """
-    Read the connection's bound.
-
-    :raises InvalidRequestError: It is not a number above zero.
-    """
-    if value in (None, ""):
-        return None
-    rate = a_number(value)
-    if rate is None or rate <= 0:
-        raise InvalidRequestError(
-            f"the connection's requests_per_second must be a number above 0, got {value!r}",
-            advice="Nothing was bought. Correct the connection.",
-        )
-    return rate
 
 
 @contextmanager

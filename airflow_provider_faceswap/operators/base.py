@@ -10,26 +10,32 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
+from airflow_provider_faceswap import lineage
 from airflow_provider_faceswap.clock import CLOCK
 from airflow_provider_faceswap.endings import Ending, Word, after_kill, read_event
 from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError
 from airflow_provider_faceswap.hooks.base import hook_for
 from airflow_provider_faceswap.jobs import Submission
 from airflow_provider_faceswap.ledger import Ledger
+from airflow_provider_faceswap.links import ResultLink
+from airflow_provider_faceswap.metrics import job_ended
+from airflow_provider_faceswap.pictures import PREFLIGHTS
 from airflow_provider_faceswap.provenance import is_result, provenance, with_links
 from airflow_provider_faceswap.purchase import Purchase, Terms
 from airflow_provider_faceswap.supervisor import ALONE, ENDED, task_state_now
 from airflow_provider_faceswap.triggers.job import SAFE_RESUME_DELAY, JobTrigger
-from airflow_provider_faceswap.waiting import wait, watch_for
+from airflow_provider_faceswap.waiting import done, wait, watch_for
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_faceswap.hooks.base import JobHook
     from airflow_provider_faceswap.jobs import Job
     from airflow_provider_faceswap.ledger import Record
+    from airflow_provider_faceswap.pictures import Preflight
 
 #: The deadline comes before ``execution_timeout`` by this share of it, at most by so many seconds: reads that
 #: are under way come to their end.
@@ -61,11 +67,15 @@ class JobOperator(BaseOperator):
     :param on_clear: What a cleared task does with the job it had: ``reuse`` it, or ``resubmit``.
     :param max_submissions: How many jobs one task instance may buy between clears.
     :param resume_job_id: Buy nothing; wait for this job and return its result.
+    :param preflight: What is looked at before anything is bought: ``auto`` checks pictures that pass through this
+        worker (bytes, files in object storage), ``check`` fetches and checks links too, ``fit`` also converts and
+        shrinks what the vendor would refuse, ``off`` leaves all of it to the vendor.
     :raises InvalidRequestError: An argument is wrong. Nothing was bought.
     """
 
     #: Content arguments come first in every subclass; they are templated.
     template_fields: Sequence[str] = ("conn_id", "resume_job_id")
+    operator_extra_links: Collection[BaseOperatorLink] = (ResultLink(),)
     hook_class: ClassVar[type[JobHook]]
     default_timeout: ClassVar[float] = 600.0
 
@@ -82,6 +92,7 @@ class JobOperator(BaseOperator):
         on_clear: Literal["reuse", "resubmit"] = "reuse",
         max_submissions: int = 2,
         resume_job_id: str | None = None,
+        preflight: Preflight = "auto",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -97,6 +108,7 @@ class JobOperator(BaseOperator):
         self.cancel_on_timeout = cancel_on_timeout
         one_of("on_uncertain", on_uncertain, ("fail", "resubmit"))
         one_of("on_clear", on_clear, ("reuse", "resubmit"))
+        one_of("preflight", preflight, PREFLIGHTS)
         if not isinstance(max_submissions, int) or max_submissions < 1:
             raise InvalidRequestError(
                 f"max_submissions: must be a whole number from 1, got {max_submissions!r}"
@@ -105,6 +117,8 @@ class JobOperator(BaseOperator):
         self.on_clear = on_clear
         self.max_submissions = max_submissions
         self.resume_job_id = resume_job_id
+        self.preflight = preflight
+        self.outcome: dict[str, Any] | None = None
         self._running: tuple[Context, Submission] | None = None
         self._ended = False
         self._warned = False
@@ -138,9 +152,9 @@ class JobOperator(BaseOperator):
         with self.hook as hook:
             if self.resume_job_id:
                 hook.vendor.kind(self.kind)
-                resumed = self._submission(hook, arguments, self.resume_job_id, reused=True)
+                resumed = self._submission(hook, arguments, self.resume_job_id, reused=True, counted=True)
                 return self._wait(context, hook, resumed, None)
-            request = hook.prepare(self.kind, **on_the_wire(arguments))
+            request = hook.prepare(self.kind, preflight=self.preflight, **on_the_wire(arguments))
             self._check_deferral(hook, arguments)
             for doubt in hook.vendor.doubts(self.kind, request):
                 self.log.warning("%s: %s", hook.vendor.name, doubt)
@@ -174,6 +188,11 @@ class JobOperator(BaseOperator):
             with self.hook as hook:
                 return self._wait_here(context, hook, waited)
         return self._settle(context, waited, ending)
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
+        """What OpenLineage is told: the pictures, the result, the job and its cost; no signed link."""
+        del task_instance
+        return lineage.facets(lineage.of_job(self.outcome, self.arguments()))
 
     def on_kill(self) -> None:
         """
@@ -299,6 +318,9 @@ class JobOperator(BaseOperator):
         return self._settle(context, submission, ending)
 
     def _defer(self, submission: Submission) -> NoReturn:
+        # When a task has left its worker, Airflow stores its links, here empty ones: that may be after the trigger
+        # has ended the task, and would take its link away.
+        self.operator_extra_links = ()
         left = max(0.0, submission.deadline.timestamp() - CLOCK.now())
         self.defer(
             trigger=self._trigger(submission),
@@ -310,6 +332,7 @@ class JobOperator(BaseOperator):
 
     def _settle(self, context: Context, submission: Submission, ending: Ending) -> dict[str, Any]:
         """Write the ending down, then return the result or raise what the ending stands for."""
+        job_ended(submission, ending)
         record = self._close(context, submission, ending) if ending.is_final else None
         if record is not None and ending.word is Word.CANCELED and self._may_replace(context, record):
             # The task was ended, which cancelled the job, then cleared: this try took up a dying job.
@@ -321,8 +344,9 @@ class JobOperator(BaseOperator):
         result = submission.result(
             ending.job, seen_at=datetime.fromtimestamp(CLOCK.now(), UTC), retention=retention
         )
-        self.log.info("%s job %s is done", submission.vendor, submission.job_id)
-        return result.to_xcom()
+        self.log.info(done(result))
+        self.outcome = result.to_xcom()
+        return self.outcome
 
     def _close(self, context: Context, submission: Submission, ending: Ending) -> Record | None:
         """Settle the record of this job; ``None`` where there is none, or it cannot be reached."""

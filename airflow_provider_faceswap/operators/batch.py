@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_faceswap.archive import IN_MEMORY
+from airflow_provider_faceswap import lineage
 from airflow_provider_faceswap.batch import Batch, Tally
 from airflow_provider_faceswap.clock import CLOCK
 from airflow_provider_faceswap.exceptions import ArchiveError, BatchFailedError, InvalidRequestError
@@ -19,8 +19,10 @@ from airflow_provider_faceswap.hooks.base import hook_for_connection
 from airflow_provider_faceswap.items import Items
 from airflow_provider_faceswap.jobs import Submission
 from airflow_provider_faceswap.ledger import store_of
+from airflow_provider_faceswap.links import ManifestLink
 from airflow_provider_faceswap.operators.archive import archive_at, folder_of, pieces_of
 from airflow_provider_faceswap.operators.base import epoch_of, on_the_wire, one_of, seconds_of
+from airflow_provider_faceswap.pictures import PREFLIGHTS
 from airflow_provider_faceswap.provenance import provenance
 from airflow_provider_faceswap.purchase import Terms
 from airflow_provider_faceswap.shared_records import SharedRecords
@@ -31,13 +33,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_faceswap.archive import Archived
     from airflow_provider_faceswap.hooks.base import JobHook
     from airflow_provider_faceswap.jobs import JobResult
+    from airflow_provider_faceswap.pictures import Preflight
+    from airflow_provider_faceswap.vendors.wire import Request
 
 #: The records' key in the store, before the number of a shard.
 KEY = "faceswap_batch"
+#: Bytes of the manifest that are held in memory before it goes to the worker's disk.
+IN_MEMORY = 1024 * 1024
 #: Wrong items that an error names; there may be thousands.
 MOST_NAMED = 5
 
@@ -61,12 +68,15 @@ class FaceSwapBatchOperator(BaseOperator):
     :param timeout: Seconds for each job.
     :param poll_interval: Least seconds between two questions about one job.
     :param cancel_on_kill: Cancel the running jobs when a person ends the task, where the vendor can.
-    :param on_uncertain: As for a single job, for each item; so are ``on_clear`` and ``max_submissions``.
+    :param on_uncertain: As for a single job, for each item; so are ``on_clear``, ``max_submissions`` and
+        ``preflight``. Pictures that pass through the worker are read twice: when all items are checked, and when
+        theirs is bought.
     :raises InvalidRequestError: An argument or an item is wrong. Nothing was bought.
     :raises BatchFailedError: More items failed than ``fail_on`` allows; the others are archived.
     """
 
     template_fields: Sequence[str] = ("items", "destination", "conn_id")
+    operator_extra_links = (ManifestLink(),)
     ui_color = "#e8e0f7"
     kind = "face_swap"
 
@@ -85,6 +95,7 @@ class FaceSwapBatchOperator(BaseOperator):
         on_uncertain: Literal["fail", "resubmit"] = "fail",
         on_clear: Literal["reuse", "resubmit"] = "reuse",
         max_submissions: int = 2,
+        preflight: Preflight = "auto",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -98,6 +109,7 @@ class FaceSwapBatchOperator(BaseOperator):
             )
         one_of("on_uncertain", on_uncertain, ("fail", "resubmit"))
         one_of("on_clear", on_clear, ("reuse", "resubmit"))
+        one_of("preflight", preflight, PREFLIGHTS)
         self.conn_id = conn_id
         self.items = items
         self.destination = destination
@@ -110,6 +122,8 @@ class FaceSwapBatchOperator(BaseOperator):
         self.on_uncertain = on_uncertain
         self.on_clear = on_clear
         self.max_submissions = max_submissions
+        self.preflight = preflight
+        self.outcome: dict[str, Any] | None = None
         self._running: tuple[Context, Batch] | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -133,7 +147,7 @@ class FaceSwapBatchOperator(BaseOperator):
                 timeout=self.timeout,
                 poll_interval=self.poll_interval,
                 submission=partial(self._submission, hook.vendor.name),
-                arguments=on_the_wire,
+                prepare=partial(self._request, hook),
                 keep=partial(self._keep, context),
                 report=cast("BinaryIO", report),
                 tally=tally,
@@ -146,10 +160,17 @@ class FaceSwapBatchOperator(BaseOperator):
             finally:
                 self._running = None
                 write(manifest, cast("BinaryIO", report))
-        summary = _summary(tally, CLOCK.now() - begun, str(manifest))
+        summary = self.outcome = _summary(tally, CLOCK.now() - begun, str(manifest))
         self.log.info("%s; %s", tally.line(0, 0), manifest)
+        lineage.collect(folder, lineage.of_batch(summary, self.items, folder))
         self._judge(tally, summary)
+        lineage.tell_outlets(context, self.outlets, lineage.extra_of_batch(summary, hook.vendor.name))
         return summary
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
+        """What OpenLineage is told: the items, the folder and the batch's manifest, how many jobs and their cost."""
+        del task_instance
+        return lineage.facets(lineage.of_batch(self.outcome, self.items, self.destination))
 
     def _go(self, batch: Batch, items: Items) -> None:
         try:
@@ -172,13 +193,16 @@ class FaceSwapBatchOperator(BaseOperator):
         for position, item in enumerate(items):
             total += 1
             try:
-                hook.prepare(self.kind, **on_the_wire(item))
+                self._request(hook, item)
             except InvalidRequestError as error:
                 wrong.append(f"items[{position}]: {error.message}")
         if wrong:
             more = f"; and {len(wrong) - MOST_NAMED} more" if len(wrong) > MOST_NAMED else ""
             raise InvalidRequestError("; ".join(wrong[:MOST_NAMED]) + more, vendor=hook.vendor.name)
         return total
+
+    def _request(self, hook: JobHook, item: Mapping[str, Any]) -> Request:
+        return hook.prepare(self.kind, preflight=self.preflight, **on_the_wire(item))
 
     def _at_once(self, hook: JobHook, total: int) -> int:
         """Jobs at once: what was asked for, no more than there are, and no more than the vendor takes."""

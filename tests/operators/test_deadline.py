@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
-from airflow.sdk.exceptions import TaskDeferred
+from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_faceswap.exceptions import JobTimeoutError
 from airflow_provider_faceswap.operators.gptunnel import GPTunnelFaceSwapOperator

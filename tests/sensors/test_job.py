@@ -6,7 +6,7 @@ import asyncio
 
 import httpx
 import pytest
-from airflow.sdk.exceptions import TaskDeferred
+from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_faceswap.exceptions import InvalidRequestError, JobFailedError, JobLostError
 from airflow_provider_faceswap.sensors.job import JobSensor

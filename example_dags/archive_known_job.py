@@ -1,0 +1,32 @@
+"""Wait for a job that was bought elsewhere, by its id, and keep its result."""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG, Param
+
+from airflow_provider_faceswap.operators.archive import ArchiveOperator
+from airflow_provider_faceswap.sensors.job import JobSensor
+
+with DAG(
+    dag_id="archive_known_job",
+    schedule=None,
+    params={
+        "conn_id": Param("piapi_default", type="string"),
+        "job_id": Param("00000000-0000-0000-0000-000000000000", type="string"),
+        "kind": Param("face_swap", type="string"),
+        "destination": Param("file:///tmp/faceswap", type="string"),
+    },
+    tags=["faceswap"],
+) as dag:
+    # [START sensor]
+    job = JobSensor(
+        task_id="wait",
+        conn_id="{{ params.conn_id }}",
+        job_id="{{ params.job_id }}",
+        kind="{{ params.kind }}",
+        timeout=3600,
+        deferrable=True,
+        retries=2,
+    )
+    # [END sensor]
+    ArchiveOperator(task_id="archive", source=job.output, destination="{{ params.destination }}", retries=3)

@@ -1,0 +1,38 @@
+"""Buy a face swap only where the account can pay it: else the Dag stops before anything is bought."""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG, Param
+
+from airflow_provider_faceswap.operators.archive import ArchiveOperator
+from airflow_provider_faceswap.operators.balance import BalanceCheckOperator
+from airflow_provider_faceswap.operators.gptunnel import GPTunnelFaceSwapOperator
+from airflow_provider_faceswap.retries import retry_arguments
+
+with DAG(
+    dag_id="check_balance_first",
+    schedule=None,
+    # Retries as the errors of this package want them; see docs/retries-and-cost.md.
+    default_args=retry_arguments(),
+    params={
+        "target_image": Param("https://example.com/portrait.jpg", type="string"),
+        "face_image": Param("https://example.com/face.jpg", type="string"),
+        "destination": Param("file:///tmp/faceswap", type="string"),
+        "roubles": Param(20, type="number"),
+    },
+    tags=["faceswap"],
+) as dag:
+    enough = BalanceCheckOperator(
+        task_id="enough",
+        conn_id="gptunnel_default",
+        at_least="{{ params.roubles }}",
+        on_short="fail",  # or "skip", which skips the tasks below
+    )
+    swap = GPTunnelFaceSwapOperator(
+        task_id="swap",
+        target_image="{{ params.target_image }}",
+        face_image="{{ params.face_image }}",
+        deferrable=True,
+    )
+    enough >> swap
+    ArchiveOperator(task_id="archive", source=swap.output, destination="{{ params.destination }}")

@@ -1,0 +1,32 @@
+"""The Dag of the tutorial: put a face onto a picture at PiAPI, and keep the output."""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG, Param
+
+from airflow_provider_faceswap.operators.archive import ArchiveOperator
+from airflow_provider_faceswap.operators.piapi import PiAPIFaceSwapOperator
+
+with DAG(
+    dag_id="first_swap",
+    schedule=None,
+    params={
+        "target_image": Param("https://example.com/portrait.jpg", type="string"),
+        "face_image": Param("https://example.com/face.jpg", type="string"),
+        "destination": Param("file:///tmp/faceswap", type="string"),
+    },
+    tags=["faceswap"],
+) as dag:
+    swap = PiAPIFaceSwapOperator(
+        task_id="swap",
+        target_image="{{ params.target_image }}",  # its face is replaced
+        face_image="{{ params.face_image }}",  # by this one
+        deferrable=True,
+        retries=2,
+    )
+    ArchiveOperator(
+        task_id="archive",
+        source=swap.output,
+        destination="{{ params.destination }}",
+        retries=3,
+    )

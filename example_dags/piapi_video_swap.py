@@ -1,0 +1,30 @@
+"""Put a face onto a video at PiAPI, and keep it."""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG, Param
+
+from airflow_provider_faceswap.operators.archive import ArchiveOperator
+from airflow_provider_faceswap.operators.piapi import PiAPIVideoFaceSwapOperator
+
+with DAG(
+    dag_id="piapi_video_swap",
+    schedule=None,
+    params={
+        "target_video": Param("https://example.com/clip.mp4", type="string"),
+        "face_image": Param("https://example.com/face.jpg", type="string"),
+        "destination": Param("file:///tmp/faceswap", type="string"),
+    },
+    tags=["faceswap"],
+) as dag:
+    # [START video]
+    swap = PiAPIVideoFaceSwapOperator(
+        task_id="swap",
+        target_video="{{ params.target_video }}",
+        face_image="{{ params.face_image }}",
+        timeout=3600,
+        deferrable=True,
+        retries=2,
+    )
+    # [END video]
+    ArchiveOperator(task_id="archive", source=swap.output, destination="{{ params.destination }}", retries=3)
