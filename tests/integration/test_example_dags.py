@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from airflow_provider_faceswap.hooks.piapi import PiAPIHook
+
+pytestmark = pytest.mark.usefixtures("database")
+
 EXAMPLES = Path(__file__).resolve().parents[2] / "example_dags"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def database():
-    """dag.test() keeps its run in a database."""
-    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True)
 
 
 def loaded(file: str):
@@ -27,13 +23,29 @@ def loaded(file: str):
     return module
 
 
+#: Jobs that one run buys.
 CASES = {
+    "batch_from_file.py": 4,
+    "first_swap.py": 1,
     "gpt_image_swap_archive.py": 2,
     "imagine_pick_swap_archive.py": 3,
     "tengrai_swap.py": 1,
     "piapi_multi_face_mapped.py": 2,
     "scheduled_swap_with_asset.py": 1,
     "flux_text_to_image.py": 1,
+    "midjourney_edit.py": 4,
+    "piapi_video_swap.py": 1,
+    "tengrai_artwork.py": 2,
+    "archive_known_job.py": 1,
+    "taskflow_swap.py": 2,
+    "check_balance_first.py": 1,
+}
+#: Pictures that it keeps, where that is not one.
+PICTURES = {
+    "batch_from_file.py": 4,
+    "piapi_multi_face_mapped.py": 2,
+    "midjourney_edit.py": 2,
+    "taskflow_swap.py": 2,
 }
 
 
@@ -51,13 +63,19 @@ def test_an_example_runs_to_its_end(sandbox, ledger, tmp_path, file, purchases):
         "face_image": f"{url}/samples/boris.jpg",
         "pictures": [f"{url}/samples/group-2.jpg", f"{url}/samples/group-3.jpg"],
         "faces": f"{url}/samples/group-2.jpg",
+        "target_video": f"{url}/samples/clip.mp4",
         "destination": f"file://{tmp_path}",
     }
+    if "job_id" in dag.params:
+        bought = PiAPIHook().submit(
+            "face_swap", target_image=given["target_image"], face_image=given["face_image"]
+        )
+        given["job_id"] = bought.job_id
     run = dag.test(run_conf={name: value for name, value in given.items() if name in dag.params})
     assert run.state == "success"
     assert {instance.try_number for instance in run.get_task_instances()} == {1}, "no try was wasted"
     manifests = [json.loads(path.read_text()) for path in tmp_path.rglob("*.json")]
-    assert len(manifests) == (2 if "mapped" in file else 1)
+    assert len(manifests) == PICTURES.get(file, 1)
     assert all(manifest["airflow"]["dag_id"] == dag.dag_id for manifest in manifests)
     assert ledger()["creates"] == purchases
 
