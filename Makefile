@@ -4,8 +4,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+UV := build/uv/bin/uv
 
-.PHONY: help demo test reliability bench lint format build constraints clean
+.PHONY: help demo test smoke test-matrix reliability bench lint audit format docs build constraints clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -25,6 +26,12 @@ test: lint ## check the code, then run the whole suite with its coverage gate
 	$(BIN)/python -m coverage erase
 	$(BIN)/python -m pytest --cov --cov-report=term
 
+smoke: $(UV) ## the lowest supported versions: everything imports, and a Dag runs to its picture
+	$(PYTHON) tools/matrix.py --uv $(UV) --smoke
+
+test-matrix: $(UV) ## the suite on the lowest and the newest supported versions, on the Pythons found here
+	$(PYTHON) tools/matrix.py --uv $(UV)
+
 reliability: $(STAMP) ## kill everything once more, and write what was seen into docs/reliability.md
 	FACESWAP_WRITE_DOCS=1 $(BIN)/python -m pytest tests/chaos/test_paid_once.py
 
@@ -38,21 +45,41 @@ lint: $(STAMP) ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+audit: $(STAMP) ## ask a vulnerability service about all that is locked; fails where it cannot be asked
+	$(BIN)/python tools/audit.py constraints.txt
+
 format: $(STAMP) ## let ruff arrange the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-build: $(STAMP) ## sdist, and the wheel built from it, into dist/
+docs: $(STAMP) ## the documentation, into build/docs; a warning is an error
+	$(BIN)/python -m sphinx -b html -W --keep-going -n -q -d build/doctrees docs build/docs
+
+build: $(STAMP) ## sdist, the wheel built from it, and its bill of materials, into dist/
 	rm -rf dist
 	$(BIN)/python -m build
+	$(BIN)/python tools/sbom.py dist/*.whl
 
-constraints: ## pin anew what development installs
-	rm -rf build/fresh
-	$(PYTHON) -m venv build/fresh
-	build/fresh/bin/python -m pip install --quiet --upgrade --requirement requirements-dev.txt '.[sandbox]'
-	{ echo '# What development and CI install; made by `make constraints`.'; \
-	  build/fresh/bin/python -m pip freeze --exclude airflow-provider-faceswap; } > constraints.txt
-	rm -rf build/fresh
+# pip would try versions for many minutes where uv knows the answer in seconds.
+$(UV):
+	$(PYTHON) -m venv build/uv
+	build/uv/bin/python -m pip install --quiet --disable-pip-version-check uv
+
+COMPILE = $(UV) pip compile --quiet --no-header --no-annotate --python-version 3.11 --extra sandbox
+# What pyproject.toml promises at the least, with what there was beside it when Airflow 3.1 was new.
+LOWEST := --resolution lowest-direct --exclude-newer 2025-10-10 \
+	--exclude-newer-package apache-airflow-providers-common-compat=2026-11-21 \
+	--exclude-newer-package imagesize=2026-11-21 --exclude-newer-package stamina=2026-11-21
+
+constraints: $(UV) ## pin anew what development installs, and what the lowest versions are tested with
+	rm -f build/newest.txt build/runtime.txt build/lowest.txt
+	$(COMPILE) pyproject.toml requirements-dev.txt --output-file build/newest.txt
+	$(COMPILE) $(LOWEST) pyproject.toml --output-file build/runtime.txt
+	# The requests of that time warns of a newer chardet.
+	$(COMPILE) --constraint build/runtime.txt --exclude-newer-package chardet=2025-10-10 \
+		pyproject.toml requirements-dev.txt --output-file build/lowest.txt
+	{ echo '# What development and CI install; made by `make constraints`.'; cat build/newest.txt; } > constraints.txt
+	{ echo '# The lowest versions that are supported; made by `make constraints`.'; cat build/lowest.txt; } > constraints-lowest.txt
 
 clean: ## remove what the commands above made
 	rm -rf $(VENV) build dist demo-output .pytest_cache .mypy_cache .ruff_cache .coverage .coverage.*

@@ -18,6 +18,7 @@ MODULES = [
         "operators.faceswap",
         "operators.batch",
         "operators.archive",
+        "operators.balance",
         "sensors.job",
     )
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import email
+import json
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -107,6 +110,34 @@ def test_the_metadata_says(metadata, field, value):
     assert metadata[field] == value
 
 
+def plain(requirement):
+    return canonicalize_name(requirement.name), str(requirement.specifier), frozenset(requirement.extras)
+
+
+def test_every_extra_asks_for_what_the_project_names(metadata):
+    asked = [Requirement(line) for line in metadata.get_all("Requires-Dist")]
+    for extra, lines in PROJECT["optional-dependencies"].items():
+        chosen = [
+            one
+            for one in asked
+            if one.marker and one.marker.evaluate({"extra": extra}) and not one.marker.evaluate({"extra": ""})
+        ]
+        assert {plain(one) for one in chosen} == {plain(Requirement(line)) for line in lines}, extra
+
+
+def test_the_licence_that_is_shipped_is_the_projects(wheel):
+    shipped = wheel.read(f"{PACKAGE}-{version()}.dist-info/licenses/LICENSE")
+    assert shipped == (ROOT / "LICENSE").read_bytes()
+    assert b"Apache License" in shipped
+
+
+def test_nothing_in_the_wheel_is_a_test_a_key_or_a_leftover(wheel):
+    names = wheel.namelist()
+    assert not [name for name in names if "test" in name.lower() or "__pycache__" in name or "/." in name]
+    suffixes = {Path(name).suffix for name in names if name.startswith(f"{PACKAGE}/")}
+    assert suffixes <= {".py", ".typed"}
+
+
 def test_the_metadata_names_version_framework_and_extras(metadata):
     assert metadata["Version"] == version()
     assert "Framework :: Apache Airflow :: Provider" in metadata.get_all("Classifier")
@@ -124,11 +155,46 @@ def test_nothing_is_required_but_what_the_project_names(metadata):
     assert {line.partition("<")[0].partition(">")[0].strip() for line in required} == names
 
 
-def test_the_sdist_has_all_that_the_wheel_is_built_from(built, tree):
+@pytest.fixture(scope="module")
+def sources(built):
+    """Paths in the sdist."""
     with tarfile.open(built[0]) as file:
-        names = {name.partition("/")[2] for name in file.getnames()}
-    assert {path for path in tree if path.startswith((f"{PACKAGE}/", "tests/"))} <= names
-    assert {"pyproject.toml", "README.md", "LICENSE", "PKG-INFO"} <= names
+        return {member.name.partition("/")[2] for member in file.getmembers() if member.isfile()}
+
+
+#: Folders and files of the tree that a person who has only the sdist needs to build, test and read it.
+SHIPPED_FOLDERS = (f"{PACKAGE}/", "docs/", "example_dags/", "tests/", "tools/")
+SHIPPED_FILES = {
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "LICENSE",
+    "Makefile",
+    "README.md",
+    "SECURITY.md",
+    "constraints-lowest.txt",
+    "constraints.txt",
+    "pyproject.toml",
+    "requirements-dev.txt",
+}
+
+
+def test_the_sdist_holds_sources_tests_and_documents_and_nothing_else(sources, tree):
+    expected = {path for path in tree if path.startswith(SHIPPED_FOLDERS)} | SHIPPED_FILES
+    # The first is made by the build; the second it adds, to know what to leave out.
+    assert sources == expected | {"PKG-INFO", ".gitignore"}
+
+
+def test_the_wheel_from_the_sdist_is_the_one_of_the_tree(sources, wheel):
+    shipped = {name for name in wheel.namelist() if name.startswith(f"{PACKAGE}/")}
+    assert shipped == {path for path in sources if path.startswith(f"{PACKAGE}/")}
+
+
+def test_the_bill_of_materials_stands_beside_the_wheel_it_was_made_for(built, tmp_path):
+    shutil.copy(built[1], tmp_path)
+    run(sys.executable, str(ROOT / "tools" / "sbom.py"), str(tmp_path / built[1].name))
+    text = (tmp_path / f"{PACKAGE}-{version()}.cdx.json").read_text()
+    assert json.loads(text)["metadata"]["component"]["version"] == version()
+    assert str(tmp_path) not in text
 
 
 def test_the_wheel_installs_into_an_empty_environment(built, tmp_path):

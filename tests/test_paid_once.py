@@ -18,7 +18,7 @@ from types import SimpleNamespace
 
 import httpx
 import pytest
-from airflow.sdk.exceptions import TaskDeferred
+from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow.sdk.execution_time.comms import SetXCom
 from airflow.triggers.base import TaskSuccessEvent
 from hypothesis import HealthCheck, settings
@@ -408,7 +408,7 @@ class World:
 
     async def asend(self, message):
         """The triggerer's channel to Airflow."""
-        if not isinstance(message, SetXCom):
+        if not isinstance(message, SetXCom) or message.key != "return_value":
             return
         self.life.step("before a result is stored in place")
         self.returned = message.value

@@ -8,9 +8,9 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
+from airflow.providers.common.compat.module_loading import import_string
+from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow.sdk import Asset
-from airflow.sdk._shared.module_loading import import_string
-from airflow.sdk.exceptions import TaskDeferred
 from airflow.sdk.execution_time.comms import MaskSecret
 from airflow.triggers.base import TaskSuccessEvent
 
@@ -274,7 +274,7 @@ def test_a_job_finished_at_the_first_look_ends_its_task_in_place(
     vendor.will(done(answer))
     [event] = asyncio.run(fire(trigger))
     assert isinstance(event, TaskSuccessEvent)
-    [stored] = supervisor.messages
+    _link, stored = supervisor.messages
     assert (stored.key, stored.value["url"]) == ("return_value", LINK)
     assert clock.now() < begun + SAFE_RESUME_DELAY
 

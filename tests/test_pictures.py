@@ -93,7 +93,7 @@ def web(monkeypatch):
 
     def give(data):
         monkeypatch.setattr(
-            "airflow_provider_faceswap.pictures.download",
+            "airflow_provider_faceswap.download.download",
             lambda url, into, **_: (into.write(data), into.seek(0)),
         )
 

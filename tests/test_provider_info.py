@@ -19,6 +19,7 @@ from airflow.triggers.base import BaseTrigger
 
 import airflow_provider_faceswap
 from airflow_provider_faceswap.get_provider_info import get_provider_info
+from tests.conftest import NEEDS_PROVIDER_COMMANDS, NEEDS_PROVIDER_FORMS, NEEDS_PROVIDER_SETTINGS
 
 INFO = get_provider_info()
 CONNECTIONS = INFO["connection-types"]
@@ -40,7 +41,17 @@ def test_it_is_what_airflow_reads_at_run_time():
 
 @pytest.mark.parametrize(
     "section",
-    ["connection-types", "integrations", "hooks", "operators", "sensors", "triggers", "config"],
+    [
+        "connection-types",
+        "extra-links",
+        "integrations",
+        "hooks",
+        "operators",
+        "sensors",
+        "triggers",
+        pytest.param("cli", marks=NEEDS_PROVIDER_COMMANDS),
+        "config",
+    ],
 )
 def test_each_section_is_what_airflow_asks_of_its_own_providers(section):
     whole = schema("provider.yaml.schema.json")
@@ -48,6 +59,7 @@ def test_each_section_is_what_airflow_asks_of_its_own_providers(section):
     jsonschema.validate(INFO[section], asked)
 
 
+@NEEDS_PROVIDER_FORMS
 def test_the_schema_is_strict_enough_to_refuse_a_wrong_form():
     asked = schema("provider.yaml.schema.json")["properties"]["connection-types"]
     wrong = [{**CONNECTIONS[0], "ui-field-behaviour": {"hidden": ["login"]}}]
@@ -114,11 +126,19 @@ def test_what_may_carry_a_secret_is_typed_as_a_password(entry):
         assert hidden is (name in {"webhook", "webhook_secret"}), name
 
 
+def test_the_commands_are_where_airflow_is_told_to_look():
+    for name in INFO["cli"]:
+        module, _, function = name.rpartition(".")
+        assert [group.name for group in getattr(import_module(module), function)()] == ["faceswap"]
+
+
+@NEEDS_PROVIDER_SETTINGS
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_setting_has_the_default_that_is_declared(option):
     assert conf.get("faceswap", option) == OPTIONS[option]["default"]
 
 
+@NEEDS_PROVIDER_SETTINGS
 @pytest.mark.parametrize(("option", "kind"), [(name, told["type"]) for name, told in OPTIONS.items()])
 def test_every_default_is_of_its_type(option, kind):
     assert kind in {"string", "integer"}
@@ -141,6 +161,18 @@ def test_the_settings_that_are_declared_are_those_that_are_read():
             if part.lstrip().startswith('"')
         }
     assert read == set(OPTIONS)
+
+
+def test_the_links_that_are_named_are_those_of_the_operators():
+    used = {
+        f"{type(link).__module__}.{type(link).__name__}"
+        for section in ("operators", "sensors")
+        for module in modules(section)
+        for _, operator in inspect.getmembers(import_module(module), inspect.isclass)
+        if issubclass(operator, BaseOperator) and operator.__module__ == module
+        for link in operator.operator_extra_links
+    }
+    assert used == set(INFO["extra-links"])
 
 
 # -- as Airflow sees it -------------------------------------------------------------------------------
@@ -177,6 +209,12 @@ def test_airflow_names_the_provider(ask):
     assert told == [
         {"Provider": "airflow-provider-faceswap", "Version": airflow_provider_faceswap.__version__}
     ]
+
+
+def test_airflow_knows_the_links(ask):
+    told = json.loads(ask("providers", "links", "--output", "json").stdout)
+    ours = {entry["extra_link_class_name"] for entry in told}
+    assert set(INFO["extra-links"]) <= ours
 
 
 def test_airflow_offers_the_connection_types_without_a_complaint(ask):

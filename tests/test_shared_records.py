@@ -131,10 +131,18 @@ def test_a_store_that_cannot_be_read_is_no_empty_one(store):
 
 
 def test_a_record_that_cannot_be_written_stops_its_job(store):
-    with pytest.raises(OSError, match="away"), SharedRecords(store, "k") as records:
-        store.broken = OSError("away")
-        with pytest.raises(OSError, match="away"):
-            records.set("a", {})
+    refused = []
+
+    def buy():
+        with SharedRecords(store, "k") as records:
+            store.broken = OSError("away")
+            with pytest.raises(OSError, match="away"):
+                records.set("a", {})
+            refused.append("a")
+
+    with pytest.raises(OSError, match="away"):
+        buy()
+    assert refused == ["a"]
 
 
 def test_what_many_change_at_once_is_written_together(store, monkeypatch):

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from airflow_provider_faceswap.supervisor import ALONE, task_state_now
+from tests.conftest import needs
 
 INSTANCE = SimpleNamespace(dag_id="a_dag", run_id="a_run", task_id="a_task", map_index=-1)
 MAPPED = SimpleNamespace(dag_id="a_dag", run_id="a_run", task_id="a_task", map_index=4)
@@ -110,6 +111,7 @@ def test_amid_another_question_nothing_is_asked(comms):
     assert in_a_thread(lambda: task_state_now(INSTANCE)) == "failed", "the lock is free again"
 
 
+@needs("lock", at="airflow.sdk.execution_time.comms", has="CommsDecoder._thread_lock")
 def test_the_lock_that_airflow_has_tells_whether_it_is_held():
     from airflow.sdk.execution_time.comms import CommsDecoder
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import socket
 import sqlite3
+from collections import Counter
+from contextlib import suppress
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import httpx
 import pytest
+from airflow.providers.common.compat.sdk import ObjectStoragePath
 from airflow_stack import AirflowStack
 from PIL import Image
 
@@ -34,7 +39,17 @@ def sandbox():
 
 
 @pytest.fixture(scope="module")
-def airflow(sandbox, tmp_path_factory):
+def statsd():
+    """A StatsD server, whose queue holds what one run of every Dag sends."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        server.bind(("127.0.0.1", 0))
+        server.setblocking(False)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def airflow(sandbox, statsd, tmp_path_factory):
     home = tmp_path_factory.mktemp("airflow")
     dags = tmp_path_factory.mktemp("dags")
     for folder in (ROOT / "example_dags", Path(__file__).parent / "dags"):
@@ -59,6 +74,10 @@ def airflow(sandbox, tmp_path_factory):
     env["AIRFLOW_CONN_PIAPI_WRONG_KEY"] = connection("piapi", WRONG_KEY)
     env["AIRFLOW__FACESWAP__ALLOWED_PRIVATE_HOSTS"] = "127.0.0.1"
     env["SANDBOX_URL"] = sandbox.url
+    port = str(statsd.getsockname()[1])
+    told = {"ON": "True", "HOST": "127.0.0.1", "PORT": port, "INFLUXDB_ENABLED": "True"}
+    env |= {f"AIRFLOW__METRICS__STATSD_{name}": value for name, value in told.items()}
+    env["AIRFLOW__METRICS__METRICS_ALLOW_LIST"] = "faceswap"
     with AirflowStack(home, dags, env=env, parallelism=4) as stack:
         yield stack
 
@@ -85,9 +104,16 @@ def runs(airflow, sandbox, pictures):
             "destination": destination,
         },
         "flux_text_to_image": {"destination": destination},
+        "batch_from_file": {
+            "pictures": [f"{url}/samples/emil.png", f"{url}/samples/boris.jpg"],
+            "face_image": f"{url}/samples/anna.jpg",
+            "destination": f"{destination}/batch",
+        },
         "scheduled_swap": swap,
         "resumes_on_a_worker": {"destination": destination},
         "fails_for_its_reason": {},
+        "taskflow_swap": swap,
+        "check_balance_first": swap,
     }
     # The consumer of the asset must be on before the producer runs.
     airflow.api("PATCH", "/dags", params={"dag_id_pattern": "%"}, json={"is_paused": False})
@@ -139,6 +165,17 @@ def test_the_mapped_swaps_keep_one_picture_each(airflow, runs):
     assert all(manifest_of(item)["job"]["kind"] == "multi_face_swap" for item in kept)
 
 
+@pytest.mark.parametrize("task_id", ["swaps", "swaps_of_file"])
+def test_a_batch_takes_its_items_from_another_task_or_from_the_file_that_it_names(airflow, runs, task_id):
+    run_id, state = runs["batch_from_file"]
+    assert state == "success", airflow.summary("batch_from_file", run_id)
+    summary = airflow.xcom("batch_from_file", run_id, task_id)
+    assert (summary["total"], summary["archived"], summary["failed"]) == (2, 2, 0)
+    lines = ObjectStoragePath(summary["manifest_uri"]).read_text().splitlines()
+    kept = [file for line in lines for file in json.loads(line)["files"]]
+    assert len({path_of(file) for file in kept if path_of(file).exists()}) == 2
+
+
 def test_the_asset_starts_its_consumer_which_finds_the_picture(airflow, runs):
     run_id, _ = runs["scheduled_swap"]
     kept = airflow.xcom("scheduled_swap", run_id, "archive")
@@ -163,6 +200,60 @@ def test_a_success_ends_in_the_triggerer_where_nothing_is_left_to_do(airflow, ru
     assert isinstance(airflow.xcom("tengrai_swap", run_id, "swap"), dict), "downstream gets a dict"
 
 
+def links_of(airflow, dag_id, run_id, task_id, map_index=-1):
+    """What the UI shows as buttons: name to address, ``None`` where there is none."""
+    where = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/links"
+    return airflow.api("GET", where, params={"map_index": map_index})["extra_links"]
+
+
+def xcom_page(airflow, dag_id, run_id, task):
+    return f"{airflow.url}/dags/{dag_id}/runs/{quote(run_id, safe='')}/tasks/{task}/xcom"
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "task", "names"),
+    [
+        # The sandbox signs its links, and the archive is a disk: both are named by the return value.
+        ("tengrai_swap", "swap", ["Result"]),
+        ("resumes_on_a_worker", "swap", ["Result"]),
+        ("fails_for_its_reason", "waits_in_the_worker", ["Result"]),
+        ("tengrai_swap", "archive", ["Archived file", "Manifest"]),
+        ("batch_from_file", "swaps", ["Manifest"]),
+    ],
+)
+def test_a_task_leads_to_what_it_has_made_wherever_it_ended(airflow, runs, dag_id, task, names):
+    run_id, _ = runs[dag_id]
+    page = xcom_page(airflow, dag_id, run_id, task)
+    assert links_of(airflow, dag_id, run_id, task) == dict.fromkeys(names, page)
+
+
+def test_each_mapped_task_leads_to_its_own(airflow, runs):
+    dag_id = "piapi_multi_face_mapped"
+    run_id, _ = runs[dag_id]
+    for index in range(2):
+        page = xcom_page(airflow, dag_id, run_id, f"swap/mapped/{index}")
+        assert links_of(airflow, dag_id, run_id, "swap", index) == {"Result": page}
+
+
+def test_a_task_that_made_nothing_leads_nowhere(airflow, runs):
+    run_id, _ = runs["fails_for_its_reason"]
+    assert links_of(airflow, "fails_for_its_reason", run_id, "no_face") == {"Result": None}
+
+
+def test_no_address_of_the_ui_holds_a_signature(airflow, runs):
+    with sqlite3.connect(f"file:{airflow.home}/airflow.db?mode=ro", uri=True) as database:
+        links = dict(
+            database.execute("select rowid, value from xcom where key like '\\_link\\_%' escape '\\'")
+        )
+        results = [
+            str(value) for (value,) in database.execute("select value from xcom where key='return_value'")
+        ]
+    database.close()
+    assert len(links) >= 10
+    assert any("sig=" in value for value in results), "there are signed links, where the archive needs them"
+    assert not [value for value in links.values() if "sig=" in str(value)]
+
+
 def test_the_sensor_returns_what_the_operator_did(airflow, runs):
     run_id, _ = runs["resumes_on_a_worker"]
     asked = airflow.xcom("resumes_on_a_worker", run_id, "ask_again")
@@ -184,7 +275,58 @@ def test_an_error_that_a_retry_cannot_help_stops_at_the_first_try(airflow, runs)
 def test_every_task_bought_one_job(runs, sandbox):
     ledger = httpx.get(f"{sandbox.url}/sandbox/ledger").json()
     # image, swap | imagine, pick, swap | tengrai | 2 mapped | flux | scheduled | resumed | no face, in worker
-    assert ledger["creates"] == 2 + 3 + 1 + 2 + 1 + 1 + 1 + 2
+    # | two batches of 2 | two hooks, one after a look at the balance
+    assert ledger["creates"] == 2 + 3 + 1 + 2 + 1 + 1 + 1 + 2 + 4 + 2 + 1
+
+
+def test_every_job_of_an_operator_is_counted_once_wherever_it_ended(runs, statsd, sandbox):
+    lines = []
+    with suppress(BlockingIOError):
+        while True:
+            lines.append(statsd.recv(4096).decode().removeprefix("airflow.faceswap."))
+    entries = httpx.get(f"{sandbox.url}/sandbox/ledger").json()["entries"]
+    kinds = {"media": "image", "txt2img": "task"}  # where the sandbox has another word
+    bought = Counter(
+        f"jobs,vendor={entry['vendor']},kind={kinds.get(entry['kind'], entry['kind'])}:1|c"
+        for entry in entries
+    )
+    # A hook in a @task function buys without an operator, and counts nothing.
+    bought["jobs,vendor=gptunnel,kind=face_swap:1|c"] -= 2
+    assert Counter(line for line in lines if line.startswith("jobs,")) == bought
+    assert sorted(line for line in lines if line.startswith("errors,")) == [
+        "errors,vendor=gptunnel,kind=face_swap,error=NoFaceError:1|c",
+        "errors,vendor=piapi,kind=face_swap,error=AuthenticationError:1|c",
+    ]
+    points = [line for line in lines if line.startswith("cost,") and "unit=point:" in line]
+    told = sum(float(line.rpartition(":")[2].removesuffix("|c")) for line in points)
+    assert told == sum(entry["amount"] for entry in entries if entry["unit"] == "point")
+
+
+def test_the_balance_is_read_before_anything_is_bought(airflow, runs):
+    run_id, state = runs["check_balance_first"]
+    assert state == "success", airflow.summary("check_balance_first", run_id)
+    told = airflow.xcom("check_balance_first", run_id, "enough")
+    assert (told["vendor"], told["unit"]) == ("gptunnel", "RUB")
+    assert told["available"] >= 20
+
+
+def test_a_wait_is_one_line_for_each_change_and_not_one_for_each_question(airflow, runs, sandbox):
+    """It comes after the count of jobs, as it buys two more."""
+    httpx.post(f"{sandbox.url}/sandbox/settings", json={"job_seconds": 14}).raise_for_status()
+    before = httpx.get(f"{sandbox.url}/sandbox/ledger").json()["requests"]["gptunnel"]["fetch"]
+    run_id = airflow.run_dag("takes_its_time")
+    assert airflow.wait_for("takes_its_time", run_id) == "success"
+    after = httpx.get(f"{sandbox.url}/sandbox/ledger").json()["requests"]["gptunnel"]["fetch"]
+    told = []
+    for task in ("in_the_triggerer", "in_the_worker"):
+        log = airflow.task_log("takes_its_time", run_id, task)
+        job_id = airflow.xcom("takes_its_time", run_id, task)["job_id"]
+        changes = re.findall(rf"gptunnel job {job_id} is ([^\"]+?), after \d+ s", log)
+        assert changes, "the wait is told"
+        assert len(changes) == len(set(changes))
+        assert log.count(f"gptunnel job {job_id} is done after") == 1
+        told += changes
+    assert len(told) < after - before, "there were more questions than lines"
 
 
 def everything_stored(airflow) -> dict[str, str]:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import pytest
 
-pytestmark = pytest.mark.airflow
+from tests.conftest import NEEDS_STATE_STORE
+
+pytestmark = [pytest.mark.airflow, NEEDS_STATE_STORE]
 
 MAPPED, BATCH = 100, 40
 AT_ONCE = 20

@@ -9,7 +9,9 @@ import signal
 import psutil
 import pytest
 
-pytestmark = pytest.mark.airflow
+from tests.conftest import NEEDS_STATE_STORE
+
+pytestmark = [pytest.mark.airflow, NEEDS_STATE_STORE]
 
 #: What is done to each task once its job is running.
 DEFERRED = (

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import pytest
 
-pytestmark = pytest.mark.airflow
+from tests.conftest import NEEDS_STATE_STORE
+
+pytestmark = [pytest.mark.airflow, NEEDS_STATE_STORE]
 
 
 @pytest.mark.parametrize("dag_id", ["late_exit_in_triggerer", "late_exit_on_worker"])

@@ -8,8 +8,9 @@ import pytest
 
 from tests.chaos.cases import CASES, PLATFORM, scenarios
 from tests.chaos.table import shown, table, write
+from tests.conftest import NEEDS_STATE_STORE
 
-pytestmark = pytest.mark.airflow
+pytestmark = [pytest.mark.airflow, NEEDS_STATE_STORE]
 
 
 def named(scenario):

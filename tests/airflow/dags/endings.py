@@ -63,3 +63,11 @@ with DAG("fails_for_its_reason", schedule=None):
         **PICTURES,
         deferrable=False,
     )
+
+with DAG("takes_its_time", schedule=None):
+    for place in ("triggerer", "worker"):
+        GPTunnelFaceSwapOperator(
+            task_id=f"in_the_{place}",
+            **PICTURES,
+            deferrable=place == "triggerer",
+        )

@@ -1,0 +1,141 @@
+"""
+Run the suite on the lowest and on the newest supported Airflow and Python, and a smoke test on the Pythons between.
+
+Each environment is kept in ``build/matrix``, so that a second run installs only what has changed, and all take what
+they install from uv's one cache. The Pythons are those of this machine; one that is not here is named, not fetched.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+#: Old packages warn of themselves; on the newest a warning is an error.
+WARNINGS_PASS = ("-W", "default")
+SMOKE = ("tests/smoke",)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One environment, and what is run in it."""
+
+    name: str
+    python: str
+    constraints: str
+    tests: tuple[str, ...] = ()
+
+    @property
+    def lowest(self) -> bool:
+        """Whether tests of what this Airflow lacks may be skipped."""
+        return self.name == "lowest"
+
+    def install(self, uv: str, interpreter: Path) -> Path:
+        """
+        Make the environment, or bring it up to date.
+
+        :returns: Its interpreter.
+        """
+        folder = ROOT / "build" / "matrix" / self.name
+        python = folder / "bin" / "python"
+        if not python.exists():
+            run(uv, "venv", "--quiet", "--clear", "--no-python-downloads", "--python", interpreter, folder)
+        tools = ("pytest",) if self.tests == SMOKE else ("--requirement", "requirements-dev.txt")
+        pinned = ("--constraint", self.constraints)
+        run(uv, "pip", "install", "--quiet", "--python", python, *pinned, *tools, "--editable", ".[sandbox]")
+        return python
+
+    def test(self, python: Path) -> bool:
+        """Whether its tests pass."""
+        command = [str(python), "-m", "pytest", "-p", "no:cacheprovider", *self.tests]
+        env = {key: value for key, value in os.environ.items() if key != "FACESWAP_MATRIX"}
+        if self.lowest:
+            command += WARNINGS_PASS
+            env["FACESWAP_MATRIX"] = "lowest"
+        return subprocess.run(command, cwd=ROOT, env=env, check=False).returncode == 0
+
+
+def main() -> int:
+    """Run the cells; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--uv", default="uv", help="the program that installs")
+    parser.add_argument("--smoke", action="store_true", help="the smoke test of the lowest, and nothing else")
+    options = parser.parse_args()
+    supported = supported_pythons()
+    found = {version: python for version in supported if (python := interpreter(version))}
+    if not found:
+        print("None of the supported Pythons is here:", ", ".join(supported))
+        return 1
+    print("Pythons here:", ", ".join(f"{version} ({python})" for version, python in found.items()))
+    if missing := [version for version in supported if version not in found]:
+        print("Not tried, as they are not here:", ", ".join(missing))
+    failed = []
+    chosen = cells(list(found), smoke=options.smoke)
+    for cell in chosen:
+        print(
+            f"\n== {cell.name}: Python {cell.python}, {cell.constraints}, {' '.join(cell.tests) or 'all tests'}"
+        )
+        sys.stdout.flush()
+        if not cell.test(cell.install(options.uv, found[cell.python])):
+            failed.append(cell.name)
+    print("\nFailed:" if failed else "\nAll passed:", ", ".join(failed or [cell.name for cell in chosen]))
+    return 1 if failed else 0
+
+
+def cells(pythons: list[str], *, smoke: bool) -> list[Cell]:
+    """
+    What is run: the corners whole, and the smoke test on what is between them.
+
+    :param pythons: The supported ones that are here, in order.
+    :param smoke: Only the smoke test of the lowest.
+    """
+    low, high = ("constraints-lowest.txt", "constraints.txt")
+    if smoke:
+        return [Cell("lowest", pythons[0], low, SMOKE)]
+    between = [Cell(f"newest-{version}", version, high, SMOKE) for version in pythons[1:-1]]
+    return [Cell("lowest", pythons[0], low), *between, Cell(f"newest-{pythons[-1]}", pythons[-1], high)]
+
+
+def supported_pythons() -> list[str]:
+    """What the package says of itself, such as ``3.11``, in order."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    named = (line.rpartition(" :: ")[2] for line in project["classifiers"] if ":: Python :: 3." in line)
+    return sorted(named, key=lambda version: int(version.partition(".")[2]))
+
+
+def interpreter(version: str) -> Path | None:
+    """A Python of this version on this machine: on the path, or among pyenv's."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    places = sorted((pyenv / "versions").glob(f"{version}.*/bin/python"), reverse=True)
+    on_path = shutil.which(f"python{version}")
+    if on_path:
+        places.append(Path(on_path))
+    return next((python for python in places if tells(python) == version), None)
+
+
+def tells(python: Path) -> str | None:
+    """The version an interpreter says it has; a shim of pyenv may have none behind it."""
+    code = "import sys; print('%d.%d' % sys.version_info[:2])"
+    done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def run(*command: str | Path) -> None:
+    """
+    Run a program to its success.
+
+    :raises SystemExit: It failed; it has said why itself.
+    """
+    done = subprocess.run(command, cwd=ROOT, check=False)
+    if done.returncode:
+        raise SystemExit(done.returncode)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
