@@ -189,8 +189,9 @@ def _path(source: Any) -> ObjectStoragePath:
         path = ObjectStoragePath(source)
         path.fs  # noqa: B018 - only now is the storage looked for
     except (ValueError, ImportError):
+        scheme = str(source).partition("://")[0]
         raise InvalidRequestError(
-            "must be a full http or https URL, or the URI of a storage that this Airflow knows"
+            f"must be a full http or https URL, or the URI of a storage; {scheme}:// is none that this Airflow knows"
         ) from None
     return path
 
