@@ -29,6 +29,7 @@ TREE = [
     ("PermissionDeniedError", "VendorError", True),
     ("InsufficientBalanceError", "VendorError", True),
     ("InvalidRequestError", "VendorError", True),
+    ("PictureNotTakenError", "InvalidRequestError", True),
     ("ContentRefusedError", "VendorError", True),
     ("NoFaceError", "VendorError", True),
     ("RateLimitError", "VendorError", False),
