@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections import deque
 from dataclasses import dataclass
 
@@ -97,3 +98,11 @@ def wire(monkeypatch, connections):
     )
     connections("https://vendor.test")
     return answering
+
+
+@pytest.fixture(autouse=True)
+def at_a_shell():
+    """A shell starts what runs in its background with SIGINT ignored; a person's Ctrl-C is not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
