@@ -197,7 +197,11 @@ class Batch:
             await self._item(position, item)
 
     async def _item(self, position: int, item: Mapping[str, Any]) -> None:
-        request = await self._in_thread(lambda: self.prepare(item))
+        try:
+            request = await self._in_thread(lambda: self.prepare(item))
+        except FaceSwapError as error:  # its picture was there when all were checked
+            self._note(position, item, _failed(error))
+            return
         name = self._name(request)
         if (before := await self._in_thread(lambda: self._before(name))) is not None:
             self.tally.reused += before["status"] == "archived"
@@ -210,13 +214,7 @@ class Batch:
                 raise
             if isinstance(error, _OF_THE_ACCOUNT) and error.job_id is None:
                 self.tally.stopped = self.tally.stopped or error
-            end = {
-                "status": "failed",
-                "error": type(error).__name__,
-                "message": str(error),
-                "job_id": error.job_id,
-                "final": isinstance(error, AirflowFailException),
-            }
+            end = _failed(error)
         await self._in_thread(lambda: self._remember(name, end))
         self._note(position, item, end)
 
@@ -336,6 +334,16 @@ class Batch:
             await CLOCK.asleep(TELL_EVERY)
             before = self.tally.reused if before is None else before
             self.log.info(self.tally.line(CLOCK.now() - begun, self.tally.ended - before))
+
+
+def _failed(error: FaceSwapError) -> dict[str, Any]:
+    return {
+        "status": "failed",
+        "error": type(error).__name__,
+        "message": str(error),
+        "job_id": error.job_id,
+        "final": isinstance(error, AirflowFailException),
+    }
 
 
 def shown(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
-from airflow_provider_faceswap.exceptions import InvalidRequestError
+from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError
 from airflow_provider_faceswap.media import HEAD, dimensions, sniff
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Bytes; nothing larger is read for an argument, whatever the vendor says.
 LARGEST = 64 * 1024 * 1024
+#: What says that there is no such file, or that it may not be read; whatever else a storage has to say may pass.
+_ABSENT = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError, ValueError)
 #: The EXIF field that says how a camera was held, and the value for "upright".
 _ORIENTATION, _UPRIGHT = 0x0112, 1
 #: Pillow's word for each media type that it can write.
@@ -46,6 +48,7 @@ class Image:
         :param source: A path on this machine, or the URI or path object of an object store.
         :param conn_id: Airflow connection for that storage, where the URI names none.
         :raises InvalidRequestError: There is no such file, it is empty, or it is larger than 64 MiB.
+        :raises FaceSwapError: It could not be read; a retry may help.
         """
         from airflow.providers.common.compat.sdk import ObjectStoragePath
 
@@ -57,10 +60,15 @@ class Image:
         try:
             with path.open("rb") as file:
                 data = file.read(LARGEST + 1)
-        except (OSError, ValueError) as error:
+        except _ABSENT as error:
             raise InvalidRequestError(
                 f"{path} could not be read ({type(error).__name__})",
                 advice="Nothing was bought. Correct the path, or the storage's connection.",
+            ) from None
+        except Exception as error:  # noqa: BLE001 - every storage raises what its own library has
+            raise FaceSwapError(
+                f"{path} could not be read ({type(error).__name__})",
+                advice="Nothing was bought by this try. Retry once the storage is well.",
             ) from None
         if not data or len(data) > LARGEST:
             raise InvalidRequestError(
@@ -153,8 +161,8 @@ def fitted(image: Image, accepts: Accepts) -> Image:
         with Pictures.open(image.file) as opened:
             picture: Pictures.Image = ImageOps.exif_transpose(opened)
             if accepts.max_side is not None and max(picture.size) > accepts.max_side:
-                # The page says "under".
-                picture.thumbnail((accepts.max_side - 1, accepts.max_side - 1))
+                side = accepts.fit_side or accepts.max_side
+                picture.thumbnail((side, side))
             form = _form(picture, image, accepts)
             while min(picture.size) > 1:
                 for quality in _QUALITIES:

@@ -16,9 +16,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 from urllib.parse import urlsplit
 
-from airflow.providers.common.compat.sdk import ObjectStoragePath, conf
+from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath, conf
 
-from airflow_provider_faceswap.exceptions import ArchiveError, InvalidRequestError, PictureNotTakenError
+from airflow_provider_faceswap.exceptions import (
+    ArchiveError,
+    FaceSwapError,
+    InvalidRequestError,
+    PictureNotTakenError,
+)
 from airflow_provider_faceswap.images import LARGEST, Image, faults_of, fitted, upright
 from airflow_provider_faceswap.provenance import is_archived
 
@@ -66,6 +71,7 @@ class Journey:
         :param media: What is taken for which argument.
         :returns: The arguments to send; and those that they are known by, which are the same in every try.
         :raises InvalidRequestError: A picture would be refused, or cannot travel; the argument is named.
+        :raises FaceSwapError: It could not be read now; a retry may help.
         """
         sent, known = {}, {}
         for name, value in given.items():
@@ -74,7 +80,7 @@ class Journey:
                 sent[name], known[name] = self._value(
                     value, accepts or self.vendor.nested, declared=bool(accepts)
                 )
-            except InvalidRequestError as error:
+            except FaceSwapError as error:
                 raise type(error)(
                     f"{name}: {error.message}", vendor=self.vendor.name, advice=error.advice
                 ) from None
@@ -111,9 +117,12 @@ class Journey:
             try:
                 download(url, file, max_bytes=LARGEST, open_hosts=open_hosts())
             except ArchiveError as error:
-                raise InvalidRequestError(
+                final = isinstance(error, AirflowFailException)
+                raise (InvalidRequestError if final else FaceSwapError)(
                     f"the picture could not be looked at: {error.message}",
-                    advice="Nothing was bought. Correct the link, or set preflight='auto' to leave it to the vendor.",
+                    advice="Nothing was bought by this try. "
+                    + ("Correct the link, or set" if final else "Retry, or set")
+                    + " preflight='auto' to leave it to the vendor.",
                 ) from None
             image = Image(file.read())
         fit = self._checked(image, accepts)
@@ -139,7 +148,7 @@ class Journey:
         """
         faults = faults_of(image, accepts)
         # Where only links are taken, a picture that was turned could not be sent at all.
-        changeable = bool(accepts.inline) or self._takes_uploads
+        changeable = bool(accepts.inline) or self.vendor.takes_uploads
         if self.preflight == "off" or not (faults or changeable):
             return image
         if self.preflight == "fit":
@@ -148,10 +157,6 @@ class Journey:
         if faults := faults_of(turned, accepts):
             raise PictureNotTakenError("; ".join(faults))
         return turned
-
-    @property
-    def _takes_uploads(self) -> bool:
-        return self.vendor.upload("a.png", b"") is not None
 
     def _bytes(self, image: Image, accepts: Accepts, original: Image | None = None) -> tuple[str, str]:
         """
@@ -166,7 +171,7 @@ class Journey:
         if image.media and len(image.data) <= accepts.inline:
             sent = f"data:{image.media.name};base64,{base64.b64encode(image.data).decode()}"
             return sent, mark if accepts.link else sent
-        if self._takes_uploads and accepts.link:
+        if self.vendor.takes_uploads and accepts.link:
             self.uploads[mark] = image.data
             return mark, mark
         raise PictureNotTakenError(

@@ -8,7 +8,7 @@ import sys
 import pytest
 from PIL import Image as Pictures
 
-from airflow_provider_faceswap.exceptions import InvalidRequestError
+from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError
 from airflow_provider_faceswap.images import Image, faults_of, fitted, upright
 from airflow_provider_faceswap.media import dimensions
 from airflow_provider_faceswap.vendors.base import Accepts
@@ -60,6 +60,21 @@ def test_a_picture_is_read_from_a_path_or_a_uri(tmp_path, form):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(InvalidRequestError, match=r"none\.png could not be read \(FileNotFoundError\)"):
         Image.read(tmp_path / "none.png")
+
+
+def test_a_storage_in_trouble_is_no_fault_of_the_argument(tmp_path, monkeypatch):
+    def away(*_, **__):
+        raise TimeoutError("https://storage.test/a?X-Amz-Signature=planted")
+
+    monkeypatch.setattr("airflow.sdk.ObjectStoragePath.open", away)
+    with pytest.raises(FaceSwapError, match=r"could not be read \(TimeoutError\)") as caught:
+        Image.read(tmp_path / "a.png")
+    assert type(caught.value) is FaceSwapError, "the task may be tried again"
+    assert "planted" not in str(caught.value)
+
+
+def test_a_side_may_be_shrunk_further_than_the_limit():
+    assert dimensions(fitted(paint(size=(400, 200)), Accepts(max_side=200, fit_side=190)).file) == (190, 95)
 
 
 def test_an_empty_file_is_refused(tmp_path):
@@ -153,13 +168,13 @@ def test_transparency_is_kept_where_it_can_be():
 
 def test_a_large_picture_gets_under_the_side_and_keeps_its_proportion():
     made = fitted(paint(size=(400, 200)), Accepts(max_side=200))
-    assert dimensions(made.file) == (199, 100)
+    assert dimensions(made.file) == (200, 100)
     assert made.media.name == "image/png"
 
 
 def test_a_turned_picture_is_measured_upright():
     made = fitted(paint("JPEG", size=(400, 200), orientation=TURNED), Accepts(max_side=200))
-    assert dimensions(made.file) == (100, 199)
+    assert dimensions(made.file) == (100, 200)
 
 
 def test_too_many_bytes_are_made_fewer():

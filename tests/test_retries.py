@@ -30,9 +30,10 @@ from airflow_provider_faceswap.exceptions import (
 )
 from airflow_provider_faceswap.operators.gptunnel import GPTunnelFaceSwapOperator
 from airflow_provider_faceswap.retries import FaceSwapRetryPolicy, retry_arguments
+from tests.conftest import needs
 
 POLICIES = retries.RetryDecision is not None
-with_policies = pytest.mark.skipif(not POLICIES, reason="this Airflow has no retry policies")
+with_policies = needs("retry policies", at="airflow.sdk", has="RetryPolicy")
 
 #: What the tree of errors says another try can help with; every other class is given up.
 TRIED_AGAIN = {

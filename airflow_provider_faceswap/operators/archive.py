@@ -14,6 +14,7 @@ from airflow_provider_faceswap.archive import Archive, Archived, Piece
 from airflow_provider_faceswap.exceptions import ArchiveError, FaceSwapError, InvalidRequestError
 from airflow_provider_faceswap.hooks.base import hook_for
 from airflow_provider_faceswap.links import ArchivedLink, ManifestLink
+from airflow_provider_faceswap.pictures import open_hosts
 from airflow_provider_faceswap.provenance import is_result
 
 if TYPE_CHECKING:
@@ -157,14 +158,13 @@ def archive_at(
     :param destination: A folder, as a URI or an object storage path.
     :raises InvalidRequestError: There is no destination.
     """
-    hosts = conf.get("faceswap", "allowed_private_hosts", fallback="") or ""
     instance = context["ti"]
     return Archive(
         folder_of(destination, conn_id),
         filename=filename,
         overwrite=overwrite,
         max_bytes=max_bytes or conf.getint("faceswap", "max_archive_bytes", fallback=256 * 1024 * 1024),
-        open_hosts=frozenset(host.strip().lower() for host in hosts.split(",") if host.strip()),
+        open_hosts=open_hosts(),
         run={
             name: getattr(instance, name, None)
             for name in ("dag_id", "run_id", "task_id", "map_index", "try_number")

@@ -59,6 +59,7 @@ class Accepts:
     :param inline: The most bytes that may stand in the request as a ``data:`` URI; 0 for none.
     :param max_bytes: The most bytes of a file, ``None`` where the vendor does not say.
     :param max_side: The most pixels of a side, ``None`` where the vendor does not say.
+    :param fit_side: To how many a side is shrunk, where that is not ``max_side``.
     """
 
     formats: frozenset[str] = frozenset()
@@ -66,6 +67,7 @@ class Accepts:
     inline: int = 0
     max_bytes: int | None = None
     max_side: int | None = None
+    fit_side: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,8 @@ class Vendor(ABC):
     not_found_grace: ClassVar[float] = 0.0
     #: Whether the account's answer says how many jobs may run at once.
     tells_limit: ClassVar[bool] = False
+    #: Whether files can be stored for a job to come, by :meth:`upload`.
+    takes_uploads: ClassVar[bool] = False
     #: What is taken for a picture that stands inside another argument.
     nested: ClassVar[Accepts] = Accepts()
     #: Text fragments (casefolded) of a failed job and what they mean; the first that fits wins.
@@ -171,13 +175,13 @@ class Vendor(ABC):
         """
         return None
 
-    def upload(self, name: str, data: bytes) -> Request | None:  # noqa: ARG002 - most vendors take none
+    def upload(self, name: str, data: bytes) -> Request:
         """
-        Build the request that stores a file for a job to come; free, or ``None`` where the vendor has none.
+        Build the request that stores a file for a job to come; free, for vendors that take uploads.
 
         :param name: With the suffix of what it is.
         """
-        return None
+        raise NotImplementedError
 
     def read_upload(self, reply: Reply) -> str:
         """

@@ -50,7 +50,9 @@ _PICTURES = frozenset({"image/png", "image/jpeg", "image/webp"})
 
 #: Larger ones are uploaded: bodies of many megabytes were seen to be refused (HTTP 413).
 _INLINE = 4_000_000
-_FACE = Accepts(formats=_PICTURES, inline=_INLINE, max_bytes=_MAX_BYTES, max_side=_MAX_SIDE)
+_FACE = Accepts(
+    formats=_PICTURES, inline=_INLINE, max_bytes=_MAX_BYTES, max_side=_MAX_SIDE, fit_side=_MAX_SIDE - 1
+)
 _VIDEO = Accepts(formats=frozenset({"video/mp4"}), max_bytes=_MAX_BYTES)
 #: Files are stored on another host than jobs, for 24 hours.
 _UPLOADS = "https://upload.theapi.app"
@@ -190,6 +192,7 @@ class PiAPI(Vendor):
     version_prefix = "/api/v1"
     not_found_grace = 30.0
     tells_limit = True
+    takes_uploads = True
     connection_arguments = ("service_mode", "webhook", "webhook_secret")
     kinds: ClassVar[Mapping[str, Kind]] = {
         "face_swap": Kind(

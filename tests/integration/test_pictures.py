@@ -131,7 +131,7 @@ def test_links_are_looked_at_on_request(sandbox, run, ledger, monkeypatch):
     monkeypatch.setenv("AIRFLOW__FACESWAP__ALLOWED_PRIVATE_HOSTS", "127.0.0.1")
     gone = f"{sandbox.url}/nothing.png"
     face = f"{sandbox.url}/samples/anna.jpg"
-    with pytest.raises(Exception, match="could not be looked at"):
+    with pytest.raises(InvalidRequestError, match="could not be looked at"):
         run(GPTunnelFaceSwapOperator, target_image=gone, face_image=face, preflight="check")
     assert ledger()["creates"] == 0
     target = f"{sandbox.url}/samples/emil.png"
@@ -159,6 +159,31 @@ def test_a_batch_takes_files_and_names_the_item_that_cannot_travel(stored, conte
     assert ledger()["creates"] == 2
 
 
+def test_a_picture_that_goes_away_after_the_check_fails_its_item_alone(
+    stored, context, ledger, tmp_path, monkeypatch
+):
+    items = [
+        {"target_image": stored("emil.png"), "face_image": stored(name)} for name in ("anna.jpg", "boris.jpg")
+    ]
+    check = FaceSwapBatchOperator._check
+
+    def then_remove(self, hook, found):
+        total = check(self, hook, found)
+        (tmp_path / "anna.jpg").unlink()
+        return total
+
+    monkeypatch.setattr(FaceSwapBatchOperator, "_check", then_remove)
+    told = FaceSwapBatchOperator(
+        task_id="batch",
+        conn_id="gptunnel_default",
+        items=items,
+        destination=f"file://{tmp_path}/kept",
+        fail_on="all",
+    ).execute(context)
+    assert (told["archived"], told["failed"], told["errors"]) == (1, 1, {"InvalidRequestError": 1})
+    assert ledger()["creates"] == 1
+
+
 async def _swapped(hook, pictures):
     return await hook.asubmit("face_swap", **pictures)
 
@@ -178,7 +203,7 @@ def test_a_picture_is_known_by_its_bytes_wherever_it_is(stored, run, tmp_path, l
     run(GPTunnelFaceSwapOperator, **pictures)
     shutil.copy(tmp_path / "emil.png", tmp_path / "elsewhere.png")
     (tmp_path / "emil.png").unlink()
-    with pytest.raises(Exception, match="could not be read"):
+    with pytest.raises(InvalidRequestError, match="could not be read"):
         run(GPTunnelFaceSwapOperator, **pictures)
     assert ledger()["creates"] == 1
     moved = {**pictures, "target_image": f"file://{tmp_path}/elsewhere.png"}
