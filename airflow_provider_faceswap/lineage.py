@@ -104,8 +104,12 @@ def of_job(outcome: Mapping[str, Any] | None, arguments: Mapping[str, Any]) -> S
     inputs = _places(provenance(arguments)["arguments"])
     if outcome is None:
         return Story(inputs=_first(inputs))
-    outputs = _first(place_of(url) for url in outcome["urls"])
-    return _with_jobs([outcome], _first(inputs), tuple(map(Output, outputs)))
+    return _with_jobs([outcome], _first(inputs), of_links(outcome["urls"]).outputs)
+
+
+def of_links(urls: Iterable[str]) -> Story:
+    """The story of what a vendor has made, without the job."""
+    return Story(outputs=tuple(map(Output, _first(map(place_of, urls)))))
 
 
 def of_archive(pieces: Sequence[Piece], kept: Sequence[Archived], folder: object) -> Story:

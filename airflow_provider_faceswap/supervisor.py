@@ -23,6 +23,19 @@ ENDED = frozenset({"failed", "skipped", "upstream_failed", "removed"})
 ALONE = "alone"
 
 
+def somebody_listens() -> bool:
+    """
+    Whether a plugin wants to hear of tasks that succeed, as OpenLineage's does.
+
+    Airflow calls listeners on workers only: a task that a trigger ends would end unheard.
+    """
+    try:
+        from airflow.sdk.listener import get_listener_manager
+    except ImportError:  # below Airflow 3.2
+        from airflow.listeners.listener import get_listener_manager  # type: ignore[assignment]
+    return bool(get_listener_manager().hook.on_task_instance_success.get_hookimpls())
+
+
 async def task_state(task_instance: Any) -> str | None:
     """
     Ask from a trigger in which state its task is now.

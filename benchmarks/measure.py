@@ -131,13 +131,17 @@ class Vendor:
                     self.process.kill()
                     raise
                 time.sleep(0.2)
-        self._client.post("/sandbox/settings", json={"balance": 1e9}).raise_for_status()
+        self.set(balance=1e9)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._client.close()
         self.process.terminate()
         self.process.wait(10)
+
+    def set(self, **changes: float) -> None:
+        """Change settings of the sandbox: ``balance``, and ``job_seconds`` of the jobs to come."""
+        self._client.post("/sandbox/settings", json=changes).raise_for_status()
 
     def picture(self, name: str) -> str:
         """Store a small portrait at the vendor; its link, which has a query already."""

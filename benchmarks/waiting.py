@@ -1,8 +1,8 @@
 """
 A thousand jobs that one triggerer waits for: ``python benchmarks/waiting.py --help``.
 
-A real Airflow defers so many swaps of an hour each; then its triggerer is looked at while nothing happens but
-questions and answers. Starts a PostgreSQL, an Airflow and the sandbox vendor of its own, and leaves nothing running.
+A real Airflow defers so many swaps of two hours each; then its triggerer is looked at while nothing happens but
+questions and answers. The same with as many triggers of Airflow's own that only sleep: what is more is ours. Starts a PostgreSQL, an Airflow and the sandbox vendor of its own, and leaves nothing running.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from run import PARALLELISM, ROOT, environment, prepare, say
 
 #: What Airflow writes when a trigger has held its loop.
 BLOCKED = "async thread was blocked"
+#: Whose triggers wait: Airflow's own, which only sleep, and this package's.
+WAYS = ("asleep", "mapped")
 
 
 def main() -> int:
@@ -34,10 +36,18 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=120.0, help="how long the triggerer is looked at")
     parser.add_argument("--figures", type=Path, default=ROOT / "benchmarks" / "waiting.json")
     options = parser.parse_args()
+    figures = {way: measured(way, options.number, options.seconds) for way in WAYS}
+    options.figures.write_text(json.dumps(figures, indent=1) + "\n")
+    say(json.dumps(figures))
+    return 0
+
+
+def measured(way: str, number: int, seconds: float) -> dict[str, float]:
+    """Start everything, measure one way, stop everything."""
     home = Path(tempfile.mkdtemp(prefix="faceswap-waiting-"))
     try:
         with Vendor(job_seconds=7200) as vendor:
-            settings = prepare(home, vendor, [options.number])
+            settings = prepare(home, vendor, [number // 5, number - number // 5])
             with (
                 PostgreSQL() as database,
                 AirflowStack(
@@ -45,53 +55,66 @@ def main() -> int:
                     ROOT / "benchmarks" / "dags",
                     env={
                         **environment(vendor, settings),
-                        "AIRFLOW__TRIGGERER__CAPACITY": str(options.number + 10),
+                        "AIRFLOW__TRIGGERER__CAPACITY": str(number + 10),
                     },
                     parallelism=PARALLELISM,
                     database=database.url,
                     say=say,
                 ) as airflow,
             ):
-                figures = measure(airflow, database, vendor, options.number, options.seconds)
+                return measure(way, airflow, database, vendor, number, seconds)
     finally:
         shutil.rmtree(home, ignore_errors=True)
-    options.figures.write_text(json.dumps(figures, indent=1) + "\n")
-    say(json.dumps(figures))
-    return 0
 
 
-def measure(
-    airflow: AirflowStack, database: PostgreSQL, vendor: Vendor, number: int, seconds: float
+def measure(  # noqa: PLR0917 - what runs, and what is looked at
+    way: str, airflow: AirflowStack, database: PostgreSQL, vendor: Vendor, number: int, seconds: float
 ) -> dict[str, float]:
-    """Defer one job, then all of them, and tell them apart."""
-    airflow.run_dag("mapped_1")
-    wait_until_deferred(database, 1)
-    time.sleep(30)
+    """
+    Defer one task, then a fifth of all, then the rest, and tell them apart.
+
+    The triggerer has worked before: what it loads with its first result, and the pages that its two processes share
+    until their garbage is first collected, are no part of what a waiting task costs.
+    """
     triggerer = triggerer_of(airflow)
-    idle_memory, idle_cpu = memory(triggerer), cpu_share(triggerer, 20)
-    say(f"With one job, the triggerer has {idle_memory / 2**20:.0f} MiB and takes {idle_cpu:.1%} of a core")
-    airflow.run_dag(f"mapped_{number}")
-    wait_until_deferred(database, number + 1)
-    time.sleep(30)
-    vendor.news()
-    blocked = airflow.log("triggerer").count(BLOCKED)
-    share = cpu_share(triggerer, seconds)
+    first = number // 5
+    vendor.set(job_seconds=1.0)
+    airflow.wait_for(f"mapped_{first}", airflow.run_dag(f"mapped_{first}"), timeout=60 + number)
+    vendor.set(job_seconds=7200.0)
+    taken = {}
+    shares = {}
+    for size, more in ((1, 1), (first + 1, first), (number + 1, number - first)):
+        airflow.run_dag(f"{way}_{more}")
+        wait_until_deferred(database, size)
+        time.sleep(30)
+        vendor.news()
+        blocked = airflow.log("triggerer").count(BLOCKED)
+        shares[size] = cpu_share(triggerer, seconds if size > number else 20)
+        taken[size] = memory(triggerer)
+        say(
+            f"{way}: with {size} the triggerer has {sum(taken[size]) / 2**20:.0f} MiB, {shares[size]:.1%} of a core"
+        )
     asked = vendor.news()[1].get("fetch", 0)
     blocked = airflow.log("triggerer").count(BLOCKED) - blocked
+    [[failed]] = database.rows("select count(*) from task_instance where state in ('failed', 'up_for_retry')")
+
+    def kib_each(since: int, *processes: int) -> float:
+        more = sum(taken[number + 1][process] - taken[since][process] for process in processes)
+        return round(more / 1024 / (number + 1 - since), 1)
+
     return {
         "jobs": number,
         "seconds": seconds,
-        "share_of_a_core": round(share, 3),
-        "share_of_a_core_with_one_job": round(idle_cpu, 3),
-        "kib_each": round((memory(triggerer) - idle_memory) / 1024 / number, 1),
-        "triggerer_mib_with_one_job": round(idle_memory / 2**20),
+        "share_of_a_core": round(shares[number + 1], 3),
+        "share_of_a_core_with_one": round(shares[1], 3),
+        "triggerer_mib_with_one": round(sum(taken[1]) / 2**20),
+        "kib_each": kib_each(1, 0, 1),
+        "kib_each_supervisor": kib_each(1, 0),
+        "kib_each_runner": kib_each(1, 1),
+        "kib_each_after_first_fifth": kib_each(first + 1, 0, 1),
         "questions_per_second": round(asked / seconds, 1),
         "blocked_loop_warnings": blocked,
-        "failed_tasks": int(
-            database.rows("select count(*) from task_instance where state in ('failed', 'up_for_retry')")[0][
-                0
-            ]
-        ),
+        "failed_tasks": int(failed),
     }
 
 
@@ -103,9 +126,13 @@ def triggerer_of(airflow: AirflowStack) -> psutil.Process:
     raise LookupError("no triggerer runs")
 
 
-def memory(root: psutil.Process) -> int:
-    """Bytes of a process and all below it; pages that they share count once."""
-    return sum(own_pss(process.pid) for process in family([root]))
+def memory(root: psutil.Process) -> tuple[int, int]:
+    """
+    Bytes of the supervisor, and of all below it, which is the process with the loop.
+
+    Pages that they share count once, as a half of each.
+    """
+    return own_pss(root.pid), sum(own_pss(child.pid) for child in family([root]) if child.pid != root.pid)
 
 
 def cpu_share(root: psutil.Process, seconds: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import subprocess
@@ -22,6 +23,7 @@ from openlineage.client.serde import Serde
 
 from airflow_provider_faceswap.archive import Archived, Piece
 from airflow_provider_faceswap.exceptions import JobFailedError, NotAnImageError
+from airflow_provider_faceswap.hooks.gptunnel import GPTunnelHook
 from airflow_provider_faceswap.lineage import (
     MOST_NAMED,
     Output,
@@ -37,6 +39,7 @@ from airflow_provider_faceswap.lineage import (
 from airflow_provider_faceswap.operators.archive import ArchiveOperator
 from airflow_provider_faceswap.operators.batch import FaceSwapBatchOperator
 from airflow_provider_faceswap.operators.gptunnel import GPTunnelFaceSwapOperator, GPTunnelImagineOperator
+from airflow_provider_faceswap.sensors.job import JobSensor
 from airflow_provider_faceswap.storage import write
 from tests.archive import conftest as archives
 
@@ -275,6 +278,29 @@ def collected(collector):
     return [info.asset.uri for info in told.inputs], [info.asset.uri for info in told.outputs]
 
 
+PICTURES = ["https://pictures.test/target.jpg", "https://pictures.test/face.jpg"]
+
+
+def test_a_job_collects_its_pictures_and_its_result(clock, vendor, answer, context, collector):
+    swap(answer, vendor, {"target_image": TARGET, "face_image": FACE}).execute(context)
+    assert collected(collector) == (PICTURES, ["https://results.test/out.png"])
+
+
+def test_a_hook_in_a_task_collects_what_it_sends_and_what_comes_back(clock, vendor, answer, collector):
+    vendor.will(answer("idle"), answer("done", percent=100, result=DONE_URL))
+    with GPTunnelHook() as hook:
+        job = hook.submit("face_swap", target_image=TARGET, face_image=FACE)
+        assert collected(collector) == (PICTURES, [])
+        hook.wait(job)
+    assert collected(collector) == (PICTURES, ["https://results.test/out.png"])
+
+
+def test_a_hook_on_an_event_loop_collects_too(clock, vendor, answer, collector):
+    vendor.will(answer("idle"))
+    asyncio.run(GPTunnelHook().asubmit("face_swap", target_image=TARGET, face_image=FACE))
+    assert collected(collector) == (PICTURES, [])
+
+
 def test_an_archive_collects_the_bare_link_and_the_kept_picture(archive, web, picture, context, collector):
     web.will(picture())
     told = archive().execute(context)
@@ -383,6 +409,16 @@ def test_a_job_is_told_with_its_pictures_its_id_and_its_cost(clock, vendor, answ
     assert all(facet["_producer"] and facet["_schemaURL"] for facet in (ours, standard))
     assert "SECRET" not in text
     assert "sig=" not in text
+
+
+def test_a_job_that_was_only_waited_for_is_told_with_its_result(clock, vendor, answer, context):
+    vendor.will(answer("done", percent=100, result=DONE_URL))
+    task = JobSensor(task_id="wait", conn_id="gptunnel_default", job_id="abc", kind="face_swap")
+    assert extracted(task).outputs == []
+    task.execute(context)
+    told = extracted(task)
+    assert [data.name for data in told.outputs] == ["out.png"]
+    assert told.run_facets["externalQuery"].externalQueryId == "abc"
 
 
 def test_a_failed_job_is_told_with_what_it_took(clock, vendor, answer, context):

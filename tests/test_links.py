@@ -26,6 +26,7 @@ from airflow_provider_faceswap.operators.archive import ArchiveOperator
 from airflow_provider_faceswap.operators.base import JobOperator
 from airflow_provider_faceswap.operators.batch import FaceSwapBatchOperator
 from airflow_provider_faceswap.operators.gptunnel import GPTunnelFaceSwapOperator
+from airflow_provider_faceswap.sensors.job import JobSensor
 
 SIGNATURE = "4f8a1c0b97d25e6613aa0c7e"
 PLAIN = "https://files.test/r.png"
@@ -252,6 +253,14 @@ def test_a_deferred_swap_has_no_link_yet_and_the_worker_that_goes_on_has_it(vend
     ending = Ending(word=Word.SUCCEEDED, vendor="gptunnel", job_id=submission.job_id, job=done)
     resumed.execute_complete(context, ending.to_event(submission), deferred.value.kwargs["submission"])
     assert leads(resumed) == {"Result": XCOM}
+
+
+def test_a_sensor_leads_to_the_result_that_it_waited_for(vendor, answer, context, clock):
+    vendor.will(answer("done", percent=100, result=PLAIN))
+    sensor = JobSensor(task_id="wait", conn_id="gptunnel_default", job_id="abc", kind="face_swap")
+    assert leads(sensor) == {"Result": ""}
+    sensor.execute(context)
+    assert leads(sensor) == {"Result": PLAIN}
 
 
 def test_a_swap_that_failed_has_no_link(vendor, answer, context, clock):

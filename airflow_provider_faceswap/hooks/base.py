@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
 from airflow.providers.common.compat.sdk import BaseHook
 
+from airflow_provider_faceswap import lineage
 from airflow_provider_faceswap.clock import CLOCK
 from airflow_provider_faceswap.endings import Ending, Word
 from airflow_provider_faceswap.exceptions import (
@@ -221,7 +222,9 @@ class JobHook(BaseHook):
         :raises VendorError: The vendor accepted nothing.
         :raises SubmissionUncertainError: The vendor may have accepted it.
         """
-        return self.buy(kind, self.prepare(kind, **arguments))
+        job = self.buy(kind, self.prepare(kind, **arguments))
+        lineage.collect(self, lineage.of_job(None, arguments))
+        return job
 
     def fetch(self, job_id: str, kind: str) -> Job:
         """
@@ -261,6 +264,7 @@ class JobHook(BaseHook):
         ending = seen if isinstance(seen, Ending) else wait(self, job.kind, watch, log=self.log.info)
         if ending.word is not Word.SUCCEEDED or ending.job is None:
             raise ending.to_error()
+        lineage.collect(self, lineage.of_links(ending.job.urls))
         # Some vendors tell the cost with the create and never again.
         return ending.job.model_copy(update={"cost": ending.job.cost or job.cost})
 
@@ -300,7 +304,9 @@ class JobHook(BaseHook):
         await self.achannel()
         # Pictures may have to be read from a storage, which blocks.
         request = await asyncio.to_thread(self._prepare, kind, arguments)
-        return await self.abuy(kind, request)
+        job = await self.abuy(kind, request)
+        lineage.collect(self, lineage.of_job(None, arguments))
+        return job
 
     async def abuy(self, kind: str, request: Request) -> Job:
         """Send a prepared request, as :meth:`buy` does."""

@@ -22,7 +22,7 @@ from airflow_provider_faceswap.metrics import job_ended
 from airflow_provider_faceswap.pictures import PREFLIGHTS
 from airflow_provider_faceswap.provenance import is_result, provenance, with_links
 from airflow_provider_faceswap.purchase import Purchase, Terms
-from airflow_provider_faceswap.supervisor import ALONE, ENDED, task_state_now
+from airflow_provider_faceswap.supervisor import ALONE, ENDED, somebody_listens, task_state_now
 from airflow_provider_faceswap.triggers.job import SAFE_RESUME_DELAY, JobTrigger
 from airflow_provider_faceswap.waiting import done, wait, watch_for
 
@@ -274,7 +274,8 @@ class JobOperator(BaseOperator):
 
     def _nothing_left_to_do(self) -> bool:
         """True where a success needs no worker: nobody listens, and only the return value is wanted."""
-        return not self.outlets and not self.on_success_callback and self.do_xcom_push
+        left = self.outlets or self.on_success_callback or not self.do_xcom_push
+        return not (left or somebody_listens())
 
     def _check_deferral(self, hook: JobHook, arguments: Mapping[str, Any]) -> None:
         """
@@ -346,6 +347,7 @@ class JobOperator(BaseOperator):
         )
         self.log.info(done(result))
         self.outcome = result.to_xcom()
+        lineage.collect(self.hook, lineage.of_job(self.outcome, self.arguments()))
         return self.outcome
 
     def _close(self, context: Context, submission: Submission, ending: Ending) -> Record | None:

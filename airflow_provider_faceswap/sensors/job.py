@@ -7,19 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseSensorOperator, PokeReturnValue, conf
 
+from airflow_provider_faceswap import lineage
 from airflow_provider_faceswap.clock import CLOCK
 from airflow_provider_faceswap.endings import Ending, Word, read_event, worth_asking_again
 from airflow_provider_faceswap.exceptions import FaceSwapError
 from airflow_provider_faceswap.hooks.base import hook_for_connection
 from airflow_provider_faceswap.jobs import Submission
+from airflow_provider_faceswap.links import ResultLink
 from airflow_provider_faceswap.provenance import is_result
 from airflow_provider_faceswap.triggers.job import SAFE_RESUME_DELAY, JobTrigger
 from airflow_provider_faceswap.waiting import wait, watch_for
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_faceswap.hooks.base import JobHook
 
@@ -39,6 +42,7 @@ class JobSensor(BaseSensorOperator):
     """
 
     template_fields: Sequence[str] = ("conn_id", "job_id", "kind")
+    operator_extra_links: Collection[BaseOperatorLink] = (ResultLink(),)
     ui_color = "#e8e0f7"
 
     def __init__(
@@ -55,6 +59,7 @@ class JobSensor(BaseSensorOperator):
             if deferrable is None
             else deferrable
         )
+        self.outcome: dict[str, Any] | None = None
 
     def execute(self, context: Context) -> Any:
         """Defer, or poke as any sensor does."""
@@ -101,6 +106,11 @@ class JobSensor(BaseSensorOperator):
             ending = wait(hook, self.kind, watch_for(hook, waited), log=self.log.info)
         return self._result(hook, waited, ending)
 
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
+        """What OpenLineage is told: the result, the job and its cost; no signed link."""
+        del task_instance
+        return lineage.facets(lineage.of_job(self.outcome, {}))
+
     def _submission(self, hook: JobHook) -> Submission:
         job_id = self.job_id["job_id"] if is_result(self.job_id) else str(self.job_id)
         hook.vendor.kind(self.kind)
@@ -118,8 +128,10 @@ class JobSensor(BaseSensorOperator):
     def _result(self, hook: JobHook, submission: Submission, ending: Ending) -> dict[str, Any]:
         if ending.word is not Word.SUCCEEDED or ending.job is None:
             raise ending.to_error()
-        return submission.result(
+        result = submission.result(
             ending.job,
             seen_at=datetime.fromtimestamp(CLOCK.now(), UTC),
             retention=hook.vendor.kind(submission.kind).retention,
-        ).to_xcom()
+        )
+        self.outcome = result.to_xcom()
+        return self.outcome

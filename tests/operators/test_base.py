@@ -6,7 +6,13 @@ import json
 
 import httpx
 import pytest
+from airflow.listeners import hookimpl
 from airflow.providers.common.compat.sdk import TaskDeferred
+
+try:
+    from airflow.sdk.listener import get_listener_manager
+except ImportError:  # below Airflow 3.2
+    from airflow.listeners.listener import get_listener_manager
 
 from airflow_provider_faceswap.exceptions import (
     AuthenticationError,
@@ -569,6 +575,32 @@ def test_success_needs_a_worker_where_something_is_left_to_do(vendor, answer, co
         vendor.will(answer("idle"))
         deferred = deferral(swap(deferrable=True, **more), {"ti": context["ti"]})
         assert deferred.trigger.end_in_place is in_place
+
+
+class Ear:
+    @hookimpl
+    def on_task_instance_success(self, previous_state, task_instance):
+        """Hear of it."""
+
+
+class Eye:
+    @hookimpl
+    def on_starting(self, component):
+        """See something else."""
+
+
+@pytest.mark.parametrize(("plugin", "in_place"), [(Ear(), False), (Eye(), True)])
+def test_success_needs_a_worker_where_a_plugin_listens_to_it(
+    vendor, answer, context, clock, plugin, in_place
+):
+    manager = get_listener_manager()
+    manager.add_listener(plugin)
+    try:
+        vendor.will(answer("idle"))
+        deferred = deferral(swap(deferrable=True), context)
+    finally:
+        manager.pm.unregister(plugin)
+    assert deferred.trigger.end_in_place is in_place
 
 
 def run_trigger(trigger):
