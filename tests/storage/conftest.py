@@ -19,6 +19,7 @@ import boto3
 import pytest
 from airflow.sdk import ObjectStoragePath
 from airflow.sdk.io import store as stores
+from s3fs import S3FileSystem
 
 from tests.archive.conftest import made, names, picture, web  # noqa: F401 - the same pictures from the same web
 
@@ -205,6 +206,8 @@ def connection(monkeypatch):
     for name in ("http", "https", "all"):
         monkeypatch.delenv(f"{name}_proxy", raising=False)
         monkeypatch.delenv(f"{name.upper()}_PROXY", raising=False)
+    # Nor for that of the file system above the client, which tries five times, ever more slowly.
+    monkeypatch.setattr(S3FileSystem, "retries", 2)
     stores._STORE_CACHE.clear()
     yield define
     stores._STORE_CACHE.clear()
