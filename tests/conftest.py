@@ -42,6 +42,7 @@ KEY = "sandbox-key"
 #: Modules that look at the time.
 CLOCKED = (
     "batch",
+    "hooks.account",
     "hooks.base",
     "metrics",
     "operators.base",
@@ -238,7 +239,7 @@ def vendor(monkeypatch, connections, no_waiting_between_tries):
     answering = Vendor()
     transport = httpx.MockTransport(answering)
     monkeypatch.setattr(
-        "airflow_provider_faceswap.hooks.base.sync_client", lambda: httpx.Client(transport=transport)
+        "airflow_provider_faceswap.hooks.account.sync_client", lambda: httpx.Client(transport=transport)
     )
     monkeypatch.setattr(
         "airflow_provider_faceswap.transport.async_client",

@@ -30,12 +30,12 @@ from airflow_provider_faceswap.lineage import (
     Story,
     collect,
     extra_of_archive,
-    facets,
     of_archive,
     of_batch,
     of_job,
     place_of,
 )
+from airflow_provider_faceswap.openlineage import facets
 from airflow_provider_faceswap.operators.archive import ArchiveOperator
 from airflow_provider_faceswap.operators.batch import FaceSwapBatchOperator
 from airflow_provider_faceswap.operators.gptunnel import GPTunnelFaceSwapOperator, GPTunnelImagineOperator

@@ -436,7 +436,7 @@ def worlds(clock, connections, monkeypatch, no_waiting_between_tries):
     monkeypatch.setattr("airflow_provider_faceswap.polling.random", dice)
     transport = httpx.MockTransport(answer)
     monkeypatch.setattr(
-        "airflow_provider_faceswap.hooks.base.sync_client", lambda: httpx.Client(transport=transport)
+        "airflow_provider_faceswap.hooks.account.sync_client", lambda: httpx.Client(transport=transport)
     )
     monkeypatch.setattr(
         "airflow_provider_faceswap.transport.async_client",

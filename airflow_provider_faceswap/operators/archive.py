@@ -14,6 +14,7 @@ from airflow_provider_faceswap.archive import Archive, Archived, Piece
 from airflow_provider_faceswap.exceptions import ArchiveError, FaceSwapError, InvalidRequestError
 from airflow_provider_faceswap.hooks.base import hook_for
 from airflow_provider_faceswap.links import ArchivedLink, ManifestLink
+from airflow_provider_faceswap.openlineage import facets
 from airflow_provider_faceswap.pictures import open_hosts
 from airflow_provider_faceswap.provenance import is_result
 
@@ -140,7 +141,7 @@ class ArchiveOperator(BaseOperator):
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
         """What OpenLineage is told: the links and the kept files, the jobs and their cost."""
         del task_instance
-        return lineage.facets(self._story)
+        return facets(self._story)
 
 
 def archive_at(

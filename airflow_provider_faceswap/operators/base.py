@@ -19,6 +19,7 @@ from airflow_provider_faceswap.jobs import Submission
 from airflow_provider_faceswap.ledger import Ledger
 from airflow_provider_faceswap.links import ResultLink
 from airflow_provider_faceswap.metrics import job_ended
+from airflow_provider_faceswap.openlineage import facets
 from airflow_provider_faceswap.pictures import PREFLIGHTS
 from airflow_provider_faceswap.provenance import is_result, provenance, with_links
 from airflow_provider_faceswap.purchase import Purchase, Terms
@@ -192,7 +193,7 @@ class JobOperator(BaseOperator):
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
         """What OpenLineage is told: the pictures, the result, the job and its cost; no signed link."""
         del task_instance
-        return lineage.facets(lineage.of_job(self.outcome, self.arguments()))
+        return facets(lineage.of_job(self.outcome, self.arguments()))
 
     def on_kill(self) -> None:
         """

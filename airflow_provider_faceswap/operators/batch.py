@@ -20,6 +20,7 @@ from airflow_provider_faceswap.items import Items
 from airflow_provider_faceswap.jobs import Submission
 from airflow_provider_faceswap.ledger import store_of
 from airflow_provider_faceswap.links import ManifestLink
+from airflow_provider_faceswap.openlineage import facets
 from airflow_provider_faceswap.operators.archive import archive_at, folder_of, pieces_of
 from airflow_provider_faceswap.operators.base import epoch_of, on_the_wire, one_of, seconds_of
 from airflow_provider_faceswap.pictures import PREFLIGHTS
@@ -170,7 +171,7 @@ class FaceSwapBatchOperator(BaseOperator):
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
         """What OpenLineage is told: the items, the folder and the batch's manifest, how many jobs and their cost."""
         del task_instance
-        return lineage.facets(lineage.of_batch(self.outcome, self.items, self.destination))
+        return facets(lineage.of_batch(self.outcome, self.items, self.destination))
 
     def _go(self, batch: Batch, items: Items) -> None:
         try:

@@ -14,6 +14,7 @@ from airflow_provider_faceswap.exceptions import FaceSwapError
 from airflow_provider_faceswap.hooks.base import hook_for_connection
 from airflow_provider_faceswap.jobs import Submission
 from airflow_provider_faceswap.links import ResultLink
+from airflow_provider_faceswap.openlineage import facets
 from airflow_provider_faceswap.provenance import is_result
 from airflow_provider_faceswap.triggers.job import SAFE_RESUME_DELAY, JobTrigger
 from airflow_provider_faceswap.waiting import wait, watch_for
@@ -109,7 +110,7 @@ class JobSensor(BaseSensorOperator):
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
         """What OpenLineage is told: the result, the job and its cost; no signed link."""
         del task_instance
-        return lineage.facets(lineage.of_job(self.outcome, {}))
+        return facets(lineage.of_job(self.outcome, {}))
 
     def _submission(self, hook: JobHook) -> Submission:
         job_id = self.job_id["job_id"] if is_result(self.job_id) else str(self.job_id)

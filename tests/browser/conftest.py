@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import contextmanager
 
 import pytest
 from airflow_stack import AirflowStack
@@ -29,31 +30,19 @@ def sandbox():
         yield server
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    """Where the browser is."""
-    found = shutil.which("chromium")
-    if found is None:
-        pytest.skip("Chromium is not installed")
-    return found
+@contextmanager
+def signed_in(airflow, profile):
+    """
+    Airflow's UI in a browser, with somebody logged in.
 
-
-@pytest.fixture(scope="module")
-def airflow(chromium, tmp_path_factory):
-    home, dags = tmp_path_factory.mktemp("airflow"), tmp_path_factory.mktemp("dags")
-    with AirflowStack(home, dags, components=("api-server",)) as stack:
-        yield stack
-
-
-@pytest.fixture(scope="module")
-def site(chromium, airflow, tmp_path_factory):
-    """Airflow's UI, with somebody logged in."""
+    :param profile: An empty folder for the browser.
+    """
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch_persistent_context(
-            tmp_path_factory.mktemp("profile"),
-            executable_path=chromium,
+            profile,
+            executable_path=shutil.which("chromium"),
             headless=True,
             args=list(ARGUMENTS),
             viewport={"width": 1000, "height": 900},
@@ -66,7 +55,28 @@ def site(chromium, airflow, tmp_path_factory):
             page.locator("input[name=password]").fill("admin")
             page.get_by_role("button", name="Sign in").click()
             page.wait_for_url(f"{airflow.url}/", wait_until="commit")
-            yield Site(page, airflow.url)
+            yield page
+
+
+def need_chromium():
+    """Skip where there is no browser."""
+    if shutil.which("chromium") is None:
+        pytest.skip("Chromium is not installed")
+
+
+@pytest.fixture(scope="module")
+def airflow(tmp_path_factory):
+    need_chromium()
+    home, dags = tmp_path_factory.mktemp("airflow"), tmp_path_factory.mktemp("dags")
+    with AirflowStack(home, dags, components=("api-server",)) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def site(airflow, tmp_path_factory):
+    """The connections of Airflow's UI."""
+    with signed_in(airflow, tmp_path_factory.mktemp("profile")) as page:
+        yield Site(page, airflow.url)
 
 
 class Site:

@@ -93,7 +93,7 @@ def wire(monkeypatch, connections):
     """What the vendors answer, told by the test."""
     answering = Wire()
     monkeypatch.setattr(
-        "airflow_provider_faceswap.hooks.base.sync_client",
+        "airflow_provider_faceswap.hooks.account.sync_client",
         lambda: httpx.Client(transport=httpx.MockTransport(answering)),
     )
     connections("https://vendor.test")

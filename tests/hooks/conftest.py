@@ -45,7 +45,7 @@ class Wire:
 def wire(monkeypatch):
     """Every client that a hook makes ends here."""
     answering = Wire()
-    base = "airflow_provider_faceswap.hooks.base"
+    base = "airflow_provider_faceswap.hooks.account"
     monkeypatch.setattr(f"{base}.sync_client", lambda: answering.make(httpx.Client))
     monkeypatch.setattr(
         "airflow_provider_faceswap.transport.async_client", lambda **_: answering.make(httpx.AsyncClient)

@@ -44,15 +44,15 @@ def test_a_key_that_is_simply_wrong_is_tried_once(wire, connect):
 @pytest.fixture
 def readings(monkeypatch):
     """How often the connection was read."""
-    from airflow_provider_faceswap.hooks import base
+    from airflow_provider_faceswap.hooks import account
 
-    asked, real = [], base.get_async_connection
+    asked, real = [], account.get_async_connection
 
     async def counting(conn_id):
         asked.append(conn_id)
         return await real(conn_id)
 
-    monkeypatch.setattr(base, "get_async_connection", counting)
+    monkeypatch.setattr(account, "get_async_connection", counting)
     return asked
 
 
@@ -70,7 +70,7 @@ def test_all_of_a_loop_go_by_one_reading_of_the_connection(wire, connect, readin
 
 def test_a_reading_is_used_for_a_minute(wire, connect, readings, monkeypatch):
     clock = DrivenClock()
-    monkeypatch.setattr("airflow_provider_faceswap.hooks.base.CLOCK", clock)
+    monkeypatch.setattr("airflow_provider_faceswap.hooks.account.CLOCK", clock)
     wire.says(*[JOB] * 3)
 
     async def one_after_the_other():

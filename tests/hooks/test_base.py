@@ -389,7 +389,7 @@ def test_a_hook_serves_several_event_loops_one_after_another_and_at_once(wire, h
 
 
 def test_a_changed_key_needs_no_new_client(wire, connect, monkeypatch):
-    monkeypatch.setattr("airflow_provider_faceswap.hooks.base.CONNECTION_KEPT", -1.0)
+    monkeypatch.setattr("airflow_provider_faceswap.hooks.account.CONNECTION_KEPT", -1.0)
     wire.says(JOB)
 
     async def run():

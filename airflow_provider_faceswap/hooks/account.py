@@ -1,0 +1,174 @@
+"""From a connection to a vendor's account: how it is reached, and what it tells of itself."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+
+from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
+from airflow.providers.common.compat.sdk import BaseHook
+
+from airflow_provider_faceswap.clock import CLOCK
+from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError
+from airflow_provider_faceswap.hooks import form
+from airflow_provider_faceswap.hooks.settings import channel_of
+from airflow_provider_faceswap.transport import Channel, attempts, shared_client, sync_client
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+
+    import httpx
+
+    from airflow_provider_faceswap.jobs import Balance
+    from airflow_provider_faceswap.vendors.base import Vendor
+    from airflow_provider_faceswap.vendors.wire import Reply, Request
+
+T = TypeVar("T")
+
+#: Seconds for which all of an event loop go by one reading of a connection; a key that is refused is read at once.
+CONNECTION_KEPT = 60.0
+
+
+class AccountHook(BaseHook):
+    """
+    An account at a vendor, through an Airflow connection.
+
+    :param conn_id: The connection; each vendor's hook has a default of its own.
+    """
+
+    vendor: ClassVar[Vendor]
+    conn_name_attr = "conn_id"
+    default_conn_name = ""
+
+    def __init__(self, conn_id: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.conn_id = conn_id or self.default_conn_name
+        self._channel: Channel | None = None
+        self._extra: Mapping[str, Any] = {}
+        self._http: httpx.Client | None = None
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Give each vendor's hook the two methods by which Airflow below 3.2 draws its connection form."""
+        super().__init_subclass__(**options)
+        if conn_type := getattr(cls, "conn_type", ""):
+            # Airflow looks for them in the class itself, not in its bases.
+            cls.get_connection_form_widgets = staticmethod(partial(form.fields, conn_type))  # type: ignore[method-assign]
+            cls.get_ui_field_behaviour = staticmethod(partial(form.behaviour, conn_type))  # type: ignore[method-assign]
+
+    def channel(self) -> Channel:
+        """How this hook reaches its vendor; read from the connection once."""
+        if self._channel is None:
+            connection = self.get_connection(self.conn_id)
+            self._extra = connection.extra_dejson
+            self._channel = channel_of(self.vendor, self.conn_id, connection, self._extra)
+        return self._channel
+
+    async def achannel(self, instead_of: Channel | None = None) -> Channel:
+        """
+        As :meth:`channel`, without a blocking call, and together with all others on this event loop.
+
+        Each reading costs a triggerer several messages to its supervisor, which for a thousand triggers would be
+        most of what it does.
+
+        :param instead_of: One that the vendor has refused: the connection is read anew if it was not since.
+        """
+        if self._channel is None:
+            async with shared_client(self.conn_id) as shared, shared.reading:
+                known = shared.settings
+                if (
+                    known is None
+                    or known[0].vendor != self.vendor.name
+                    or known[0] == instead_of
+                    or CLOCK.now() - known[2] > CONNECTION_KEPT
+                ):
+                    connection = await get_async_connection(self.conn_id)
+                    extra = await get_async_extra_dejson(connection)
+                    channel = channel_of(self.vendor, self.conn_id, connection, extra)
+                    known = shared.settings = channel, extra, CLOCK.now()
+                self._channel, self._extra, _ = known
+        assert self._channel is not None  # noqa: S101 - both ways above set it
+        return self._channel
+
+    def __enter__(self) -> Self:
+        """Keep one HTTP client for the sync calls inside the block."""
+        self._http = sync_client()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        if self._http is not None:
+            self._http.close()
+            self._http = None
+
+    @contextmanager
+    def _client(self, *, fresh: bool = False) -> Iterator[httpx.Client]:
+        """
+        The client of the block that this hook is in, if any, else one for this call.
+
+        :param fresh: One with no open connection, whatever there is: what is sent by it is never sent twice.
+        """
+        if self._http is not None and not fresh:
+            yield self._http
+        else:
+            with sync_client() as http:
+                yield http
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[Self]:
+        """Keep the shared async client of this loop and connection open inside the block."""
+        async with shared_client(self.conn_id):
+            yield self
+
+    # -- what the vendor tells ------------------------------------------------------------------------
+
+    def ask(self, request: Request, read: Callable[[Reply], T]) -> T:
+        """
+        Send a request that only reads, again where that can help.
+
+        :param read: Makes of the answer what is returned.
+        :raises VendorError: The vendor refused, cannot now, or cannot be understood.
+        """
+        channel = self.channel()
+        for attempt in attempts():
+            with attempt, self._client() as http:
+                told = read(channel.send(http, request))
+        return told
+
+    def most_at_once(self) -> int | None:
+        """How many jobs the account may have running, where the vendor tells; ``None`` where not, or not now."""
+        if not self.vendor.tells_limit:
+            return None
+        try:
+            return self.ask(self.vendor.account(), self.vendor.read_limit)
+        except FaceSwapError as error:
+            self.log.warning("The account's limit could not be read: %s", error)
+            return None
+
+    def balances(self) -> tuple[Balance, ...]:
+        """
+        What the account has, in each unit that the vendor tells, the usual one first; free.
+
+        :raises InvalidRequestError: This vendor tells no balance.
+        :raises VendorError: The key is wrong, or the vendor cannot be reached.
+        """
+        self.channel()
+        request = self.vendor.balance(self._extra)
+        if request is None:
+            raise InvalidRequestError(
+                "this vendor does not tell a balance",
+                vendor=self.vendor.name,
+                advice="Look at the account on the vendor's site.",
+            )
+        return self.ask(request, self.vendor.read_balances)
+
+    def account(self) -> str:
+        """
+        What the vendor tells of the account, in one line; free.
+
+        :raises VendorError: The key is wrong, or the vendor cannot be reached.
+        """
+        self.channel()
+        # The balance, where there is one, is that of whoever the connection lets pay.
+        request = self.vendor.balance(self._extra) or self.vendor.account()
+        return self.ask(request, self.vendor.read_account)
