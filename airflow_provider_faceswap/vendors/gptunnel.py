@@ -150,7 +150,7 @@ class Inpaint(Arguments):
     prompt: str | None = None
 
 
-_MIDJOURNEY = Timing(first=10, cap=15)
+_MIDJOURNEY = Timing(first=10, cap=20)
 
 #: No page gives a size; so much inline is assumed to pass.
 _FACE = Accepts(formats=_PICTURES, inline=10_000_000)
@@ -169,7 +169,7 @@ class GPTunnel(Vendor):
         "face_swap": Kind(
             "/v1/faceswap/create",
             FaceSwap,
-            Timing(first=2, cap=15),
+            Timing(first=2, cap=20),
             timedelta(days=3),
             "faceswap",
             {"target_image": _FACE, "face_image": _FACE},
@@ -178,14 +178,14 @@ class GPTunnel(Vendor):
         "image": Kind(
             "/v1/media/create",
             Image,
-            Timing(first=4, cap=15),
+            Timing(first=4, cap=20),
             timedelta(hours=48),
             "media",
             {"images": Accepts()},
         ),
         # How long Midjourney pictures are kept is not stated.
         "imagine": Kind("/v1/midjourney/imagine", Imagine, _MIDJOURNEY, None, "midjourney"),
-        "upsample": Kind("/v1/midjourney/upsample", Upsample, Timing(first=2, cap=15), None, "midjourney"),
+        "upsample": Kind("/v1/midjourney/upsample", Upsample, Timing(first=2, cap=20), None, "midjourney"),
         "variation": Kind("/v1/midjourney/variation", Variation, _MIDJOURNEY, None, "midjourney"),
         "inpaint": Kind("/v1/midjourney/inpaint", Inpaint, _MIDJOURNEY, None, "midjourney", {"mask": _MASK}),
     }

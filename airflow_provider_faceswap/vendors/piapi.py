@@ -198,14 +198,14 @@ class PiAPI(Vendor):
         "face_swap": Kind(
             "/api/v1/task",
             FaceSwap,
-            Timing(first=2, cap=15),
+            Timing(first=2, cap=20),
             timedelta(days=3),
             media={"target_image": _FACE, "face_image": _FACE},
         ),
         "multi_face_swap": Kind(
             "/api/v1/task",
             MultiFaceSwap,
-            Timing(first=2, cap=15),
+            Timing(first=2, cap=20),
             timedelta(days=3),
             media={"target_image": _FACE, "face_image": _FACE},
         ),
@@ -217,7 +217,7 @@ class PiAPI(Vendor):
             media={"target_video": _VIDEO, "face_image": _FACE},
         ),
         # Retention differs by model: three days is the documented one of Flux, others may keep less.
-        "task": Kind("/api/v1/task", Task, Timing(first=2, cap=15), timedelta(days=3)),
+        "task": Kind("/api/v1/task", Task, Timing(first=2, cap=20), timedelta(days=3)),
     }
     failure_words: ClassVar[Mapping[str, FailureReason]] = {
         **Vendor.failure_words,

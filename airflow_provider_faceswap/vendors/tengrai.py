@@ -96,7 +96,7 @@ def _artwork(name: str, path: str | None = None, **required: Any) -> Kind:
     parameters = create_model(f"{name}_parameters", __base__=Parameters, **fields)
     arguments = create_model(name, __base__=Artwork, parameters=(parameters, ...))
     where = path or f"/v2/artworks/{name.replace('_', '-')}"
-    return Kind(where, arguments, Timing(first=3, cap=15), _RETENTION)
+    return Kind(where, arguments, Timing(first=3, cap=20), _RETENTION)
 
 
 class Tengrai(Vendor):
@@ -114,7 +114,7 @@ class Tengrai(Vendor):
         "face_swap": Kind(
             "/v2/artworks/face-swap",
             FaceSwap,
-            Timing(first=3, cap=15),
+            Timing(first=3, cap=20),
             _RETENTION,
             media={"target_image": Accepts(), "face_image": Accepts()},
         ),
