@@ -10,6 +10,8 @@ import argparse
 
 from airflow_provider_faceswap.cli.definition import get_commands
 
+PROGRAM = "python -m airflow_provider_faceswap.cli"
+
 
 def main(arguments: list[str] | None = None) -> None:
     """
@@ -18,7 +20,7 @@ def main(arguments: list[str] | None = None) -> None:
     :param arguments: Those of the process by default.
     :raises SystemExit: With the command's exit code, as each of them ends with one.
     """
-    parser = argparse.ArgumentParser(prog="python -m airflow_provider_faceswap.cli")
+    parser = argparse.ArgumentParser(prog=PROGRAM)
     (group,) = get_commands()
     names = parser.add_subparsers(dest="subcommand", metavar="COMMAND", required=True)
     for command in group.subcommands:
@@ -31,7 +33,7 @@ def main(arguments: list[str] | None = None) -> None:
         )
         for argument in command.args:
             argument.add_to_parser(one)
-        one.set_defaults(func=command.func)
+        one.set_defaults(func=command.func, program=PROGRAM)
     options = parser.parse_args(arguments)
     options.func(options)
 

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable
 
+#: How Airflow's own command line is asked.
+_PROGRAM = "airflow faceswap"
 _LOOK_FIRST = (
     "It may have been accepted and charged. Look in the vendor's list before you buy again: "
-    "'airflow faceswap job CONN_ID JOB_ID --wait' goes on with a job found there."
+    "'{program} job CONN_ID JOB_ID --wait' goes on with a job found there."
 )
 
 
@@ -32,14 +34,14 @@ _LOOK_FIRST = (
 def swap(options: Namespace) -> None:
     """Buy one face swap, wait for it, save the picture."""
     screen = Screen()
-    errand = Errand("face_swap", timeout=options.timeout, save=_saving(options), screen=screen)
+    errand = _errand(options, "face_swap", screen)
 
     def work() -> Exit:
         seconds_of("timeout", options.timeout)
         destination = Destination.of(options.out, overwrite=options.overwrite)
         pictures = {"target_image": _picture(options.target), "face_image": _picture(options.face)}
         with hook_for_connection(options.conn_id) as hook:
-            errand.buy(hook, pictures)
+            errand.buy(hook, pictures, options.preflight)
             errand.follow(hook, to_the_end=True)
         errand.keep(destination)
         return Exit.DONE
@@ -51,7 +53,7 @@ def swap(options: Namespace) -> None:
 def job(options: Namespace) -> None:
     """Look at a job that was bought before; wait for it and save its result where asked to."""
     screen = Screen()
-    errand = Errand(options.kind, timeout=options.timeout, save=_saving(options), screen=screen)
+    errand = _errand(options, options.kind, screen)
 
     def work() -> Exit:
         seconds_of("timeout", options.timeout)
@@ -96,7 +98,10 @@ def _end(options: Namespace, screen: Screen, errand: Errand, work: Callable[[], 
             code = work()
         except (Exception, KeyboardInterrupt) as caught:  # noqa: BLE001 - whatever it was, a job may be paid
             code = errand.exit_after(caught)
-            error = {"type": type(caught).__name__, "message": _what_happened(caught, code)}
+            error = {
+                "type": type(caught).__name__,
+                "message": _what_happened(caught, code, _program(options)),
+            }
             screen.say(error["message"])
     if code is Exit.RESUMABLE:
         screen.say(f"Go on with: {errand.resume}")
@@ -107,6 +112,16 @@ def _end(options: Namespace, screen: Screen, errand: Errand, work: Callable[[], 
 def _read_connections() -> None:
     """Let connections be found where Airflow's own commands find them: in its database too."""
     os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
+
+
+def _program(options: Namespace) -> str:
+    return getattr(options, "program", _PROGRAM)
+
+
+def _errand(options: Namespace, kind: str, screen: Screen) -> Errand:
+    return Errand(
+        kind, timeout=options.timeout, program=_program(options), save=_saving(options), screen=screen
+    )
 
 
 def _saving(options: Namespace) -> tuple[str, ...]:
@@ -125,20 +140,20 @@ def _picture(given: str) -> Any:
     return Image.read(given)
 
 
-def _what_happened(error: BaseException, code: Exit) -> str:
+def _what_happened(error: BaseException, code: Exit, program: str) -> str:
     """
     Say an error in a sentence.
 
     Where the advice of our errors names an argument of operators, the command line has a command in its place.
     """
     if isinstance(error, FaceSwapError) and (code is Exit.UNCERTAIN or "resume_job_id" in error.advice):
-        error.advice = _LOOK_FIRST if code is Exit.UNCERTAIN else ""
+        error.advice = _LOOK_FIRST.format(program=program) if code is Exit.UNCERTAIN else ""
     if not isinstance(error, KeyboardInterrupt):
         return _sentence(error)
     if code is Exit.INTERRUPTED:
         return "Interrupted. Nothing was bought."
     if code is Exit.UNCERTAIN:
-        return f"Interrupted before the vendor had answered. {_LOOK_FIRST}"
+        return f"Interrupted before the vendor had answered. {_LOOK_FIRST.format(program=program)}"
     return "Interrupted. The job goes on at the vendor, and may be charged."
 
 

@@ -65,6 +65,13 @@ SWAP = ActionCommand(
             required=True,
             metavar="PICTURE",
         ),
+        Arg(
+            ("--preflight",),
+            help="what is looked at before anything is bought (default: auto): 'check' fetches and checks links\n"
+            "too, 'fit' also converts and shrinks what the vendor would refuse, 'off' leaves all to the vendor",
+            choices=("auto", "check", "fit", "off"),
+            default="auto",
+        ),
         Arg(("--out",), help=f"where to save the result (default: this folder): {_PLACES}", default="."),
         _OVERWRITE,
         _TIMEOUT,

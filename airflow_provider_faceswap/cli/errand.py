@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from airflow_provider_faceswap.cli.screen import Screen
     from airflow_provider_faceswap.hooks.base import JobHook
     from airflow_provider_faceswap.jobs import Job
+    from airflow_provider_faceswap.pictures import Preflight
 
 #: What is told of a job, in this order; a result has all of it.
 _TOLD = (
@@ -58,12 +59,16 @@ class Errand:
     Nothing is remembered between two commands: each ``swap`` buys a job.
 
     :param timeout: Seconds to wait for the job, from now.
+    :param program: How the commands were started, and can be again.
     :param save: The arguments of the command that say where the result goes.
     """
 
-    def __init__(self, kind: str, *, timeout: float, save: Sequence[str], screen: Screen) -> None:
+    def __init__(
+        self, kind: str, *, timeout: float, program: str, save: Sequence[str], screen: Screen
+    ) -> None:
         self._kind = kind
         self._timeout = timeout
+        self._program = program
         self._save = save
         self._screen = screen
         self._checked = False
@@ -76,14 +81,15 @@ class Errand:
 
     # -- what is done ---------------------------------------------------------------------------------
 
-    def buy(self, hook: JobHook, arguments: Mapping[str, Any]) -> None:
+    def buy(self, hook: JobHook, arguments: Mapping[str, Any], preflight: Preflight) -> None:
         """
         Buy the job.
 
         :param arguments: Neutral names to values, as the hook takes them.
+        :param preflight: As the hook takes it.
         :raises FaceSwapError: It was not bought, or nobody knows.
         """
-        request = hook.prepare(self._kind, **arguments)
+        request = hook.prepare(self._kind, preflight=preflight, **arguments)
         for doubt in hook.vendor.doubts(self._kind, request):
             self._screen.say(f"{hook.vendor.name}: {doubt}")
         self._checked = True
@@ -212,7 +218,7 @@ class Errand:
         assert self._submission is not None  # noqa: S101 - it was bought, or taken up
         job = self._submission
         kind = () if job.kind == "face_swap" else ("--kind", job.kind)
-        return f"airflow faceswap job {shlex.join((job.conn_id, job.job_id, *kind, '--wait', *self._save))}"
+        return f"{self._program} job {shlex.join((job.conn_id, job.job_id, *kind, '--wait', *self._save))}"
 
     def told(self, code: Exit, error: Mapping[str, str] | None) -> dict[str, Any]:
         """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
@@ -16,7 +17,7 @@ from airflow_provider_faceswap.endings import Ending, Word, after_kill, read_eve
 from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError
 from airflow_provider_faceswap.hooks.base import hook_for
 from airflow_provider_faceswap.jobs import Submission
-from airflow_provider_faceswap.ledger import Ledger
+from airflow_provider_faceswap.ledger import Ledger, Stage
 from airflow_provider_faceswap.links import ResultLink
 from airflow_provider_faceswap.metrics import job_ended
 from airflow_provider_faceswap.openlineage import facets
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from airflow_provider_faceswap.jobs import Job
     from airflow_provider_faceswap.ledger import Record
     from airflow_provider_faceswap.pictures import Preflight
+    from airflow_provider_faceswap.vendors.wire import Request
 
 #: The deadline comes before ``execution_timeout`` by this share of it, at most by so many seconds: reads that
 #: are under way come to their end.
@@ -155,7 +157,7 @@ class JobOperator(BaseOperator):
                 hook.vendor.kind(self.kind)
                 resumed = self._submission(hook, arguments, self.resume_job_id, reused=True, counted=True)
                 return self._wait(context, hook, resumed, None)
-            request = hook.prepare(self.kind, preflight=self.preflight, **on_the_wire(arguments))
+            request = self._request(context, hook, arguments)
             self._check_deferral(hook, arguments)
             for doubt in hook.vendor.doubts(self.kind, request):
                 self.log.warning("%s: %s", hook.vendor.name, doubt)
@@ -177,6 +179,24 @@ class JobOperator(BaseOperator):
                 log=self.log,
             )
             return self._wait(context, hook, *purchase.obtain())
+
+    def _request(self, context: Context, hook: JobHook, arguments: Mapping[str, Any]) -> Request:
+        """
+        Check the arguments and build the request.
+
+        :raises FaceSwapError: They are wrong, or a picture cannot be had: one that an earlier try could still read may
+            have been paid for, which is said.
+        """
+        try:
+            return hook.prepare(self.kind, preflight=self.preflight, **on_the_wire(arguments))
+        except FaceSwapError as error:
+            with suppress(FaceSwapError):
+                record = self._ledger(context).read()
+                if record is not None and record.stage is Stage.SUBMITTED:
+                    error.advice += (
+                        f" An earlier try has bought job {record.job_id}: resume_job_id takes it up."
+                    )
+            raise
 
     def execute_complete(
         self, context: Context, event: Any = None, submission: Mapping[str, Any] | None = None

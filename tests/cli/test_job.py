@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from airflow_provider_faceswap.cli.__main__ import PROGRAM
 from airflow_provider_faceswap.cli.exits import Exit
 from airflow_provider_faceswap.hooks.gptunnel import GPTunnelHook
 from airflow_provider_faceswap.hooks.tengrai import TengraiHook
@@ -39,14 +40,14 @@ def test_without_wait_a_running_job_is_only_looked_at(run, wire, answer):
     assert done.told["state"] == "running"
     assert done.told["percent"] == 40
     assert done.told["error"] is None
-    assert done.told["resume"] == f"airflow faceswap job gptunnel_default {JOB_ID} --wait"
+    assert done.told["resume"] == f"{PROGRAM} job gptunnel_default {JOB_ID} --wait"
     assert len(wire.requests) == 1
 
 
 def test_a_job_of_another_kind_is_gone_on_with_as_such(run, wire):
     wire.will({"id": "m1", "status": "processing"})
     told = run("job", "gptunnel_default", "m1", "--kind", "imagine", "--out", "grids/").told
-    assert told["resume"] == "airflow faceswap job gptunnel_default m1 --kind imagine --wait --out grids/"
+    assert told["resume"] == f"{PROGRAM} job gptunnel_default m1 --kind imagine --wait --out grids/"
 
 
 def test_a_finished_job_is_told_and_not_saved_unless_asked_to(run, wire, answer):

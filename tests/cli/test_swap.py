@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 from pathlib import Path
@@ -9,13 +10,15 @@ from pathlib import Path
 import httpx
 import pytest
 import yaml
+from PIL import Image
 
 from airflow_provider_faceswap.cli import commands
+from airflow_provider_faceswap.cli.__main__ import PROGRAM
 from airflow_provider_faceswap.cli.exits import Exit
 from tests.cli.conftest import FACE, JOB_ID, SWAP, TARGET
 
 ACCEPTED = {"id": JOB_ID, "status": "idle", "usage": {"total_cost": 15}}
-RESUME = f"airflow faceswap job gptunnel_default {JOB_ID} --wait --out ."
+RESUME = f"{PROGRAM} job gptunnel_default {JOB_ID} --wait --out ."
 
 
 @pytest.fixture
@@ -74,6 +77,16 @@ def test_a_file_of_this_disk_travels_inside_the_request(run, pictures, sandbox, 
     assert done.code == Exit.DONE
     manifest = json.loads(Path(done.told["files"][0]["manifest_uri"].removeprefix("file://")).read_text())
     assert manifest["job"]["arguments"]["target_image"].startswith("sha256:")
+
+
+def test_a_picture_can_be_made_fit(run, pictures, sandbox, tmp_path):
+    swap = ("swap", "--conn-id", "gptunnel_default", *pictures[2:], "--target", "emil.webp")
+    sample = httpx.get(f"{sandbox.url}/samples/emil.png").content
+    Image.open(io.BytesIO(sample)).save(tmp_path / "emil.webp")
+    refused = run(*swap)
+    assert refused.code == Exit.USAGE
+    assert "image/webp" in refused.told["error"]["message"]
+    assert run(*swap, "--preflight", "fit").code == Exit.DONE
 
 
 @pytest.mark.parametrize("output", ["table", "plain"])

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from airflow.listeners import hookimpl
 from airflow.providers.common.compat.sdk import TaskDeferred
+from PIL import Image
 
 try:
     from airflow.sdk.listener import get_listener_manager
@@ -575,6 +576,20 @@ def test_success_needs_a_worker_where_something_is_left_to_do(vendor, answer, co
         vendor.will(answer("idle"))
         deferred = deferral(swap(deferrable=True, **more), {"ti": context["ti"]})
         assert deferred.trigger.end_in_place is in_place
+
+
+def test_a_retry_that_cannot_read_its_picture_any_more_names_the_job_that_was_bought(
+    vendor, answer, context, clock, tmp_path
+):
+    picture = tmp_path / "face.png"
+    Image.new("RGB", (64, 64)).save(picture)
+    vendor.will(answer("idle"))
+    again = {"deferrable": True, "face_image": f"file://{picture}"}
+    job = deferral(swap(**again), context).trigger.submission.job_id
+    picture.unlink()
+    with pytest.raises(InvalidRequestError, match=f"has bought job {job}: resume_job_id takes it up"):
+        swap(**again).execute(context)
+    assert len(vendor.creates) == 1
 
 
 class Ear:
