@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError
 from airflow_provider_faceswap.media import HEAD, dimensions, sniff
+from airflow_provider_faceswap.storage import path_of
 
 if TYPE_CHECKING:
     from airflow_provider_faceswap.media import MediaType
@@ -50,13 +51,7 @@ class Image:
         :raises InvalidRequestError: There is no such file, it is empty, or it is larger than 64 MiB.
         :raises FaceSwapError: It could not be read; a retry may help.
         """
-        from airflow.providers.common.compat.sdk import ObjectStoragePath
-
-        path = (
-            source
-            if isinstance(source, ObjectStoragePath)
-            else ObjectStoragePath(str(source), conn_id=conn_id)
-        )
+        path = path_of(source, conn_id)
         try:
             with path.open("rb") as file:
                 data = file.read(LARGEST + 1)

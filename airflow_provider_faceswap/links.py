@@ -14,9 +14,10 @@ from urllib.parse import quote, urlsplit
 from airflow.providers.common.compat.sdk import BaseOperatorLink, conf
 
 from airflow_provider_faceswap.redaction import bare_url
+from airflow_provider_faceswap.storage import path_of
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import BaseOperator, ObjectStoragePath
+    from airflow.providers.common.compat.sdk import BaseOperator
     from airflow.sdk.types import TaskInstanceKey
 
 
@@ -130,10 +131,9 @@ def console_page(uri: str, conn_id: str | None) -> str:
     """
     if urlsplit(uri).scheme not in {"s3", "s3a", "s3n", "gs", "gcs"}:
         return ""
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
-
-    path: ObjectStoragePath = ObjectStoragePath(uri, conn_id=conn_id)
-    bucket, key = quote(path.bucket, safe=""), path.key.lstrip("/")
+    path = path_of(uri, conn_id)
+    # In Airflow 3.1 it has the connection before it.
+    bucket, key = quote(path.bucket.rpartition("@")[2], safe=""), path.key.lstrip("/")
     if path.protocol in {"gs", "gcs"}:
         return f"https://console.cloud.google.com/storage/browser/_details/{bucket}/{quote(key)}"
     host = urlsplit(path.fs.s3.meta.endpoint_url).hostname or ""

@@ -17,6 +17,21 @@ CHUNK = 256 * 1024
 PART = 8 * 1024 * 1024
 
 
+def path_of(place: object, conn_id: str | None = None) -> ObjectStoragePath:
+    """
+    A path in object storage, or on a disk.
+
+    :param place: A URI, a path on a disk, or such a path already.
+    :param conn_id: The Airflow connection, where the URI names none.
+    """
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    if isinstance(place, ObjectStoragePath):
+        return place
+    # Airflow 3.1 takes None for an answer: it would not look at what the URI names.
+    return ObjectStoragePath(str(place), conn_id=conn_id) if conn_id else ObjectStoragePath(str(place))
+
+
 def write(path: ObjectStoragePath, source: BinaryIO) -> None:
     """
     Write a file so that nobody ever sees half of it.

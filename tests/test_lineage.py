@@ -15,11 +15,16 @@ from airflow.providers.common.compat.openlineage.utils.utils import translate_ai
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 from airflow.providers.openlineage.extractors.base import DefaultExtractor
 from airflow.providers.openlineage.extractors.manager import ExtractorManager
-from airflow.sdk import Asset, AssetAlias, lineage
+from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.execution_time.context import OutletEventAccessors
 from airflow.utils.state import TaskInstanceState
 from openlineage.client.event_v2 import Job, Run, RunEvent, RunState
 from openlineage.client.serde import Serde
+
+try:
+    from airflow.sdk import lineage
+except ImportError:  # below Airflow 3.2
+    from airflow.lineage import hook as lineage
 
 from airflow_provider_faceswap.archive import Archived, Piece
 from airflow_provider_faceswap.exceptions import JobFailedError, NotAnImageError

@@ -17,6 +17,7 @@ from airflow_provider_faceswap.links import ArchivedLink, ManifestLink
 from airflow_provider_faceswap.openlineage import facets
 from airflow_provider_faceswap.pictures import open_hosts
 from airflow_provider_faceswap.provenance import is_result
+from airflow_provider_faceswap.storage import path_of
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
@@ -179,13 +180,9 @@ def folder_of(destination: Any, conn_id: str | None) -> ObjectStoragePath:
 
     :raises InvalidRequestError: There is none.
     """
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
-
     if not destination:
         raise InvalidRequestError("destination: must be a folder such as s3://bucket/swaps")
-    if isinstance(destination, ObjectStoragePath):
-        return destination
-    return ObjectStoragePath(destination, conn_id=conn_id)
+    return path_of(destination, conn_id)
 
 
 def _listed(source: Any) -> tuple[list[Any], bool]:
