@@ -248,7 +248,8 @@ class AirflowStack:
                 self.api("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
                 break
             except httpx.HTTPStatusError as error:
-                if error.response.status_code != 404 or time.monotonic() > deadline:
+                # A 500 is SQLite's "database is locked", where several write at once on a busy machine.
+                if error.response.status_code not in {404, 500} or time.monotonic() > deadline:
                     raise
                 time.sleep(0.5)
         body: dict[str, Any] = {"logical_date": None, "conf": dict(conf or {})}
