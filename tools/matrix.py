@@ -20,6 +20,8 @@ ROOT = Path(__file__).resolve().parent.parent
 #: Old packages warn of themselves; on the newest a warning is an error.
 WARNINGS_PASS = ("-W", "default")
 SMOKE = ("tests/smoke",)
+#: Without it, Airflow 3.1 shows the connection form of no provider.
+FORMS = "wtforms"
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Cell:
         python = folder / "bin" / "python"
         if not python.exists():
             run(uv, "venv", "--quiet", "--clear", "--no-python-downloads", "--python", interpreter, folder)
-        tools = ("pytest",) if self.tests == SMOKE else ("--requirement", "requirements-dev.txt")
+        tools = ("pytest",) if self.tests == SMOKE else ("--requirement", "requirements-dev.txt", FORMS)
         pinned = ("--constraint", self.constraints)
         run(uv, "pip", "install", "--quiet", "--python", python, *pinned, *tools, "--editable", ".[sandbox]")
         return python

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.utils.cli import suppress_logs_and_warning
 
 from airflow_provider_faceswap.cli.destination import Destination
@@ -21,6 +22,8 @@ from airflow_provider_faceswap.redaction import without_queries
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable
+
+    from airflow_provider_faceswap.hooks.base import JobHook
 
 #: How Airflow's own command line is asked.
 _PROGRAM = "airflow faceswap"
@@ -40,7 +43,7 @@ def swap(options: Namespace) -> None:
         seconds_of("timeout", options.timeout)
         destination = Destination.of(options.out, overwrite=options.overwrite)
         pictures = {"target_image": _picture(options.target), "face_image": _picture(options.face)}
-        with hook_for_connection(options.conn_id) as hook:
+        with _hook(options.conn_id) as hook:
             errand.buy(hook, pictures, options.preflight)
             errand.follow(hook, to_the_end=True)
         errand.keep(destination)
@@ -58,7 +61,7 @@ def job(options: Namespace) -> None:
     def work() -> Exit:
         seconds_of("timeout", options.timeout)
         destination = Destination.of(options.out, overwrite=options.overwrite) if options.out else None
-        with hook_for_connection(options.conn_id) as hook:
+        with _hook(options.conn_id) as hook:
             errand.take_up(hook, options.job_id, patient=options.wait)
             if not errand.follow(hook, to_the_end=options.wait):
                 return Exit.RESUMABLE
@@ -77,7 +80,7 @@ def check(options: Namespace) -> None:
     screen = Screen()
     _read_connections()
     try:
-        ok, message = hook_for_connection(options.conn_id).test_connection()
+        ok, message = _hook(options.conn_id).test_connection()
         code = Exit.DONE if ok else Exit.FAILED
     except KeyboardInterrupt:
         code, message = Exit.INTERRUPTED, "Interrupted."
@@ -107,6 +110,16 @@ def _end(options: Namespace, screen: Screen, errand: Errand, work: Callable[[], 
         screen.say(f"Go on with: {errand.resume}")
     show(errand.told(code, error), options.output)
     raise SystemExit(code)
+
+
+def _hook(conn_id: str) -> JobHook:
+    try:
+        return hook_for_connection(conn_id)
+    except ImportError:
+        # Outside a task, Airflow 3.1 looks no further, and says so by an import that fails.
+        raise AirflowNotFoundException(
+            f"connection {conn_id!r} is neither in the environment nor in a secrets backend"
+        ) from None
 
 
 def _read_connections() -> None:

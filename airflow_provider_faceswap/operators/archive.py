@@ -179,10 +179,14 @@ def folder_of(destination: Any, conn_id: str | None) -> ObjectStoragePath:
     A destination as a path.
 
     :raises InvalidRequestError: There is none.
+    :raises ValueError: There is no such storage.
     """
     if not destination:
         raise InvalidRequestError("destination: must be a folder such as s3://bucket/swaps")
-    return path_of(destination, conn_id)
+    path = path_of(destination, conn_id)
+    # Airflow 3.1 looks for a storage when it is used, which may be after a purchase.
+    path.fs  # noqa: B018
+    return path
 
 
 def _listed(source: Any) -> tuple[list[Any], bool]:

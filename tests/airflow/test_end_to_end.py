@@ -19,7 +19,7 @@ from airflow_stack import AirflowStack
 from PIL import Image
 
 from airflow_provider_faceswap.sandbox import SandboxServer
-from tests.browser.conftest import need_chromium, signed_in
+from tests.browser.conftest import need_chromium, of_this_ui, signed_in
 
 pytestmark = pytest.mark.airflow
 
@@ -241,18 +241,15 @@ def test_a_task_that_made_nothing_leads_nowhere(airflow, runs):
     assert links_of(airflow, "fails_for_its_reason", run_id, "no_face") == {"Result": None}
 
 
-def test_a_person_who_presses_a_button_sees_the_result(airflow, runs, tmp_path):
+@of_this_ui
+def test_a_person_who_presses_a_button_sees_the_return_value(airflow, runs, tmp_path):
     need_chromium()
     run_id, _ = runs["tengrai_swap"]
-    result = airflow.xcom("tengrai_swap", run_id, "swap")
     with signed_in(airflow, tmp_path) as page:
-        page.goto(f"{airflow.url}/dags/tengrai_swap/runs/{quote(run_id, safe='')}/tasks/swap")
-        button = page.get_by_role("link", name="Result", exact=True)
-        with page.context.expect_page() as opened:
-            button.click()
-        shown = opened.value
-        shown.get_by_text(result["job_id"]).first.wait_for()
-        assert shown.url == xcom_page(airflow, "tengrai_swap", run_id, "swap")
+        page.goto(f"{airflow.url}/dags/tengrai_swap/runs/{quote(run_id, safe='')}/tasks/swap/details")
+        page.get_by_text("Result", exact=True).click()
+        page.wait_for_url(xcom_page(airflow, "tengrai_swap", run_id, "swap"))
+        page.get_by_text("return_value", exact=True).wait_for()
 
 
 def test_no_address_of_the_ui_holds_a_signature(airflow, runs):

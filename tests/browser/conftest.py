@@ -9,8 +9,12 @@ import pytest
 from airflow_stack import AirflowStack
 
 from airflow_provider_faceswap.sandbox import SandboxServer
+from tests.conftest import needs
 
 KEY = "planted-api-key-5f0c2d7be1a94836"
+
+#: Pages change from version to version: those of Airflow 3.3 are what a person sees here.
+of_this_ui = needs("the UI of Airflow 3.3", at="airflow.sdk", has="NEVER_EXPIRE")
 
 #: What keeps a browser quiet: it talks to nobody but the page.
 ARGUMENTS = (

@@ -12,9 +12,9 @@ import pytest
 
 from airflow_provider_faceswap.get_provider_info import get_provider_info
 
-from .conftest import KEY
+from .conftest import KEY, of_this_ui
 
-pytestmark = pytest.mark.airflow
+pytestmark = [pytest.mark.airflow, of_this_ui]
 
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 TYPES = {entry["connection-type"]: entry for entry in get_provider_info()["connection-types"]}
