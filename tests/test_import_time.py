@@ -42,5 +42,5 @@ def seconds(module):
 
 @pytest.mark.parametrize("module", MODULES)
 def test_an_import_costs_less_than_a_tenth_of_a_second(module):
-    # The least: whatever else the machine does only adds.
-    assert 0 < min(seconds(module) for _ in range(3)) < 0.1
+    # The least of ten: whatever else the machine does only adds.
+    assert any(0 < seconds(module) < 0.1 for _ in range(10))
