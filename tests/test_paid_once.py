@@ -41,6 +41,9 @@ from airflow_provider_faceswap.exceptions import (
 from airflow_provider_faceswap.operators.gptunnel import GPTunnelFaceSwapOperator
 from airflow_provider_faceswap.operators.tengrai import TengraiFaceSwapOperator
 from airflow_provider_faceswap.triggers.job import JobTrigger
+from tests.conftest import NEEDS_STATE_STORE
+
+pytestmark = NEEDS_STATE_STORE
 
 OPERATORS = {"tengrai": TengraiFaceSwapOperator, "gptunnel": GPTunnelFaceSwapOperator}
 CREATES = {"/v2/artworks/face-swap", "/v1/faceswap/create"}
