@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError
 from airflow_provider_faceswap.media import HEAD, dimensions, sniff
+from airflow_provider_faceswap.redaction import without_queries
 from airflow_provider_faceswap.storage import path_of
 
 if TYPE_CHECKING:
@@ -51,23 +52,23 @@ class Image:
         :raises InvalidRequestError: There is no such file, it is empty, or it is larger than 64 MiB.
         :raises FaceSwapError: It could not be read; a retry may help.
         """
-        path = path_of(source, conn_id)
+        name = without_queries(str(source))
         try:
-            with path.open("rb") as file:
+            with path_of(source, conn_id).open("rb") as file:
                 data = file.read(LARGEST + 1)
         except _ABSENT as error:
             raise InvalidRequestError(
-                f"{path} could not be read ({type(error).__name__})",
+                f"{name} could not be read ({type(error).__name__})",
                 advice="Nothing was bought. Correct the path, or the storage's connection.",
             ) from None
         except Exception as error:  # noqa: BLE001 - every storage raises what its own library has
             raise FaceSwapError(
-                f"{path} could not be read ({type(error).__name__})",
+                f"{name} could not be read ({type(error).__name__})",
                 advice="Nothing was bought by this try. Retry once the storage is well.",
             ) from None
         if not data or len(data) > LARGEST:
             raise InvalidRequestError(
-                f"{path} {'is empty' if not data else f'is larger than {LARGEST} bytes'}"
+                f"{name} {'is empty' if not data else f'is larger than {LARGEST} bytes'}"
             )
         return cls(data)
 

@@ -26,6 +26,7 @@ from airflow_provider_faceswap.exceptions import (
 )
 from airflow_provider_faceswap.images import LARGEST, Image, faults_of, fitted, upright
 from airflow_provider_faceswap.provenance import is_archived
+from airflow_provider_faceswap.storage import usable_path
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -188,17 +189,13 @@ def _path(source: Any) -> ObjectStoragePath:
 
     :raises InvalidRequestError: No storage of this Airflow has such URIs.
     """
-    if isinstance(source, ObjectStoragePath):
-        return source
     try:
-        path = ObjectStoragePath(source)
-        path.fs  # noqa: B018 - only now is the storage looked for
+        return usable_path(source)
     except (ValueError, ImportError):
         scheme = str(source).partition("://")[0]
         raise InvalidRequestError(
             f"must be a full http or https URL, or the URI of a storage; {scheme}:// is none that this Airflow knows"
         ) from None
-    return path
 
 
 def _signed(path: ObjectStoragePath) -> str | None:

@@ -32,6 +32,19 @@ def path_of(place: object, conn_id: str | None = None) -> ObjectStoragePath:
     return ObjectStoragePath(str(place), conn_id=conn_id) if conn_id else ObjectStoragePath(str(place))
 
 
+def usable_path(place: object, conn_id: str | None = None) -> ObjectStoragePath:
+    """
+    As :func:`path_of`, and its storage is one that this Airflow has.
+
+    :raises ValueError: There is no such storage.
+    :raises ImportError: Its library is not installed.
+    """
+    path = path_of(place, conn_id)
+    # A path looks for its storage when it is used, which may be after a purchase.
+    path.fs  # noqa: B018
+    return path
+
+
 def write(path: ObjectStoragePath, source: BinaryIO) -> None:
     """
     Write a file so that nobody ever sees half of it.

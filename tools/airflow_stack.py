@@ -248,7 +248,7 @@ class AirflowStack:
                 self.api("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
                 break
             except httpx.HTTPStatusError as error:
-                # A 500 is SQLite's "database is locked", where several write at once on a busy machine.
+                # On a busy machine a moment's 500 was seen, on SQLite.
                 if error.response.status_code not in {404, 500} or time.monotonic() > deadline:
                     raise
                 time.sleep(0.5)

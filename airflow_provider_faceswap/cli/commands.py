@@ -115,8 +115,10 @@ def _end(options: Namespace, screen: Screen, errand: Errand, work: Callable[[], 
 def _hook(conn_id: str) -> JobHook:
     try:
         return hook_for_connection(conn_id)
-    except ImportError:
+    except ImportError as error:
         # Outside a task, Airflow 3.1 looks no further, and says so by an import that fails.
+        if "SUPERVISOR_COMMS" not in str(error):
+            raise
         raise AirflowNotFoundException(
             f"connection {conn_id!r} is neither in the environment nor in a secrets backend"
         ) from None

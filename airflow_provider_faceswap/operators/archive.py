@@ -17,7 +17,7 @@ from airflow_provider_faceswap.links import ArchivedLink, ManifestLink
 from airflow_provider_faceswap.openlineage import facets
 from airflow_provider_faceswap.pictures import open_hosts
 from airflow_provider_faceswap.provenance import is_result
-from airflow_provider_faceswap.storage import path_of
+from airflow_provider_faceswap.storage import usable_path
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
@@ -183,10 +183,7 @@ def folder_of(destination: Any, conn_id: str | None) -> ObjectStoragePath:
     """
     if not destination:
         raise InvalidRequestError("destination: must be a folder such as s3://bucket/swaps")
-    path = path_of(destination, conn_id)
-    # Airflow 3.1 looks for a storage when it is used, which may be after a purchase.
-    path.fs  # noqa: B018
-    return path
+    return usable_path(destination, conn_id)
 
 
 def _listed(source: Any) -> tuple[list[Any], bool]:

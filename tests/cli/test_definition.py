@@ -14,6 +14,7 @@ from airflow_provider_faceswap.cli.__main__ import main
 from airflow_provider_faceswap.cli.definition import SANDBOX, SWAP, get_commands
 from airflow_provider_faceswap.cli.exits import MEANINGS, Exit
 from airflow_provider_faceswap.operators.base import JobOperator
+from airflow_provider_faceswap.pictures import PREFLIGHTS
 from airflow_provider_faceswap.sandbox import SandboxServer
 from airflow_provider_faceswap.sandbox.__main__ import main as sandbox_main
 
@@ -62,6 +63,11 @@ def test_every_exit_code_and_every_argument_is_documented():
 def test_the_timeout_is_that_of_an_operator():
     (timeout,) = [arg for arg in SWAP.args if arg.flags == ("--timeout",)]
     assert timeout.kwargs["default"] == JobOperator.default_timeout
+
+
+def test_the_preflight_is_that_of_an_operator():
+    (preflight,) = [arg for arg in SWAP.args if arg.flags == ("--preflight",)]
+    assert preflight.kwargs["choices"] == PREFLIGHTS
 
 
 # -- the sandbox --------------------------------------------------------------------------------------
