@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError
 from airflow_provider_faceswap.redaction import without_queries
+from airflow_provider_faceswap.storage import path_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -74,10 +75,9 @@ class Items:
             ) from error
 
 
-def _path(source: Any) -> Any:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
-
-    return ObjectStoragePath(source) if isinstance(source, str) else source
+def _text(source: Any) -> Any:
+    path: Any = path_of(source)
+    return path.open("r", encoding="utf-8", newline="")
 
 
 def _lines(file: Any) -> Iterator[str]:
@@ -86,7 +86,7 @@ def _lines(file: Any) -> Iterator[str]:
 
 
 def _json_lines(source: Any) -> Iterator[Any]:
-    with _path(source).open("r", encoding="utf-8") as file:
+    with _text(source) as file:
         for number, line in enumerate(_lines(file), 1):
             if line.strip():
                 try:
@@ -96,7 +96,7 @@ def _json_lines(source: Any) -> Iterator[Any]:
 
 
 def _csv(source: Any) -> Iterator[Any]:
-    with _path(source).open("r", encoding="utf-8", newline="") as file:
+    with _text(source) as file:
         yield from csv.DictReader(_lines(file))
 
 
@@ -108,7 +108,7 @@ def _parquet(source: Any) -> Iterator[Any]:
             "items: a Parquet file needs pyarrow",
             advice="Nothing was bought. Install airflow-provider-faceswap[parquet].",
         ) from None
-    path = _path(source)
+    path = path_of(source)
     # Past Airflow's wrapper, as pyarrow asks a file for more than that passes on.
     with path.fs.open(path.path, "rb") as file:
         for rows in parquet.ParquetFile(file).iter_batches(batch_size=256):

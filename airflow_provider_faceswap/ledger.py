@@ -28,6 +28,8 @@ from airflow_provider_faceswap.redaction import unsigned
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from airflow.providers.common.compat.sdk import Context
+
     from airflow_provider_faceswap.jobs import Submission
     from airflow_provider_faceswap.vendors.wire import Request
 
@@ -105,6 +107,11 @@ class Record(BaseModel):
     def settled(self, outcome: str) -> Record:
         """The record once its owner has seen how it ended."""
         return self.model_copy(update={"stage": Stage.SETTLED, "outcome": outcome, "counted": True})
+
+
+def epoch_of(context: Context) -> int:
+    """What changes when a task is cleared, and at nothing else: Airflow then adds the used tries to it."""
+    return getattr(context["ti"], "max_tries", 0) or 0
 
 
 def fingerprint(vendor: str, conn_id: str, kind: str, request: Request) -> str:

@@ -2,48 +2,75 @@
 
 from __future__ import annotations
 
+from threading import Lock
+
 from airflow_provider_faceswap.clock import CLOCK
 
 #: Seconds between two requests of a queue that had to wait, where no rate is set: they do not all go at once.
 QUEUE_GAP = 0.02
-#: Seconds to hold everything after "too many requests" without a word on how long.
+#: Seconds to hold all questions after "too many requests" without a word on how long.
 HOLD = 2.0
 
 
 class Pace:
     """
-    One queue for all requests of an event loop to one account.
+    One queue for all requests of a process to one account.
 
-    It decides by the time it is given; only :meth:`turn` waits.
+    It decides by the time it is given; only :meth:`turn` and :meth:`aturn` wait.
     """
 
     def __init__(self) -> None:
         self._free_at = 0.0
+        self._held_until = 0.0
+        # A batch buys in threads and asks on an event loop.
+        self._lock = Lock()
 
-    def slot(self, now: float, rate: float | None) -> float:
+    def slot(self, now: float, rate: float | None, *, patient: bool = True) -> float:
         """
         Take the next place in the queue.
 
         :param now: Epoch seconds.
         :param rate: Requests a second at most, ``None`` for no limit.
+        :param patient: Whether a hold is waited out too.
         :returns: Seconds to wait for it.
         """
-        at = max(now, self._free_at)
-        waiting = at > now
-        gap = 1 / rate if rate else 0.0
-        self._free_at = at + (max(gap, QUEUE_GAP) if waiting else gap)
-        return at - now
+        with self._lock:
+            at = max(now, self._free_at, self._held_until if patient else 0.0)
+            gap = 1 / rate if rate else 0.0
+            if patient:
+                self._free_at = at + (max(gap, QUEUE_GAP) if at > now else gap)
+            elif rate:
+                self._free_at = at + gap
+            return at - now
 
     def heed(self, now: float, retry_after: float | None) -> None:
         """
-        Hold every later request: the account was told that it asks too much.
+        Hold every later question: the account was told that it asks too much.
 
         :param retry_after: Seconds, where the vendor said.
         """
-        self._free_at = max(self._free_at, now + (HOLD if retry_after is None else retry_after))
+        self._held_until = max(self._held_until, now + (HOLD if retry_after is None else retry_after))
 
-    async def turn(self, rate: float | None) -> None:
+    def turn(self, rate: float | None) -> None:
+        """
+        Wait for the next place in the queue, in a thread that can wait.
+
+        A hold is no matter of this one: whoever sends from a thread hears for itself how long to wait, and goes by
+        its own deadline.
+        """
+        if rate:
+            CLOCK.sleep(self.slot(CLOCK.now(), rate, patient=False))
+
+    async def aturn(self, rate: float | None) -> None:
         """Wait for the next place in the queue."""
         seconds = self.slot(CLOCK.now(), rate)
         if seconds > 0:
             await CLOCK.asleep(seconds)
+
+
+_paces: dict[str, Pace] = {}
+
+
+def pace_of(conn_id: str) -> Pace:
+    """The queue of this process for a connection's account."""
+    return _paces.setdefault(conn_id, Pace())

@@ -134,7 +134,9 @@ class Journey:
         path = _path(source)
         signed = _signed(path) if accepts.link else None
         if signed is not None and self.preflight == "off":
-            return signed, f"{_NOWHERE}/{path.protocol}/{path.bucket}/{path.key}"
+            # Airflow 3.1 leaves the connection's name in the bucket's.
+            place = (path.protocol, path.bucket.rpartition("@")[2], path.key.strip("/"))
+            return signed, "/".join((_NOWHERE, *filter(None, place)))
         image = Image.read(path)
         fit = self._checked(image, accepts)
         if signed is not None and fit.data == image.data:

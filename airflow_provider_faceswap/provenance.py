@@ -36,7 +36,7 @@ def parents_of(value: Any) -> list[Mapping[str, Any]]:
     return []
 
 
-def with_links(value: Any) -> Any:
+def _with_links(value: Any) -> Any:
     """
     An argument with every result of another job replaced by its link.
 
@@ -50,10 +50,18 @@ def with_links(value: Any) -> Any:
             )
         return value["url"]
     if isinstance(value, Mapping):
-        return {key: with_links(item) for key, item in value.items()}
+        return {key: _with_links(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [with_links(item) for item in value]
+        return [_with_links(item) for item in value]
     return value
+
+
+def on_the_wire(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Put a job's id in the place of a parent's whole result, and a link in the place of any other."""
+    return {
+        name: value["job_id"] if name == "parent_job_id" and is_result(value) else _with_links(value)
+        for name, value in arguments.items()
+    }
 
 
 def provenance(arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import json
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
-from airflow_provider_faceswap.storage import write
+from airflow_provider_faceswap.storage import path_of, write
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -36,9 +36,7 @@ class ObjectRecords:
 
         :param uri: What stands in ``[faceswap] ledger_uri``, such as ``s3://conn_id@bucket/ledger``.
         """
-        from airflow.sdk import ObjectStoragePath
-
-        folder = ObjectStoragePath(uri)
+        folder = path_of(uri)
         for part in _PARTS:
             folder /= f"{part}={_as_name(str(getattr(task_instance, part)))}"
         return cls(folder)

@@ -23,6 +23,8 @@ _SIGNATURES = frozenset(
 
 #: Longer text is replaced by its hash: an argument that long is a picture, not something a person reads.
 LONGEST_TEXT = 4096
+#: Characters; no vendor's key is shorter, but the secret of a webhook is what a user thinks of.
+SHORT = 8
 
 _URL = re.compile(r"(?P<place>https?:\\?/\\?/(?:[^\s?#\"'<>\\]|\\/)+)[?#][^\s\"'<>\\]*", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"(?P<scheme>https?://)[^\s/@\"'<>]+@", re.IGNORECASE)
@@ -78,12 +80,18 @@ def without_secrets(text: str, secrets: Iterable[str]) -> str:
     """
     Replace every secret that occurs in a text by ``***``.
 
+    A short one might well be a part of another word, or the name of a field, and a reply without these could not be
+    read: it is replaced where it stands alone.
+
     :param text: Any text, such as a reply that echoes the key it was sent.
     :param secrets: The values to hide; empty ones are ignored.
     """
     for secret in secrets:
         for form in _forms(secret):
-            text = text.replace(form, "***")
+            if len(secret) < SHORT:
+                text = re.sub(rf"(?<![\w-]){re.escape(form)}(?![\w-])(?!\"\s*:)", "***", text)
+            else:
+                text = text.replace(form, "***")
     return text
 
 

@@ -60,7 +60,7 @@ class Channel:
 
     :param headers: What carries the key.
     :param secrets: What must never be shown; taken out of every reply before anything reads it.
-    :param rate: Requests a second, at most, of all users of a shared client; ``None`` for no limit.
+    :param rate: Requests a second, at most, of all that go by the same pace; ``None`` for no limit.
     :param at_home: The base URL is the vendor's own, so that its other hosts may be used too.
     """
 
@@ -70,6 +70,7 @@ class Channel:
     secrets: tuple[str, ...] = field(repr=False)
     rate: float | None = None
     at_home: bool = False
+    pace: Pace = field(default_factory=Pace, repr=False, compare=False)
 
     def _parts(self, request: Request) -> dict[str, Any]:
         base_url = request.elsewhere if request.elsewhere and self.at_home else self.base_url
@@ -104,14 +105,17 @@ class Channel:
             return SubmissionUncertainError(f"sent, but no answer came ({why})", vendor=self.vendor)
         return VendorUnavailableError(f"did not answer ({why})", vendor=self.vendor)
 
-    def send(self, http: httpx.Client, request: Request, *, paid: bool = False) -> Reply:
+    def send(self, http: httpx.Client, request: Request, *, paid: bool = False, queued: bool = True) -> Reply:
         """
-        Send once and take the answer, whatever its status.
+        Send once, when it is this request's turn, and take the answer, whatever its status.
 
         :param paid: The request buys something, so that no answer is not the same as no.
+        :param queued: Whether it keeps to the rate: a cancel has no time to.
         :raises VendorUnavailableError: There is no answer, and nothing was bought.
         :raises SubmissionUncertainError: There is no answer to a paid request.
         """
+        if queued:
+            self.pace.turn(self.rate)
         try:
             return self._reply(http.request(**self._parts(request)))
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeEncodeError) as error:
@@ -119,14 +123,14 @@ class Channel:
 
     async def asend(self, shared: Shared, request: Request, *, paid: bool = False) -> Reply:
         """Send as :meth:`send` does, on an event loop, when it is this request's turn."""
-        await shared.pace.turn(self.rate)
+        await self.pace.aturn(self.rate)
         http = shared.fresh if paid else shared.http
         try:
             reply = self._reply(await http.request(**self._parts(request)))
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeEncodeError) as error:
             raise self._failure(error, paid=paid) from None
         if reply.status_code == 429:
-            shared.pace.heed(CLOCK.now(), reply.retry_after)
+            self.pace.heed(CLOCK.now(), reply.retry_after)
         return reply
 
 
@@ -181,7 +185,6 @@ class Shared:
 
     http: httpx.AsyncClient
     creates: httpx.AsyncClient | None = None
-    pace: Pace = field(default_factory=Pace)
     users: int = 0
     settings: tuple[Channel, Mapping[str, Any], float] | None = field(default=None, repr=False)
     reading: asyncio.Lock = field(default_factory=asyncio.Lock)

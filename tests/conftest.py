@@ -128,6 +128,14 @@ class FakeStore:
         self.values[key] = json.loads(json.dumps(value))
 
 
+def on_a_triggerer(trigger, task_instance):
+    """The trigger, as the triggerer hands it its task instance."""
+    # A property since Airflow 3.3, whose setter asks more of what it is given.
+    name = "_task_instance" if hasattr(type(trigger), "task_instance") else "task_instance"
+    setattr(trigger, name, task_instance)
+    return trigger
+
+
 class FakeTaskInstance:
     """As much of a task instance as the operators look at."""
 
@@ -247,6 +255,12 @@ def vendor(monkeypatch, connections, no_waiting_between_tries):
     )
     connections("https://vendor.test")
     return answering
+
+
+@pytest.fixture(autouse=True)
+def paces_of_this_test(monkeypatch):
+    """A queue that another test filled, maybe at another clock's time, is none of this one's."""
+    monkeypatch.setattr("airflow_provider_faceswap.pace._paces", {})
 
 
 @pytest.fixture

@@ -25,8 +25,11 @@ from airflow_provider_faceswap.operators.batch import FaceSwapBatchOperator
 from airflow_provider_faceswap.operators.gptunnel import GPTunnelFaceSwapOperator
 from airflow_provider_faceswap.operators.piapi import PiAPIFaceSwapOperator
 from airflow_provider_faceswap.sensors.job import JobSensor
-from tests.conftest import CLOCKED, FACE, PICTURE
+from tests.conftest import CLOCKED, FACE, PICTURE, needs
 from tests.integration.conftest import HastyClock
+
+#: There, ``tests/integration/test_metrics_arrive.py`` sees a metric arrive.
+pytestmark = needs("metrics of a worker's own", at="airflow.sdk.observability.stats")
 
 JOB = "65819c485337280001a609e7"
 RUB = {"usage": {"total_cost": 12.5}}

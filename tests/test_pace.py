@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from airflow_provider_faceswap.pace import HOLD, QUEUE_GAP, Pace
+from airflow_provider_faceswap.pace import HOLD, QUEUE_GAP, Pace, pace_of
 from tests.conftest import DrivenClock
 
 
@@ -47,6 +47,34 @@ def test_a_shorter_hold_does_not_cut_a_longer_one():
     assert pace.slot(102.0, None) == pytest.approx(28.0)
 
 
+def test_who_goes_by_a_deadline_of_its_own_keeps_the_rate_and_no_hold():
+    pace = Pace()
+    pace.heed(100.0, 30.0)
+    assert [pace.slot(100.0, 2, patient=False) for _ in range(3)] == pytest.approx([0, 0.5, 1.0])
+    assert pace.slot(100.0, 2) == pytest.approx(30.0)
+
+
+def test_both_kinds_of_turns_share_one_rate():
+    pace = Pace()
+    assert [pace.slot(100.0, 2, patient=turn) for turn in (True, False, True, False)] == pytest.approx(
+        [0, 0.5, 1.0, 1.5]
+    )
+
+
+def test_a_thread_waits_for_its_turn_where_there_is_a_rate(monkeypatch):
+    clock = DrivenClock()
+    monkeypatch.setattr("airflow_provider_faceswap.pace.CLOCK", clock)
+    pace = Pace()
+    for rate in (None, 4, 4, 4):
+        pace.turn(rate)
+    assert [seconds for seconds in clock.slept if seconds] == pytest.approx([0.25, 0.25])
+
+
+def test_one_account_has_one_queue():
+    assert pace_of("one") is pace_of("one")
+    assert pace_of("one") is not pace_of("two")
+
+
 def test_a_turn_is_waited_for(monkeypatch):
     clock = DrivenClock()
     monkeypatch.setattr("airflow_provider_faceswap.pace.CLOCK", clock)
@@ -54,7 +82,7 @@ def test_a_turn_is_waited_for(monkeypatch):
     async def run():
         pace = Pace()
         for _ in range(3):
-            await pace.turn(4)
+            await pace.aturn(4)
 
     asyncio.run(run())
     assert clock.slept == pytest.approx([0.25, 0.25])

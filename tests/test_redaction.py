@@ -70,8 +70,16 @@ def test_cutting_twice_cuts_no_more(text):
 
 def test_every_secret_is_hidden_wherever_it_occurs_and_an_empty_one_hides_nothing():
     assert without_secrets("key k1, again k1, and w2", ("k1", "w2", "")) == "key ***, again ***, and ***"
+    assert without_secrets("key longer-1, again,longer-1", ("longer-1",)) == "key ***, again,***"
     assert without_secrets("nothing here", ("", "")) == "nothing here"
     assert without_secrets("nothing here", ()) == "nothing here"
+
+
+@pytest.mark.parametrize("secret", ["task", "id", "data", "pending", "t", "1", "task_id"])
+def test_a_short_secret_does_not_make_a_reply_unreadable(secret):
+    job = {"code": 200, "data": {"task_id": "task-1", "status": "pending_x", "error": f"no: {secret}"}}
+    read = json.loads(without_secrets(json.dumps(job), (secret,)))
+    assert read["data"] == {**job["data"], "error": "no: ***"}
 
 
 @pytest.mark.parametrize(

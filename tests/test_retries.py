@@ -146,6 +146,7 @@ def test_the_arguments_fit_every_operator_alone_mapped_and_as_defaults():
         assert alone.retry_policy == mapped.partial_kwargs["retry_policy"] == FaceSwapRetryPolicy()
 
 
+@needs("serialisation under this name", at="airflow.serialization.serialized_objects", has="DagSerialization")
 @pytest.mark.filterwarnings("default")
 def test_a_dag_with_it_survives_serialisation_and_looks_the_same_each_time():
     from airflow.serialization.serialized_objects import DagSerialization

@@ -16,7 +16,7 @@ from airflow_provider_faceswap.cli.output import show
 from airflow_provider_faceswap.cli.screen import Screen
 from airflow_provider_faceswap.exceptions import FaceSwapError
 from airflow_provider_faceswap.hooks.base import hook_for_connection
-from airflow_provider_faceswap.operators.base import seconds_of
+from airflow_provider_faceswap.options import seconds_of
 from airflow_provider_faceswap.redaction import without_queries
 
 if TYPE_CHECKING:

@@ -182,7 +182,7 @@ class JobHook(AccountHook):
             return False
         try:
             with self._client() as http:
-                return self.vendor.read_canceled(self.channel().send(http, request))
+                return self.vendor.read_canceled(self.channel().send(http, request, queued=False))
         except FaceSwapError as error:
             self.log.warning("The cancel of job %s was not confirmed: %s", job_id, error)
             return False

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from airflow_provider_faceswap.exceptions import AuthenticationError, InvalidRequestError
+from airflow_provider_faceswap.pace import pace_of
 from airflow_provider_faceswap.transport import Channel
 from airflow_provider_faceswap.vendors.wire import a_number
 
@@ -45,6 +46,7 @@ def channel_of(vendor: Vendor, conn_id: str, connection: Connection, extra: Mapp
         secrets=(key, str(extra.get("webhook_secret") or "")),
         rate=_rate(extra.get("requests_per_second")),
         at_home=not connection.host,
+        pace=pace_of(conn_id),
     )
 
 

@@ -8,7 +8,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperat
 
 from airflow_provider_faceswap.exceptions import InsufficientBalanceError, InvalidRequestError
 from airflow_provider_faceswap.hooks.base import hook_for_connection
-from airflow_provider_faceswap.operators.base import one_of
+from airflow_provider_faceswap.options import one_of
 from airflow_provider_faceswap.vendors.wire import a_number
 
 if TYPE_CHECKING:
@@ -51,11 +51,10 @@ class BalanceCheckOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        one_of("on_short", on_short, ("fail", "skip"))
         self.conn_id = conn_id
         self.at_least = at_least
         self.unit = unit
-        self.on_short = on_short
+        self.on_short = one_of("on_short", on_short, ("fail", "skip"))
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Ask once, and compare."""

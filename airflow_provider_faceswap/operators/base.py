@@ -17,15 +17,16 @@ from airflow_provider_faceswap.endings import Ending, Word, after_kill, read_eve
 from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError
 from airflow_provider_faceswap.hooks.base import hook_for
 from airflow_provider_faceswap.jobs import Submission
-from airflow_provider_faceswap.ledger import Ledger, Stage
+from airflow_provider_faceswap.ledger import Ledger, Stage, epoch_of
 from airflow_provider_faceswap.links import ResultLink
 from airflow_provider_faceswap.metrics import job_ended
 from airflow_provider_faceswap.openlineage import facets
+from airflow_provider_faceswap.options import count_of, one_of, seconds_of
 from airflow_provider_faceswap.pictures import PREFLIGHTS
-from airflow_provider_faceswap.provenance import is_result, provenance, with_links
+from airflow_provider_faceswap.provenance import on_the_wire, provenance
 from airflow_provider_faceswap.purchase import Purchase, Terms
 from airflow_provider_faceswap.supervisor import ALONE, ENDED, somebody_listens, task_state_now
-from airflow_provider_faceswap.triggers.job import SAFE_RESUME_DELAY, JobTrigger
+from airflow_provider_faceswap.triggers.job import SAFE_RESUME_DELAY, JobTrigger, deferral_timeout
 from airflow_provider_faceswap.waiting import done, wait, watch_for
 
 if TYPE_CHECKING:
@@ -44,10 +45,6 @@ if TYPE_CHECKING:
 #: are under way come to their end.
 LAST_SHARE = 0.1
 LAST_SECONDS = 10.0
-#: Seconds; no duration is as long as ten years.
-LONGEST = 10 * 365 * 86400.0
-#: Seconds beyond the job's own deadline at which Airflow ends the deferral, should the triggerer be gone.
-FRAMEWORK_MARGIN = 60.0
 
 
 class JobOperator(BaseOperator):
@@ -109,18 +106,11 @@ class JobOperator(BaseOperator):
         self.poll_interval = None if poll_interval is None else seconds_of("poll_interval", poll_interval)
         self.cancel_on_kill = cancel_on_kill
         self.cancel_on_timeout = cancel_on_timeout
-        one_of("on_uncertain", on_uncertain, ("fail", "resubmit"))
-        one_of("on_clear", on_clear, ("reuse", "resubmit"))
-        one_of("preflight", preflight, PREFLIGHTS)
-        if not isinstance(max_submissions, int) or max_submissions < 1:
-            raise InvalidRequestError(
-                f"max_submissions: must be a whole number from 1, got {max_submissions!r}"
-            )
-        self.on_uncertain = on_uncertain
-        self.on_clear = on_clear
-        self.max_submissions = max_submissions
+        self.on_uncertain = one_of("on_uncertain", on_uncertain, ("fail", "resubmit"))
+        self.on_clear = one_of("on_clear", on_clear, ("reuse", "resubmit"))
+        self.max_submissions = count_of("max_submissions", max_submissions)
         self.resume_job_id = resume_job_id
-        self.preflight = preflight
+        self.preflight = one_of("preflight", preflight, PREFLIGHTS)
         self.outcome: dict[str, Any] | None = None
         self._running: tuple[Context, Submission] | None = None
         self._ended = False
@@ -343,12 +333,11 @@ class JobOperator(BaseOperator):
         # When a task has left its worker, Airflow stores its links, here empty ones: that may be after the trigger
         # has ended the task, and would take its link away.
         self.operator_extra_links = ()
-        left = max(0.0, submission.deadline.timestamp() - CLOCK.now())
         self.defer(
             trigger=self._trigger(submission),
             method_name="execute_complete",
             kwargs={"submission": submission.model_dump(mode="json")},
-            timeout=timedelta(seconds=left + SAFE_RESUME_DELAY + FRAMEWORK_MARGIN),
+            timeout=deferral_timeout(submission),
         )
         raise AssertionError("defer() always raises")
 
@@ -391,40 +380,3 @@ class JobOperator(BaseOperator):
         """Whether a cancelled job may be replaced at once: the task goes on, and its cap is not reached."""
         left = record.epoch != epoch_of(context) or record.purchases < self.max_submissions
         return left and not self._ended and not self.resume_job_id
-
-
-def epoch_of(context: Context) -> int:
-    """What changes when a task is cleared, and at nothing else: Airflow then adds the used tries to it."""
-    return getattr(context["ti"], "max_tries", 0) or 0
-
-
-def on_the_wire(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Put a job's id in the place of a parent's whole result, and a link in the place of any other."""
-    return {
-        name: value["job_id"] if name == "parent_job_id" and is_result(value) else with_links(value)
-        for name, value in arguments.items()
-    }
-
-
-def seconds_of(name: str, value: float | timedelta) -> float:
-    """
-    Read a duration.
-
-    :raises InvalidRequestError: It is not a number of seconds above zero, and below ten years.
-    """
-    seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < LONGEST:
-        raise InvalidRequestError(
-            f"{name}: must be a number of seconds above 0 and below {LONGEST:.0f}, got {value!r}"
-        )
-    return float(seconds)
-
-
-def one_of(name: str, value: str, known: tuple[str, ...]) -> None:
-    """
-    Check a choice.
-
-    :raises InvalidRequestError: It is none of the known ones.
-    """
-    if value not in known:
-        raise InvalidRequestError(f"{name}: must be one of {', '.join(known)}, got {value!r}")

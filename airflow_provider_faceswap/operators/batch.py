@@ -18,13 +18,13 @@ from airflow_provider_faceswap.exceptions import ArchiveError, BatchFailedError,
 from airflow_provider_faceswap.hooks.base import hook_for_connection
 from airflow_provider_faceswap.items import Items
 from airflow_provider_faceswap.jobs import Submission
-from airflow_provider_faceswap.ledger import store_of
+from airflow_provider_faceswap.ledger import epoch_of, store_of
 from airflow_provider_faceswap.links import ManifestLink
 from airflow_provider_faceswap.openlineage import facets
 from airflow_provider_faceswap.operators.archive import archive_at, folder_of, pieces_of
-from airflow_provider_faceswap.operators.base import epoch_of, on_the_wire, one_of, seconds_of
+from airflow_provider_faceswap.options import count_of, one_of, seconds_of
 from airflow_provider_faceswap.pictures import PREFLIGHTS
-from airflow_provider_faceswap.provenance import provenance
+from airflow_provider_faceswap.provenance import on_the_wire, provenance
 from airflow_provider_faceswap.purchase import Terms
 from airflow_provider_faceswap.shared_records import SharedRecords
 from airflow_provider_faceswap.storage import write
@@ -100,30 +100,25 @@ class FaceSwapBatchOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
-            raise InvalidRequestError(f"concurrency: must be a whole number from 1, got {concurrency!r}")
         if isinstance(fail_on, bool) or (
             fail_on not in {"any", "all"} and not (isinstance(fail_on, float) and 0 < fail_on <= 1)
         ):
             raise InvalidRequestError(
                 f"fail_on: must be 'any', 'all' or a share above 0.0 and up to 1.0, got {fail_on!r}"
             )
-        one_of("on_uncertain", on_uncertain, ("fail", "resubmit"))
-        one_of("on_clear", on_clear, ("reuse", "resubmit"))
-        one_of("preflight", preflight, PREFLIGHTS)
         self.conn_id = conn_id
         self.items = items
         self.destination = destination
         self.destination_conn_id = destination_conn_id
-        self.concurrency = concurrency
+        self.concurrency = count_of("concurrency", concurrency)
         self.fail_on = fail_on
         self.timeout = seconds_of("timeout", timeout)
         self.poll_interval = None if poll_interval is None else seconds_of("poll_interval", poll_interval)
         self.cancel_on_kill = cancel_on_kill
-        self.on_uncertain = on_uncertain
-        self.on_clear = on_clear
-        self.max_submissions = max_submissions
-        self.preflight = preflight
+        self.on_uncertain = one_of("on_uncertain", on_uncertain, ("fail", "resubmit"))
+        self.on_clear = one_of("on_clear", on_clear, ("reuse", "resubmit"))
+        self.max_submissions = count_of("max_submissions", max_submissions)
+        self.preflight = one_of("preflight", preflight, PREFLIGHTS)
         self.outcome: dict[str, Any] | None = None
         self._running: tuple[Context, Batch] | None = None
 

@@ -16,7 +16,7 @@ from airflow_provider_faceswap.jobs import Submission
 from airflow_provider_faceswap.links import ResultLink
 from airflow_provider_faceswap.openlineage import facets
 from airflow_provider_faceswap.provenance import is_result
-from airflow_provider_faceswap.triggers.job import SAFE_RESUME_DELAY, JobTrigger
+from airflow_provider_faceswap.triggers.job import SAFE_RESUME_DELAY, JobTrigger, deferral_timeout
 from airflow_provider_faceswap.waiting import wait, watch_for
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class JobSensor(BaseSensorOperator):
             ),
             method_name="execute_complete",
             kwargs={"submission": submission.model_dump(mode="json")},
-            timeout=timedelta(seconds=self.timeout + SAFE_RESUME_DELAY + 60),
+            timeout=deferral_timeout(submission),
         )
         raise AssertionError("defer() always raises")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 #: Seconds after a deferral before which a task must not be resumed on a worker: the scheduler may notice up
 #: to five seconds late that the deferring process has ended, and then takes the resumed task for a lost one.
 SAFE_RESUME_DELAY = 7.0
+#: Seconds beyond the job's own deadline at which Airflow ends the deferral, should the triggerer be gone.
+FRAMEWORK_MARGIN = 60.0
 
 #: A cancel goes on here when Airflow cancels ``on_kill`` again, which it does after about a second.
 _cancels: set[asyncio.Task[None]] = set()
@@ -153,3 +155,9 @@ class JobTrigger(BaseTrigger):
         async with asyncio.timeout(20):
             confirmed = await hook_for(job.vendor, job.conn_id).acancel(job.job_id, job.kind)
         self.log.warning(after_kill(job, state, confirmed=confirmed))
+
+
+def deferral_timeout(submission: Submission) -> timedelta:
+    """How long Airflow lets a task be deferred for this job: to its deadline, and the trigger's own time to say so."""
+    left = max(0.0, submission.deadline.timestamp() - CLOCK.now())
+    return timedelta(seconds=left + SAFE_RESUME_DELAY + FRAMEWORK_MARGIN)

@@ -8,24 +8,26 @@ clients.
 from __future__ import annotations
 
 import base64
-import io
 import json
 from datetime import datetime, timedelta
 from math import ceil
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
-
-from airflow_provider_faceswap.exceptions import (
-    JobLostError,
-    RateLimitError,
-)
+from airflow_provider_faceswap.exceptions import JobLostError, RateLimitError
 from airflow_provider_faceswap.jobs import Balance, Cost, FailureReason, Job, JobState
-from airflow_provider_faceswap.media import dimensions
-from airflow_provider_faceswap.vendors.arguments import Arguments, HttpUrl, Json, http_url, inline_media
 from airflow_provider_faceswap.vendors.base import Accepts, Kind, Timing, Vendor
 from airflow_provider_faceswap.vendors.history import Listing, same_request
+from airflow_provider_faceswap.vendors.piapi_arguments import (
+    MAX_BYTES,
+    MAX_SIDE,
+    PICTURES,
+    AnyTask,
+    FaceSwap,
+    MultiFaceSwap,
+    Task,
+    VideoFaceSwap,
+)
 from airflow_provider_faceswap.vendors.wire import (
     Reply,
     Request,
@@ -38,22 +40,18 @@ from airflow_provider_faceswap.vendors.wire import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Self
 
-#: 10 MB a file, on older page versions and in clients.
-_MAX_BYTES = 10_000_000
-#: "Under 2048 x 2048"; whether 2048 itself is taken is not clear, so it is left to the vendor.
-_MAX_SIDE = 2048
+    from airflow_provider_faceswap.vendors.arguments import Arguments
+
 #: Tasks on one page of the history: the most that the vendor gives.
 _PAGE = 100
-_PICTURES = frozenset({"image/png", "image/jpeg", "image/webp"})
 
 #: Larger ones are uploaded: bodies of many megabytes were seen to be refused (HTTP 413).
 _INLINE = 4_000_000
 _FACE = Accepts(
-    formats=_PICTURES, inline=_INLINE, max_bytes=_MAX_BYTES, max_side=_MAX_SIDE, fit_side=_MAX_SIDE - 1
+    formats=PICTURES, inline=_INLINE, max_bytes=MAX_BYTES, max_side=MAX_SIDE, fit_side=MAX_SIDE - 1
 )
-_VIDEO = Accepts(formats=frozenset({"video/mp4"}), max_bytes=_MAX_BYTES)
+_VIDEO = Accepts(formats=frozenset({"video/mp4"}), max_bytes=MAX_BYTES)
 #: Files are stored on another host than jobs, for 24 hours.
 _UPLOADS = "https://upload.theapi.app"
 
@@ -78,110 +76,6 @@ _STATES = {
 
 #: Go's zero time stands for "not yet".
 _ZERO_YEAR = 1
-
-
-def _picture(value: str) -> str:
-    """Accept a URL, or a data URI, which travels as bare base64: the page says "base64 string"."""
-    if value.startswith("data:"):
-        data = inline_media(value, _PICTURES, _MAX_BYTES)
-        size = dimensions(io.BytesIO(data))
-        if size is not None and max(size) > _MAX_SIDE:
-            raise ValueError(f"the inline picture is {size[0]} x {size[1]}, over {_MAX_SIDE} x {_MAX_SIDE}")
-        return base64.b64encode(data).decode()
-    return http_url(value)
-
-
-def _indices(value: object) -> object:
-    """Take ``[0, 1]``, ``"0,1"``, ``"0, 1"`` or ``0``; the wire wants ``"0,1"``."""
-    if isinstance(value, bool):
-        raise ValueError("must be a list of face positions counted from 0")  # noqa: TRY004 - pydantic's way
-    if isinstance(value, int):
-        value = [value]
-    if isinstance(value, str):
-        value = [part for part in value.split(",") if part.strip()]
-    if isinstance(value, list | tuple):
-        try:
-            numbers = [int(part) for part in value]
-        except (TypeError, ValueError):
-            numbers = []
-        if numbers and min(numbers) >= 0:
-            return ",".join(str(number) for number in numbers)
-    raise ValueError("must be a list of face positions counted from 0")
-
-
-Picture = Annotated[str, AfterValidator(_picture)]
-Indices = Annotated[str, BeforeValidator(_indices)]
-
-
-class _Task(Arguments):
-    """What every task may carry beside its input."""
-
-    service_mode: Literal["public", "private"] | None = Field(None, exclude=True)
-    webhook: HttpUrl | None = Field(None, exclude=True)
-    webhook_secret: str | None = Field(None, exclude=True, repr=False)
-
-    def config(self) -> dict[str, Any]:
-        """The ``config`` object, empty where nothing is set."""
-        config: dict[str, Any] = {}
-        if self.service_mode:
-            config["service_mode"] = self.service_mode
-        if self.webhook:
-            config["webhook_config"] = {"endpoint": self.webhook, "secret": self.webhook_secret or ""}
-        return config
-
-
-class FaceSwap(_Task):
-    """One face: with several in a picture the vendor takes the largest."""
-
-    model: ClassVar[str] = "Qubico/image-toolkit"
-    task_type: ClassVar[str] = "face-swap"
-
-    target_image: Picture
-    face_image: Picture = Field(serialization_alias="swap_image")
-
-
-class _Pairs(_Task):
-    """Faces chosen by position, pair by pair."""
-
-    target_faces: Indices | None = Field(None, serialization_alias="target_faces_index")
-    source_faces: Indices | None = Field(None, serialization_alias="swap_faces_index")
-
-    @model_validator(mode="after")
-    def _even(self) -> Self:
-        lengths = [len(faces.split(",")) if faces else 0 for faces in (self.target_faces, self.source_faces)]
-        if lengths[0] != lengths[1]:
-            raise ValueError(
-                f"target_faces and source_faces must be of the same length, got {lengths[0]} and {lengths[1]}"
-            )
-        return self
-
-
-class MultiFaceSwap(_Pairs):
-    """Several faces, paired by position; detection order is usually left to right."""
-
-    model: ClassVar[str] = "Qubico/image-toolkit"
-    task_type: ClassVar[str] = "multi-face-swap"
-
-    target_image: Picture
-    face_image: Picture = Field(serialization_alias="swap_image")
-
-
-class VideoFaceSwap(_Pairs):
-    """An MP4 of at most 600 frames, by URL."""
-
-    model: ClassVar[str] = "Qubico/video-toolkit"
-    task_type: ClassVar[str] = "face-swap"
-
-    target_video: HttpUrl
-    face_image: Picture = Field(serialization_alias="swap_image")
-
-
-class Task(_Task):
-    """Any unified task: model, task type and input as the vendor's pages name them."""
-
-    model: str = Field(min_length=1)
-    task_type: str = Field(min_length=1)
-    input: dict[str, Json]
 
 
 class PiAPI(Vendor):
@@ -231,15 +125,8 @@ class PiAPI(Vendor):
     }
 
     def _create(self, kind: str, arguments: Arguments) -> Request:
-        assert isinstance(arguments, _Task)  # noqa: S101 - the table above says so, mypy cannot see it
-        wire = arguments.to_wire()
-        task = (
-            wire
-            if isinstance(arguments, Task)
-            else {"model": arguments.model, "task_type": arguments.task_type, "input": wire}  # type: ignore[attr-defined]
-        )
-        config = arguments.config()
-        return Request("POST", self.kind(kind).path, body={**task, "config": config} if config else task)
+        assert isinstance(arguments, AnyTask)  # noqa: S101 - the table above says so, mypy cannot see it
+        return Request("POST", self.kind(kind).path, body=arguments.body())
 
     def doubts(self, kind: str, request: Request) -> list[str]:
         """A picture's URL is said to end in jpg, jpeg, png or webp; signed links and redirectors may not."""

@@ -131,6 +131,34 @@ def test_the_connection_bounds_all_hooks_of_a_loop_together(wire, connect, monke
     assert clock.slept == pytest.approx([0.5, 0.5, 0.5])
 
 
+def test_creates_and_questions_of_a_process_share_the_rate_and_a_cancel_does_not_wait(
+    wire, connect, monkeypatch
+):
+    clock = DrivenClock()
+    for module in ("transport", "pace"):
+        monkeypatch.setattr(f"airflow_provider_faceswap.{module}.CLOCK", clock)
+    connect(
+        "piapi_default",
+        conn_type="piapi",
+        password="a-key-of-this-test",
+        host="https://vendor.test",
+        extra={"requests_per_second": 2},
+    )
+    one, other = PiAPIHook(), PiAPIHook()
+    created = {"code": 200, "data": {"task_id": "t1", "status": "pending"}}
+    pictures = {"target_image": "https://a.test/a.png", "face_image": "https://a.test/b.png"}
+    wire.says(created, created, created, created, {"code": 200})
+
+    one.submit("face_swap", **pictures)
+    other.submit("face_swap", **pictures)
+    one.fetch("t1", "face_swap")
+    asyncio.run(other.afetch("t1", "face_swap"))
+    assert sum(clock.slept) == pytest.approx(1.5)
+
+    assert one.cancel("t1", "face_swap")
+    assert sum(clock.slept) == pytest.approx(1.5), "nothing waits for a rate when a task is ended"
+
+
 @pytest.mark.parametrize("rate", [0, -1, "fast", "nan"])
 def test_a_rate_that_is_none_is_said_before_anything_is_sent(wire, connect, rate):
     with pytest.raises(InvalidRequestError, match="requests_per_second"):

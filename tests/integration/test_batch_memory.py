@@ -10,6 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from tests.conftest import NEEDS_STATE_STORE
+
 #: Bytes that one more item may hold: its mark among those that were seen, and its name among the records.
 AN_ITEM = 512
 SMALL, LARGE = 100, 600
@@ -128,6 +130,7 @@ def vendor():
         thread.join()
 
 
+@NEEDS_STATE_STORE
 def test_memory_does_not_grow_with_the_number_of_items(vendor, tmp_path, monkeypatch):
     files = []
     for number in (SMALL, LARGE):

@@ -15,6 +15,7 @@ from airflow.triggers.base import TaskSuccessEvent
 from airflow_provider_faceswap import supervisor
 from airflow_provider_faceswap.jobs import Submission
 from airflow_provider_faceswap.triggers.job import JobTrigger
+from tests.conftest import on_a_triggerer
 
 try:
     from airflow.sdk import serde
@@ -138,11 +139,7 @@ INSTANCE = SimpleNamespace(dag_id="a_dag", run_id="a_run", task_id="a_task", map
 
 def placed(clock, **more):
     """A trigger as the triggerer has it: with a task instance."""
-    it = trigger(clock, **more)
-    # A property since Airflow 3.3, whose setter asks more of what it is given.
-    name = "_task_instance" if hasattr(JobTrigger, "task_instance") else "task_instance"
-    setattr(it, name, INSTANCE)
-    return it
+    return on_a_triggerer(trigger(clock, **more), INSTANCE)
 
 
 def test_a_success_ends_the_task_with_its_result_as_a_dict(vendor, answer, clock, airflow):

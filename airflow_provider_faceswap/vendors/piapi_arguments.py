@@ -1,0 +1,144 @@
+"""
+What PiAPI's tasks take.
+
+Facts are from the vendor's pages (piapi.ai/docs) unless a comment says that they were only seen in public
+clients.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from airflow_provider_faceswap.media import dimensions
+from airflow_provider_faceswap.vendors.arguments import Arguments, HttpUrl, Json, http_url, inline_media
+
+if TYPE_CHECKING:
+    from typing import Self
+
+#: 10 MB a file, on older page versions and in clients.
+MAX_BYTES = 10_000_000
+#: "Under 2048 x 2048"; whether 2048 itself is taken is not clear, so it is left to the vendor.
+MAX_SIDE = 2048
+PICTURES = frozenset({"image/png", "image/jpeg", "image/webp"})
+
+
+def _picture(value: str) -> str:
+    """Accept a URL, or a data URI, which travels as bare base64: the page says "base64 string"."""
+    if value.startswith("data:"):
+        data = inline_media(value, PICTURES, MAX_BYTES)
+        size = dimensions(io.BytesIO(data))
+        if size is not None and max(size) > MAX_SIDE:
+            raise ValueError(f"the inline picture is {size[0]} x {size[1]}, over {MAX_SIDE} x {MAX_SIDE}")
+        return base64.b64encode(data).decode()
+    return http_url(value)
+
+
+def _indices(value: object) -> object:
+    """Take ``[0, 1]``, ``"0,1"``, ``"0, 1"`` or ``0``; the wire wants ``"0,1"``."""
+    if isinstance(value, bool):
+        raise ValueError("must be a list of face positions counted from 0")  # noqa: TRY004 - pydantic's way
+    if isinstance(value, int):
+        value = [value]
+    if isinstance(value, str):
+        value = [part for part in value.split(",") if part.strip()]
+    if isinstance(value, list | tuple):
+        try:
+            numbers = [int(part) for part in value]
+        except (TypeError, ValueError):
+            numbers = []
+        if numbers and min(numbers) >= 0:
+            return ",".join(str(number) for number in numbers)
+    raise ValueError("must be a list of face positions counted from 0")
+
+
+Picture = Annotated[str, AfterValidator(_picture)]
+Indices = Annotated[str, BeforeValidator(_indices)]
+
+
+class AnyTask(Arguments):
+    """What every task may carry beside its input."""
+
+    service_mode: Literal["public", "private"] | None = Field(None, exclude=True)
+    webhook: HttpUrl | None = Field(None, exclude=True)
+    webhook_secret: str | None = Field(None, exclude=True, repr=False)
+
+    def body(self) -> dict[str, Any]:
+        """What a create carries."""
+        config: dict[str, Any] = {}
+        if self.service_mode:
+            config["service_mode"] = self.service_mode
+        if self.webhook:
+            config["webhook_config"] = {"endpoint": self.webhook, "secret": self.webhook_secret or ""}
+        return {**self.task(), "config": config} if config else self.task()
+
+    def task(self) -> dict[str, Any]:
+        """Model, task type and input."""
+        return self.to_wire()
+
+
+class _Toolkit(AnyTask):
+    """A task whose arguments are all of its input."""
+
+    model: ClassVar[str]
+    task_type: ClassVar[str]
+
+    def task(self) -> dict[str, Any]:
+        return {"model": self.model, "task_type": self.task_type, "input": self.to_wire()}
+
+
+class FaceSwap(_Toolkit):
+    """One face: with several in a picture the vendor takes the largest."""
+
+    model: ClassVar[str] = "Qubico/image-toolkit"
+    task_type: ClassVar[str] = "face-swap"
+
+    target_image: Picture
+    face_image: Picture = Field(serialization_alias="swap_image")
+
+
+class _Pairs(_Toolkit):
+    """Faces chosen by position, pair by pair."""
+
+    target_faces: Indices | None = Field(None, serialization_alias="target_faces_index")
+    source_faces: Indices | None = Field(None, serialization_alias="swap_faces_index")
+
+    @model_validator(mode="after")
+    def _even(self) -> Self:
+        lengths = [len(faces.split(",")) if faces else 0 for faces in (self.target_faces, self.source_faces)]
+        if lengths[0] != lengths[1]:
+            raise ValueError(
+                f"target_faces and source_faces must be of the same length, got {lengths[0]} and {lengths[1]}"
+            )
+        return self
+
+
+class MultiFaceSwap(_Pairs):
+    """Several faces, paired by position; detection order is usually left to right."""
+
+    model: ClassVar[str] = "Qubico/image-toolkit"
+    task_type: ClassVar[str] = "multi-face-swap"
+
+    target_image: Picture
+    face_image: Picture = Field(serialization_alias="swap_image")
+
+
+class VideoFaceSwap(_Pairs):
+    """An MP4 of at most 600 frames, by URL."""
+
+    model: ClassVar[str] = "Qubico/video-toolkit"
+    task_type: ClassVar[str] = "face-swap"
+
+    target_video: HttpUrl
+    face_image: Picture = Field(serialization_alias="swap_image")
+
+
+class Task(AnyTask):
+    """Any unified task: model, task type and input as the vendor's pages name them."""
+
+    model: str = Field(min_length=1)
+    task_type: str = Field(min_length=1)
+    input: dict[str, Json]

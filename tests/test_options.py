@@ -1,0 +1,59 @@
+"""Durations, counts and words, as users give them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from airflow_provider_faceswap.exceptions import InvalidRequestError
+from airflow_provider_faceswap.operators.batch import FaceSwapBatchOperator
+from airflow_provider_faceswap.options import count_of, one_of, seconds_of
+
+
+@pytest.mark.parametrize(("value", "seconds"), [(1, 1.0), (0.5, 0.5), (timedelta(minutes=2), 120.0)])
+def test_a_duration_is_a_number_of_seconds(value, seconds):
+    assert seconds_of("timeout", value) == seconds
+
+
+@pytest.mark.parametrize(
+    "value", [0, -1, True, "60", None, float("nan"), float("inf"), timedelta(0), timedelta(days=4000)]
+)
+def test_no_duration(value):
+    with pytest.raises(InvalidRequestError, match="timeout: must be a number of seconds"):
+        seconds_of("timeout", value)
+
+
+@pytest.mark.parametrize("value", [0, -1, True, 1.0, "2", None])
+def test_no_count(value):
+    with pytest.raises(InvalidRequestError, match=r"concurrency: must be a whole number from 1, got"):
+        count_of("concurrency", value)
+
+
+def test_a_count_and_a_word_are_given_back():
+    assert (count_of("n", 3), one_of("w", "b", ("a", "b"))) == (3, "b")
+
+
+def test_no_such_word():
+    with pytest.raises(InvalidRequestError, match="on_clear: must be one of reuse, resubmit, got 'again'"):
+        one_of("on_clear", "again", ("reuse", "resubmit"))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"concurrency": True},
+        {"max_submissions": 0},
+        {"timeout": 0},
+        {"poll_interval": -1},
+        {"on_clear": "again"},
+        {"on_uncertain": "hope"},
+        {"preflight": "never"},
+        {"fail_on": 2.0},
+        {"fail_on": True},
+    ],
+)
+def test_a_batch_refuses_them_where_it_is_made(wrong):
+    [name] = wrong
+    with pytest.raises(InvalidRequestError, match=name):
+        FaceSwapBatchOperator(task_id="swaps", conn_id="c", items=[], destination="file:///x", **wrong)
