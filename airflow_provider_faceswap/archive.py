@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import logging
 import re
 import tempfile
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from airflow_provider_faceswap import __version__
 from airflow_provider_faceswap.download import Downloaded, download
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 _SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}")
 
 Overwrite = Literal["error", "skip", "replace"]
+
+_log = logging.getLogger(__name__)
 
 #: A result up to this many bytes is checked in memory, a larger one on the worker's disk.
 IN_MEMORY = 8 * 1024 * 1024
@@ -83,6 +87,25 @@ class Piece(BaseModel):
     number: int | None = None
 
 
+class _Manifest(BaseModel):
+    """What a manifest says of which picture it belongs to."""
+
+    file: Archived
+    source: dict[str, Any]
+    job: dict[str, Any] | None
+
+    @property
+    def origin(self) -> str:
+        """The job and the output that the picture is; of a bare link, its place."""
+        if self.job is None:
+            return str(self.source.get("url"))
+        return f"output {self.source.get('output')} of {self.job.get('vendor')} job {self.job.get('job_id')}"
+
+    def is_of(self, other: _Manifest) -> bool:
+        """True where both are of the same picture, to the byte."""
+        return (self.origin, self.file.sha256) == (other.origin, other.file.sha256)
+
+
 class Archive:
     """
     A place to keep results.
@@ -91,10 +114,12 @@ class Archive:
     :param filename: Their name below it; a suffix is added where it has none, and a number where one job has
         several outputs. Default: vendor, kind and job id, or the hash for a bare URL.
     :param overwrite: What to do where the name is taken, by a picture and its manifest: a picture without one
-        was not finished, and is written again whatever the rule.
+        was not finished, and is written again whatever the rule. ``error`` is not for the very picture that is
+        to be kept, which an earlier try has left.
     :param max_bytes: The largest result taken.
     :param open_hosts: Hosts that downloads may reach though they are private or plain http.
     :param run: What the manifest says of the Airflow run.
+    :raises InvalidRequestError: The filename is none, or leads out of the folder.
     """
 
     def __init__(
@@ -108,7 +133,7 @@ class Archive:
         run: Mapping[str, Any],
     ) -> None:
         self._folder = folder
-        self._filename = filename
+        self._filename = None if filename is None else _checked(filename)
         self._overwrite = overwrite
         self._max_bytes = max_bytes
         self._open_hosts = open_hosts
@@ -121,55 +146,103 @@ class Archive:
         :param inline: Gives the picture where the piece has no link.
         :raises ArchiveError: It could not be kept; nothing half-written is left under the final name.
         """
-        with tempfile.SpooledTemporaryFile(IN_MEMORY) as spool:
-            file = cast("BinaryIO", spool)
-            fetched = self._fetch(piece, inline, file)
-            media = sniff(file.read(HEAD))
-            if media is None:
-                raise NotAnImageError(
-                    f"{self._named(piece)} is neither a picture nor a video", job_id=_job_id(piece)
-                )
-            size = dimensions(file) if media.is_picture else None
-            path = self._folder / self._name(piece, fetched, media.suffix)
-            manifest = path.with_name(path.name + ".json")
-            kept = Archived(
-                uri=str(path),
-                manifest_uri=str(manifest),
-                media_type=media.name,
-                bytes=fetched.size,
-                sha256=fetched.sha256,
-                width=size[0] if size else None,
-                height=size[1] if size else None,
-            )
-            told = json.dumps(self._manifest(piece, kept), indent=2, ensure_ascii=False).encode()
-            try:
-                # The manifest comes last: a picture without one was not finished, and is written again.
-                if self._overwrite != "replace" and manifest.exists() and path.exists():
-                    return self._taken(piece, path, manifest)
-                write(path, file)
-                write(manifest, io.BytesIO(told))
-            except FaceSwapError:
-                raise
-            except Exception as error:  # every storage raises what its own library has
-                raise ArchiveError(
-                    f"{path} could not be written ({type(error).__name__}: {without_queries(str(error))})",
-                    job_id=_job_id(piece),
-                ) from error
-            return kept
+        try:
+            with tempfile.SpooledTemporaryFile(IN_MEMORY) as spool:
+                return self._keep(piece, inline, cast("BinaryIO", spool))
+        except FaceSwapError as error:
+            error.job_id = error.job_id or _job_id(piece)
+            raise
+        except Exception as error:  # noqa: BLE001 - a full disk, a broken result: the job is paid all the same
+            raise ArchiveError(
+                f"{self._named(piece)} could not be kept ({type(error).__name__}: {without_queries(str(error))})",
+                job_id=_job_id(piece),
+            ) from None
 
-    def _taken(self, piece: Piece, path: ObjectStoragePath, manifest: ObjectStoragePath) -> Archived:
+    def _keep(self, piece: Piece, inline: Callable[[], bytes], file: BinaryIO) -> Archived:
+        fetched = self._fetch(piece, inline, file)
+        media = sniff(file.read(HEAD))
+        if media is None:
+            raise NotAnImageError(f"{self._named(piece)} is neither a picture nor a video")
+        size = dimensions(file) if media.is_picture else None
+        path = self._folder / self._name(piece, fetched, media.suffix)
+        manifest = path.with_name(path.name + ".json")
+        kept = Archived(
+            uri=str(path),
+            manifest_uri=str(manifest),
+            media_type=media.name,
+            bytes=fetched.size,
+            sha256=fetched.sha256,
+            width=size[0] if size else None,
+            height=size[1] if size else None,
+        )
+        told = self._manifest(piece, kept)
+        try:
+            if (there := self._settled(path, manifest, _Manifest.model_validate(told))) is not None:
+                return there
+            # The manifest comes last: a picture without one was not finished, and is written again.
+            write(path, file)
+            write(manifest, io.BytesIO(json.dumps(told, indent=2, ensure_ascii=False).encode()))
+        except FaceSwapError:
+            raise
+        except Exception as error:  # every storage raises what its own library has
+            raise ArchiveError(
+                f"{path} could not be written ({type(error).__name__}: {without_queries(str(error))})"
+            ) from error
+        return kept
+
+    def _settled(
+        self, path: ObjectStoragePath, manifest: ObjectStoragePath, new: _Manifest
+    ) -> Archived | None:
         """
         Follow the rule where the name is taken.
 
-        :raises ArchiveError: It forbids that.
+        :returns: What stays there; ``None`` where the picture is to be written.
+        :raises ArchiveError: The rule forbids that.
         """
-        if self._overwrite == "error":
+        old = self._read(manifest)
+        if old is None:
+            return None
+        if self._overwrite != "replace" and path.exists():
+            if self._overwrite == "skip":
+                return old.file
+            if old.is_of(new):
+                _log.info("%s was kept by an earlier try, and stays", path)
+                return old.file
             raise ArchiveError(
                 f"{path} exists already",
-                job_id=_job_id(piece),
                 advice="Give another filename, or overwrite='replace' or 'skip'.",
             )
-        return Archived.model_validate(json.loads(manifest.read_text())["file"])
+        if not old.is_of(new):
+            if old.job is not None and old.origin != new.origin:
+                _log.warning("%s, which was %s, is replaced by %s", path, old.origin, new.origin)
+            # Else a try that breaks off after the picture would leave it with the manifest of another. A storage
+            # that lets nothing be deleted is written to all the same, as the picture is paid.
+            with suppress(Exception):
+                manifest.fs.rm_file(manifest.path)
+        return None
+
+    def _read(self, manifest: ObjectStoragePath) -> _Manifest | None:
+        """
+        Read the manifest that is there; ``None`` where there is none.
+
+        :raises ArchiveError: It is none of ours, and may not be replaced.
+        """
+        try:
+            # Past the path's own reading, which would tell Airflow's lineage of it; and by a range, as the library
+            # of S3 would else ask for the size first.
+            return _Manifest.model_validate_json(manifest.fs.cat_file(manifest.path, start=0))
+        except FileNotFoundError:
+            return None
+        except Exception as error:
+            if self._overwrite == "replace":
+                # Some storages may be written to and not read; the picture is paid.
+                return None
+            if isinstance(error, ValidationError):
+                raise ArchiveError(
+                    f"{manifest} is there already, and is no manifest",
+                    advice="Give another filename, or overwrite='replace'.",
+                ) from None
+            raise
 
     def _fetch(self, piece: Piece, inline: Callable[[], bytes], into: BinaryIO) -> Downloaded:
         if piece.url is not None:
@@ -188,12 +261,8 @@ class Archive:
 
     def _name(self, piece: Piece, fetched: Downloaded, suffix: str) -> str:
         """The file's name: no part of it may lead out of the folder."""
-        if self._filename:
-            name = PurePosixPath(self._filename)
-            if name.is_absolute() or ".." in name.parts or not name.name:
-                raise InvalidRequestError(
-                    f"filename: must stay below the destination, got {self._filename!r}"
-                )
+        if self._filename is not None:
+            name = self._filename
             stem = str(name)
             if _SUFFIX.fullmatch(name.suffix):
                 stem, suffix = stem.removesuffix(name.suffix), name.suffix
@@ -223,6 +292,25 @@ class Archive:
             "archived_at": datetime.now(UTC).isoformat(),
             "package": {"name": "airflow-provider-faceswap", "version": __version__},
         }
+
+
+def _checked(filename: str) -> PurePosixPath:
+    """
+    A filename as a path below the folder.
+
+    :raises InvalidRequestError: It is none, leads out of the folder, or is more than a path to the storage.
+    """
+    if not isinstance(filename, str) or filename.strip() in {"", "None"}:
+        raise InvalidRequestError(
+            f"filename: must be a name, got {filename!r}",
+            advice="Nothing was archived. Give a name, or leave the argument out: each picture then has its job's.",
+        )
+    name = PurePosixPath(filename)
+    if name.is_absolute() or ".." in name.parts or not name.name:
+        raise InvalidRequestError(f"filename: must stay below the destination, got {filename!r}")
+    if "::" in filename or "://" in filename:
+        raise InvalidRequestError(f"filename: must have no '::' and no '://', got {filename!r}")
+    return name
 
 
 def _terms(result: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
+from contextvars import copy_context
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeVar
-
-from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_faceswap.clock import CLOCK
 from airflow_provider_faceswap.endings import Ending, Word
@@ -23,10 +22,10 @@ from airflow_provider_faceswap.exceptions import (
     RateLimitError,
     VendorUnavailableError,
 )
-from airflow_provider_faceswap.ledger import Ledger, Record, fingerprint
+from airflow_provider_faceswap.item_records import ItemRecords, NotBoughtError
 from airflow_provider_faceswap.metrics import cost_of, job_ended
-from airflow_provider_faceswap.provenance import provenance
 from airflow_provider_faceswap.purchase import Purchase
+from airflow_provider_faceswap.tally import Quiet, Tally, failure, shown, words
 from airflow_provider_faceswap.waiting import await_job, watch_for
 
 if TYPE_CHECKING:
@@ -45,76 +44,13 @@ T = TypeVar("T")
 TELL_EVERY = 10.0
 #: Items read at a time.
 CHUNK = 256
-#: Threads for creates and archiving, which block; more jobs than these may wait at the vendor.
+#: Threads for creates, and as many for what else blocks; more jobs than these may wait at the vendor.
 MOST_THREADS = 64
 #: Seconds before a create that was refused for the moment is tried again, doubling up to the longest.
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
 
 #: The account's trouble, not the item's: no other item is started.
 _OF_THE_ACCOUNT = (AuthenticationError, InsufficientBalanceError, PermissionDeniedError)
-
-
-class Quiet:
-    """A log that leaves out the ordinary: a line for each step of thousands of jobs is no log."""
-
-    def __init__(self, log: Any, position: int) -> None:
-        self._log = log
-        self._position = position
-
-    def info(self, text: str, *args: object) -> None:
-        """Nothing."""
-
-    def warning(self, text: str, *args: object) -> None:
-        """A warning, with the item's place."""
-        self._log.warning(f"items[%d]: {text}", self._position, *args)
-
-
-@dataclass
-class Tally:
-    """
-    What came of a batch so far.
-
-    :param total: Items that were checked before the start.
-    :param told: Items that the report has a line of.
-    :param cost: By unit.
-    :param errors: Failed items by class.
-    :param stopped: The account's trouble that ended it early.
-    """
-
-    total: int
-    told: int = 0
-    archived: int = 0
-    failed: int = 0
-    reused: int = 0
-    at_vendor: int = 0
-    cost: dict[str, float] = field(default_factory=dict)
-    errors: Counter[str] = field(default_factory=Counter)
-    stopped: FaceSwapError | None = None
-
-    @property
-    def ended(self) -> int:
-        """Items that are over."""
-        return self.archived + self.failed
-
-    @property
-    def cost_text(self) -> str:
-        """The cost in words."""
-        return (
-            " and ".join(f"{amount:g} {unit}" for unit, amount in sorted(self.cost.items())) or "no cost told"
-        )
-
-    def line(self, seconds: float, fresh: int) -> str:
-        """
-        One line of progress.
-
-        :param seconds: Since the start.
-        :param fresh: Items that ended since the start and not in an earlier try.
-        """
-        left = f", about {(self.total - self.ended) * seconds / fresh:.0f} s left" if fresh else ""
-        return (
-            f"{self.archived} of {self.total} archived, {self.failed} failed, {self.at_vendor} at the vendor, "
-            f"{self.cost_text} so far{left}"
-        )
 
 
 class MakeItemSubmission(Protocol):
@@ -151,16 +87,55 @@ class Batch:
     log: Any
 
     def __post_init__(self) -> None:
-        self.running: dict[str, str] = {}
-        self.ended_from_outside = False
-        self._seen: Counter[str] = Counter()
-        self._over: set[str] = set()
-        self._threads = ThreadPoolExecutor(
-            min(self.concurrency, MOST_THREADS), thread_name_prefix="faceswap-batch"
-        )
+        #: Set once nothing more may be bought, whatever the reason.
+        self.ending = False
+        #: Jobs that were bought and whose ids could not be recorded.
+        self.unrecorded: list[str] = []
+        self.running = self.tally.running
+        self._items = ItemRecords(self.records, self.epoch, lambda: self.ending)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._main: asyncio.Task[Any] | None = None
+        number = min(self.concurrency, MOST_THREADS)
+        self._buyers = ThreadPoolExecutor(number, thread_name_prefix="faceswap-buy")
+        self._threads = ThreadPoolExecutor(number, thread_name_prefix="faceswap-batch")
+
+    def go(self, items: Iterable[Mapping[str, Any]]) -> None:
+        """
+        Run on an event loop in a thread of its own, until the end.
+
+        Signals strike the main thread, and ``execution_timeout`` raises from one. So it does nothing but wait: what
+        is raised there breaks into nothing half done, and ends the batch in order.
+        """
+        with ThreadPoolExecutor(1, thread_name_prefix="faceswap-loop") as thread:
+            try:
+                thread.submit(copy_context().run, asyncio.run, self.run(items)).result()
+            except BaseException:
+                self._break_off()
+                raise
+
+    def cancel_all(self, jobs: Mapping[str, str], seconds: float) -> int:
+        """
+        Cancel jobs from another thread, many at a time and not for long.
+
+        :param jobs: Ids and kinds.
+        :param seconds: For all of them together.
+        :returns: How many the vendor confirmed.
+        """
+        threads = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="faceswap-cancel")
+        sent = [threads.submit(self.hook.cancel, job_id, kind) for job_id, kind in jobs.items()]
+        ended = wait(sent, timeout=seconds).done
+        threads.shutdown(wait=False, cancel_futures=True)
+        return sum(cancel.exception() is None and cancel.result() for cancel in ended)
+
+    def _break_off(self) -> None:
+        self.ending = True
+        if self._loop is not None and self._main is not None:
+            with suppress(RuntimeError):  # it is closed: the batch has ended by itself
+                self._loop.call_soon_threadsafe(self._main.cancel)
 
     async def run(self, items: Iterable[Mapping[str, Any]]) -> None:
         """Go through all items; what came of them is in the tally and in the report."""
+        self._loop, self._main = asyncio.get_running_loop(), asyncio.current_task()
         feed: asyncio.Queue[tuple[int, Mapping[str, Any]] | None] = asyncio.Queue(maxsize=self.concurrency)
         try:
             async with self.hook.session(), asyncio.TaskGroup() as group:
@@ -173,7 +148,10 @@ class Batch:
                 await asyncio.gather(*workers)
                 telling.cancel()
         finally:
+            self.ending = True
             self._threads.shutdown(wait=False, cancel_futures=True)
+            # A create that was sent is waited for, whatever has ended the batch: only its thread will know the id.
+            self._buyers.shutdown(wait=True, cancel_futures=True)
 
     async def _ahead(
         self, items: Iterable[Mapping[str, Any]]
@@ -191,38 +169,55 @@ class Batch:
     async def _work(self, feed: asyncio.Queue[tuple[int, Mapping[str, Any]] | None]) -> None:
         while (numbered := await feed.get()) is not None:
             position, item = numbered
-            if self.tally.stopped is not None or self.ended_from_outside:
+            if self.tally.stopped is not None or self.ending:
                 self._note(position, item, {"status": "not started"})
                 continue
             await self._item(position, item)
 
     async def _item(self, position: int, item: Mapping[str, Any]) -> None:
+        log = Quiet(self.log, position, lambda: self.ending)
         try:
             request = await self._in_thread(lambda: self.prepare(item))
-        except FaceSwapError as error:  # its picture was there when all were checked
-            self._note(position, item, _failed(error))
+            name = self._items.name_of(self.hook, self.kind, request)
+        except Exception as error:  # noqa: BLE001 - a storage raises what its own library has
+            # The picture was there when all were checked.
+            self._note(position, item, self._failed(log, error))
             return
-        name = self._name(request)
-        if (before := await self._in_thread(lambda: self._before(name))) is not None:
+        if (before := await self._in_thread(lambda: self._items.before(name))) is not None:
             self.tally.reused += before["status"] == "archived"
             self._note(position, item, before)
             return
+        submission: Submission | None = None
         try:
-            end = await self._swap(Quiet(self.log, position), item, request, name)
-        except FaceSwapError as error:
-            if type(error) is FaceSwapError:  # the ledger: without it nothing may be bought
-                raise
+            submission, job = await self._obtain(self._purchase(log, item, request, name), log)
+            end = await self._see_through(submission, job, name)
+        except NotBoughtError:
+            self._note(position, item, {"status": "not started"})
+            return
+        except Exception as error:
+            if submission is None and type(error) is FaceSwapError:
+                raise  # the ledger's: without it nothing may be bought
             if isinstance(error, _OF_THE_ACCOUNT) and error.job_id is None:
                 self.tally.stopped = self.tally.stopped or error
-            end = _failed(error)
-        await self._in_thread(lambda: self._remember(name, end))
+            end = self._failed(log, error, submission)
         self._note(position, item, end)
+        await self._in_thread(lambda: self._items.remember(name, end))
 
-    async def _swap(self, log: Quiet, item: Mapping[str, Any], request: Request, name: str) -> dict[str, Any]:
-        """Buy or take up, wait, archive."""
-        purchase = Purchase(
+    def _failed(self, log: Quiet, error: Exception, submission: Submission | None = None) -> dict[str, Any]:
+        """How an item failed; one whose error nobody foresaw stops none of the others."""
+        secrets = self._secrets(error)
+        if not isinstance(error, FaceSwapError):
+            log.warning("failed by an error of another library: %s", words(error, secrets))
+        return failure(error, job_id=submission.job_id if submission else None, secrets=secrets)
+
+    def _secrets(self, error: Exception) -> tuple[str, ...]:
+        """What an error might repeat, and must not; one of this package does not."""
+        return () if isinstance(error, FaceSwapError) else self.hook.channel().secrets
+
+    def _purchase(self, log: Quiet, item: Mapping[str, Any], request: Request, name: str) -> Purchase:
+        return Purchase(
             self.hook,
-            Ledger(self.records, name),
+            self._items.ledger(name),
             self.kind,
             request,
             epoch=self.epoch,
@@ -230,22 +225,19 @@ class Batch:
             submission=partial(self.submission, item),
             log=log,
         )
-        submission, job = await self._obtain(purchase, log)
-        self.running[submission.job_id] = submission.kind
-        self.tally.at_vendor += 1
-        try:
-            ending = await self._wait(submission, job)
-        finally:
-            self.tally.at_vendor -= 1
-            self.running.pop(submission.job_id, None)
+
+    async def _see_through(self, submission: Submission, job: Job | None, name: str) -> dict[str, Any]:
+        """Wait for a job, and archive what it made."""
+        ending = await self._wait(submission, job)
+        self.running.pop(submission.job_id, None)
         job_ended(submission, ending)
-        if ending.is_final and self.records is not None:
-            self._over.add(name)
+        if ending.is_final:
+            self._items.over(name)
         cost = cost_of(submission, ending)
         if cost is not None and not submission.reused:
             self.tally.cost[cost.unit] = self.tally.cost.get(cost.unit, 0.0) + cost.amount
         if ending.word is not Word.SUCCEEDED or ending.job is None:
-            raise ending.to_error()
+            raise ending.to_error(submission.cost)
         result = submission.result(
             ending.job,
             seen_at=CLOCK.moment(),
@@ -263,17 +255,36 @@ class Batch:
     async def _obtain(self, purchase: Purchase, log: Quiet) -> tuple[Submission, Job | None]:
         """Buy or take up; what the vendor refuses for the moment is tried again, until the item's time is over."""
         until, pause = CLOCK.now() + self.timeout, FIRST_PAUSE
+        buy = partial(self._buy, purchase, log)
         while True:
             try:
-                return await self._in_thread(purchase.obtain)
+                return await asyncio.get_running_loop().run_in_executor(self._buyers, buy)
             except (RateLimitError, VendorUnavailableError) as error:
                 asked = getattr(error, "retry_after", None)
-                wait = pause if asked is None else asked
-                if CLOCK.now() + wait > until or self.tally.stopped is not None:
+                seconds = pause if asked is None else max(asked, FIRST_PAUSE)
+                if CLOCK.now() + seconds > until or self.tally.stopped is not None or self.ending:
                     raise
-                log.warning("not accepted now, trying again in %.0f s: %s", wait, error.message)
-                await CLOCK.asleep(wait)
+                log.warning("not accepted now, trying again in %.0f s: %s", seconds, error.message)
+                await CLOCK.asleep(seconds)
                 pause = min(pause * 2, LONGEST_PAUSE)
+
+    def _buy(self, purchase: Purchase, log: Quiet) -> tuple[Submission, Job | None]:
+        """Buy or take up, in a thread, which goes on to its end whatever becomes of the batch meanwhile."""
+        try:
+            submission, job = purchase.obtain()
+        except NotBoughtError:
+            raise
+        except Exception as error:
+            log.tell()
+            unrecorded = error.job_id if type(error) is FaceSwapError else None
+            if unrecorded is not None:
+                self.unrecorded.append(unrecorded)
+                self.running[unrecorded] = self.kind
+            if unrecorded is not None or self.ending:  # nobody else may be left to tell it
+                log.warning("%s", words(error, self._secrets(error)))
+            raise
+        self.running[submission.job_id] = submission.kind
+        return submission, job
 
     async def _wait(self, submission: Submission, job: Job | None) -> Ending:
         watch = watch_for(self.hook, submission, poll_interval=self.poll_interval)
@@ -285,33 +296,6 @@ class Batch:
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-
-    # -- names and records ----------------------------------------------------------------------------
-
-    def _name(self, request: Request) -> str:
-        """The name of an item's record: its request, and a number where several items are the same."""
-        mark = fingerprint(self.hook.vendor.name, self.hook.conn_id, self.kind, request)
-        self._seen[mark] += 1
-        return f"{mark}.{self._seen[mark]}"
-
-    def _before(self, name: str) -> dict[str, Any] | None:
-        """How an earlier try ended this item for good."""
-        record = self.records.get(name) if self.records else None
-        end: dict[str, Any] = (record or {}).get("end") or {}
-        if end.get("epoch") != self.epoch:
-            return None
-        return end if end["status"] == "archived" or end["final"] else None
-
-    def _remember(self, name: str, end: Mapping[str, Any]) -> None:
-        """Keep the item's end beside its record, which says no more than it did: an intent stays an intent."""
-        if self.records is not None and (record := self.records.get(name)) is not None:
-            if end["status"] == "archived":
-                record = Record.model_validate(record).settled(Word.SUCCEEDED).model_dump(mode="json")
-            counted = name in self._over or record.get("counted", False)
-            self._over.discard(name)
-            self.records.finish(
-                name, {**record, "counted": counted, "end": {"final": False, **end, "epoch": self.epoch}}
-            )
 
     # -- telling --------------------------------------------------------------------------------------
 
@@ -334,19 +318,3 @@ class Batch:
             await CLOCK.asleep(TELL_EVERY)
             before = self.tally.reused if before is None else before
             self.log.info(self.tally.line(CLOCK.now() - begun, self.tally.ended - before))
-
-
-def _failed(error: FaceSwapError) -> dict[str, Any]:
-    return {
-        "status": "failed",
-        "error": type(error).__name__,
-        "message": str(error),
-        "job_id": error.job_id,
-        "final": isinstance(error, AirflowFailException),
-    }
-
-
-def shown(item: Mapping[str, Any]) -> dict[str, Any]:
-    """An item as the report may show it: links without queries, pictures by their hash."""
-    told: dict[str, Any] = provenance(item)["arguments"]
-    return told

@@ -96,9 +96,7 @@ def _follow(url: str, into: BinaryIO, max_bytes: int, open_hosts: Collection[str
             raise UnsafeURLError(f"{shown} is no valid address") from None
         try:
             with (
-                httpx.Client(
-                    verify=tls_context(), timeout=_TIMEOUT, trust_env=False, proxy=hop.proxy
-                ) as http,
+                _client(hop.proxy) as http,
                 http.stream("GET", hop.url, headers=hop.headers, extensions=hop.extensions) as response,
             ):
                 if response.has_redirect_location:
@@ -111,6 +109,24 @@ def _follow(url: str, into: BinaryIO, max_bytes: int, open_hosts: Collection[str
         except httpx.InvalidURL:
             raise UnsafeURLError(f"{shown} is no valid address") from None
     raise UnsafeURLError(f"more than {MAX_HOPS} redirects, the last to {bare_url(url)}")
+
+
+def _client(proxy: str | None) -> httpx.Client:
+    """
+    What sends one request, and nothing of this machine's but its proxy.
+
+    :raises ArchiveError: The proxy is none that can be used.
+    """
+    try:
+        return httpx.Client(verify=tls_context(), timeout=_TIMEOUT, trust_env=False, proxy=proxy)
+    except (ImportError, ValueError, httpx.InvalidURL) as error:
+        # Of what the variable holds only the scheme: it may have a password.
+        raise ArchiveError(
+            f"the proxy that this worker's environment names, {str(proxy).partition('://')[0]}://..., cannot be used "
+            f"({type(error).__name__})",
+            advice="The job is paid; save it before its link expires. Name a proxy of http:// or https://, or "
+            "install httpx[socks] for one of socks5://.",
+        ) from None
 
 
 def _check_status(response: httpx.Response, shown: str) -> None:

@@ -23,7 +23,8 @@ from airflow_provider_faceswap.exceptions import (
     VendorError,
     VendorUnavailableError,
 )
-from airflow_provider_faceswap.jobs import FailureReason, Job, Submission
+from airflow_provider_faceswap.jobs import Cost, FailureReason, Job, Submission
+from airflow_provider_faceswap.vendors.wire import clean
 
 
 class Word(StrEnum):
@@ -117,13 +118,17 @@ class Ending(BaseModel):
         """The same ending, once the deadline has made its owner cancel the job."""
         return self.model_copy(update={"canceled": confirmed})
 
-    def to_error(self) -> FaceSwapError:
-        """The error this ending stands for; call it for every word but ``succeeded``."""
+    def to_error(self, told: Cost | None = None) -> FaceSwapError:
+        """
+        The error this ending stands for; call it for every word but ``succeeded``.
+
+        :param told: What the vendor said at the create that the job would take.
+        """
         who: dict[str, Any] = {"vendor": self.vendor, "job_id": self.job_id}
         if self.word is Word.FAILED:
-            return job_failure(self.job, **who)
+            return job_failure(self.job, told, **who)
         if self.word is Word.CANCELED:
-            return JobCanceledError("the job was cancelled at the vendor", **who)
+            return JobCanceledError(f"the job was cancelled at the vendor{charge(self.job, told)}", **who)
         if self.word is Word.TIMED_OUT:
             return self._timed_out(**who)
         if self.word is Word.LOST:
@@ -146,7 +151,7 @@ class Ending(BaseModel):
         return f" ({self.job.failure})" if self.job and self.job.failure else ""
 
     def _timed_out(self, **who: Any) -> JobTimeoutError:
-        status = f"last seen as {self.job.status!r}{self._told()}" if self.job else "never seen"
+        status = f"last seen as {clean(self.job.status)!r}{self._told()}" if self.job else "never seen"
         if self.canceled:
             return JobTimeoutError(
                 f"the deadline passed, {status}; the vendor confirmed the cancel",
@@ -189,15 +194,21 @@ def read_event(event: object, submission: object = None) -> tuple[Submission, En
     return waited, ending
 
 
-def job_failure(job: Job | None, *, vendor: str, job_id: str) -> FaceSwapError:
+def charge(job: Job | None, told: Cost | None) -> str:
+    """What is known of the charge for a job that gave nothing, as the end of a sentence; empty where nothing is."""
+    cost = (job.cost if job else None) or told
+    return f"; charged {cost.amount:g} {cost.unit} as far as is known" if cost else ""
+
+
+def job_failure(job: Job | None, told: Cost | None = None, *, vendor: str, job_id: str) -> FaceSwapError:
     """
     The error for a job that its vendor reports as failed.
 
     :param job: The job, with the vendor's text and its sort.
+    :param told: What the vendor said at the create that it would take.
     """
     text = (job.failure if job else None) or "the vendor gave no reason"
-    cost = f"; charged {job.cost.amount:g} {job.cost.unit} as far as is known" if job and job.cost else ""
-    message = f"the job failed: {text}{cost}"
+    message = f"the job failed: {text}{charge(job, told)}"
     classes: dict[FailureReason, type[VendorError]] = {
         FailureReason.NO_FACE: NoFaceError,
         FailureReason.CONTENT_REFUSED: ContentRefusedError,

@@ -11,7 +11,7 @@ FaceSwapError
 │   ├── ContentRefusedError         moderation                        no retry
 │   ├── NoFaceError                 no usable face                    no retry
 │   ├── RateLimitError              429; .retry_after                 retry
-│   ├── VendorUnavailableError      5xx, network                      retry
+│   ├── VendorUnavailableError      not reached; 5xx (a create: 503)  retry
 │   └── MalformedResponseError      not what the contract says        retry
 ├── JobFailedError                  the vendor gave up                retry buys anew
 ├── JobCanceledError                somebody cancelled it             retry buys anew
@@ -197,8 +197,10 @@ class RateLimitError(VendorError):
 
 
 class VendorUnavailableError(VendorError):
-    """The vendor did not answer, or answered that it cannot now."""
+    """Not reached; or a question got no answer, or a 5xx; or a create a 503."""
 
+    #: Seconds the vendor asked to wait, where it said.
+    retry_after: float | None = None
     advice = "Retry later."
 
 
@@ -233,7 +235,7 @@ class JobLostError(FaceSwapError):
 
 
 class BatchFailedError(FaceSwapError):
-    """More items of a batch failed than it allows; the others are archived."""
+    """As many items of a batch failed as ``fail_on`` says, or more; the others are archived."""
 
     advice = (
         "A retry tries the failed items again, but for those that a retry cannot help, and pays no other."

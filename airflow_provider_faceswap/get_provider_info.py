@@ -145,7 +145,7 @@ _WEBHOOK: dict[str, Any] = {
 
 _RATE: dict[str, Any] = {
     "label": "Requests per second",
-    "description": "At most so many from one triggerer, or from one batch; 0.5 is one every two seconds. "
+    "description": "At most so many creates and questions from one process; 0.5 is one every two seconds. "
     "Empty: no limit.",
     "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
 }

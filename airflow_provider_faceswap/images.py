@@ -115,7 +115,7 @@ def upright(image: Image) -> Image:
     """
     Turn a picture the way its camera was held; most vendors look at the pixels only.
 
-    :returns: The same picture where it is upright, is a video, cannot be opened, or Pillow is not installed.
+    :returns: The same picture where it is upright, is a video, cannot be turned, or Pillow is not installed.
     """
     if image.media is None or image.media.name not in _FORMATS:
         return image
@@ -129,7 +129,7 @@ def upright(image: Image) -> Image:
             if picture.getexif().get(_ORIENTATION, _UPRIGHT) == _UPRIGHT:
                 return image
             return Image(_written(ImageOps.exif_transpose(picture), image.media.name, _QUALITIES[0]))
-    except (OSError, ValueError, Pictures.DecompressionBombError):
+    except Exception:  # noqa: BLE001 - Pillow raises whatever a damaged part of a file brings up
         return image
 
 
@@ -166,7 +166,7 @@ def fitted(image: Image, accepts: Accepts) -> Image:
                     if not faults_of(made, accepts):
                         return made
                 picture = picture.resize([max(1, int(side * _SHRINK)) for side in picture.size])
-    except (OSError, ValueError, Pictures.DecompressionBombError) as error:
+    except Exception as error:  # noqa: BLE001 - as above
         raise InvalidRequestError(f"the picture cannot be opened ({type(error).__name__})") from None
     raise InvalidRequestError("the picture cannot be made fit")
 

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError
-from airflow_provider_faceswap.redaction import without_queries
+from airflow_provider_faceswap.redaction import bare_url, without_queries
 from airflow_provider_faceswap.storage import path_of
 
 if TYPE_CHECKING:
@@ -34,9 +34,7 @@ class Items:
         if isinstance(source, str) or hasattr(source, "open"):
             suffix = PurePosixPath(str(source)).suffix.lower()
             if suffix not in _READERS:
-                raise InvalidRequestError(
-                    f"items: {str(source)!r} must end in one of {', '.join(sorted(_READERS))}"
-                )
+                raise _unreadable(str(source))
             self._read = lambda: _READERS[suffix](source)
         elif isinstance(source, Iterable) and not isinstance(source, Mapping | bytes):
             # All at once: a lazy sequence would ask Airflow for each of a thousand.
@@ -75,9 +73,25 @@ class Items:
             ) from error
 
 
+def _unreadable(source: str) -> InvalidRequestError:
+    """What is said of a text that names no file of items; it may hold signed links, so little of it is told."""
+    if source.lstrip().startswith("["):
+        return InvalidRequestError(
+            "items: this looks like the text of a list",
+            advice="Nothing was bought. Give the task's output itself, or set render_template_as_native_obj=True "
+            "on the Dag.",
+        )
+    ending = PurePosixPath(bare_url(source)).suffix[:16] or "no suffix"
+    return InvalidRequestError(
+        f"items: the name of a file must end in one of {', '.join(sorted(_READERS))}, and this one ends in "
+        f"{ending}{' and a query' if '?' in source else ''}"
+    )
+
+
 def _text(source: Any) -> Any:
     path: Any = path_of(source)
-    return path.open("r", encoding="utf-8", newline="")
+    # Spreadsheets put a mark before the text of a file that they save as UTF-8.
+    return path.open("r", encoding="utf-8-sig", newline="")
 
 
 def _lines(file: Any) -> Iterator[str]:

@@ -1,7 +1,8 @@
-"""What a user may choose: durations, counts and words, checked before anything is bought."""
+"""What a user may choose: durations, counts, words and jobs, checked before anything is sent."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import TypeVar
 
@@ -9,6 +10,9 @@ from airflow_provider_faceswap.exceptions import InvalidRequestError
 
 #: Seconds; no duration is as long as ten years.
 LONGEST = 10 * 365 * 86400.0
+
+#: Characters; the longest of a vendor's ids has 36.
+LONGEST_ID = 200
 
 Choice = TypeVar("Choice", bound=str)
 
@@ -47,3 +51,32 @@ def one_of(name: str, value: Choice, known: tuple[str, ...]) -> Choice:
     if value not in known:
         raise InvalidRequestError(f"{name}: must be one of {', '.join(known)}, got {value!r}")
     return value
+
+
+def job_id_of(name: str, value: object) -> str:
+    """
+    Read which job is meant: its id, or the whole result of the operator that bought it.
+
+    What was given is not repeated, as a result that a template made a text of holds signed links.
+
+    :raises InvalidRequestError: It is neither.
+    """
+    if isinstance(value, Mapping):
+        value = value.get("job_id")
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    text = value.strip() if isinstance(value, str) else ""
+    if text[:1] in {"{", "["}:
+        raise InvalidRequestError(
+            f"{name}: is the text of a result, not a job's id",
+            advice="Nothing was bought. Pass the operator's output itself, or its ['job_id'] in the template.",
+        )
+    if (
+        not text
+        or text == "None"
+        or len(text) > LONGEST_ID
+        or len(text.split()) > 1
+        or not text.isprintable()
+    ):
+        raise InvalidRequestError(f"{name}: must be a job's id, or the whole result of its operator")
+    return text

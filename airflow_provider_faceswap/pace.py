@@ -10,6 +10,9 @@ from airflow_provider_faceswap.clock import CLOCK
 QUEUE_GAP = 0.02
 #: Seconds to hold all questions after "too many requests" without a word on how long.
 HOLD = 2.0
+#: The most seconds to hold all questions, however long the vendor asks for: the job that was told so goes by that in
+#: its own schedule, and the others have deadlines of their own.
+LONGEST_HOLD = 30.0
 
 
 class Pace:
@@ -45,11 +48,12 @@ class Pace:
 
     def heed(self, now: float, retry_after: float | None) -> None:
         """
-        Hold every later question: the account was told that it asks too much.
+        Hold every later question for a moment: the account was told that it asks too much.
 
         :param retry_after: Seconds, where the vendor said.
         """
-        self._held_until = max(self._held_until, now + (HOLD if retry_after is None else retry_after))
+        seconds = HOLD if retry_after is None else min(retry_after, LONGEST_HOLD)
+        self._held_until = max(self._held_until, now + seconds)
 
     def turn(self, rate: float | None) -> None:
         """

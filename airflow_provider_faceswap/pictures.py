@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import base64
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 from urllib.parse import urlsplit
@@ -26,6 +26,7 @@ from airflow_provider_faceswap.exceptions import (
 )
 from airflow_provider_faceswap.images import LARGEST, Image, faults_of, fitted, upright
 from airflow_provider_faceswap.provenance import is_archived
+from airflow_provider_faceswap.redaction import without_queries
 from airflow_provider_faceswap.storage import usable_path
 
 if TYPE_CHECKING:
@@ -98,8 +99,9 @@ class Journey:
             return {key: pair[0] for key, pair in pairs.items()}, {
                 key: pair[1] for key, pair in pairs.items()
             }
-        if isinstance(value, list | tuple):
-            listed = [self._value(part, accepts, declared=declared) for part in value]
+        if isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray | memoryview):
+            # All at once: a lazy sequence would ask Airflow for each of a thousand.
+            listed = [self._value(part, accepts, declared=declared) for part in value[:]]
             return [pair[0] for pair in listed], [pair[1] for pair in listed]
         if declared and isinstance(value, str) and "://" in value[:16]:
             if value.lower().startswith(("http://", "https://")):
@@ -201,13 +203,22 @@ def _path(source: Any) -> ObjectStoragePath:
 
 
 def _signed(path: ObjectStoragePath) -> str | None:
-    """A link that whoever has it may read the file with; ``None`` where this storage cannot sign."""
+    """
+    A link that whoever has it may read the file with; ``None`` where this storage cannot sign.
+
+    :raises FaceSwapError: It can, and did not.
+    """
     if path.protocol in {"", "file", "local"}:
         return None
     try:
         link = str(path.sign(expiration=SIGNED_FOR))
     except (NotImplementedError, AttributeError):
         return None
+    except Exception as error:  # noqa: BLE001 - every storage raises what its own library has
+        raise FaceSwapError(
+            f"{without_queries(str(path))} could not be signed ({type(error).__name__})",
+            advice="Nothing was bought by this try. Retry once the storage is well, or correct its connection.",
+        ) from None
     return link if urlsplit(link).scheme in {"http", "https"} else None
 
 

@@ -177,7 +177,8 @@ class Watch:
         self._errors += 1
         if self._errors >= ERROR_BUDGET:
             return self._end(Word.UNREADABLE, trouble)
-        return self._until_deadline(self._gap(min(2.0**self._errors, LONGEST_ERROR_WAIT)), now, news)
+        pause = self._gap(min(2.0**self._errors, LONGEST_ERROR_WAIT))
+        return self._until_deadline(max(pause, getattr(error, "retry_after", None) or 0.0), now, news)
 
     def _end(self, word: Word, trouble: Trouble | None = None) -> Ending:
         return Ending(word=word, vendor=self.vendor, job_id=self.job_id, job=self._job, trouble=trouble)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_provider_faceswap.exceptions import InvalidRequestError
@@ -36,7 +36,14 @@ def parents_of(value: Any) -> list[Mapping[str, Any]]:
     return []
 
 
-def _with_links(value: Any) -> Any:
+def at_hand(value: Any) -> Any:
+    """An argument as it is; another task's many results, which Airflow hands over as a lazy sequence, as a list."""
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes | list | tuple):
+        return list(value[:])
+    return value
+
+
+def with_links(value: Any) -> Any:
     """
     An argument with every result of another job replaced by its link.
 
@@ -50,16 +57,16 @@ def _with_links(value: Any) -> Any:
             )
         return value["url"]
     if isinstance(value, Mapping):
-        return {key: _with_links(item) for key, item in value.items()}
+        return {key: with_links(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_with_links(item) for item in value]
+        return [with_links(item) for item in value]
     return value
 
 
 def on_the_wire(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Put a job's id in the place of a parent's whole result, and a link in the place of any other."""
     return {
-        name: value["job_id"] if name == "parent_job_id" and is_result(value) else _with_links(value)
+        name: value["job_id"] if name == "parent_job_id" and is_result(value) else with_links(value)
         for name, value in arguments.items()
     }
 

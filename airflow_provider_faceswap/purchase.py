@@ -128,7 +128,7 @@ class Purchase:
             try:
                 job = self.hook.buy(self.kind, self.request)
             except SubmissionUncertainError as error:
-                adopted = self._adopt(intent)
+                adopted = self._adopt(intent, named=error.job_id)
                 if adopted is not None:
                     return adopted
                 if self.terms.on_uncertain == "fail" or purchases >= self.terms.max_submissions:
@@ -154,17 +154,30 @@ class Purchase:
         self.ledger.write(intent.submitted(submission))
         return submission, job
 
-    def _adopt(self, intent: Record) -> tuple[Submission, Job] | None:
-        """Take up the job that the vendor's list shows for this intent; ``None`` where that is not certain."""
-        job = find_again(
-            self.hook, self.kind, self.request, intent.begun_at, known=intent.earlier, log=self.log
-        )
+    def _adopt(self, intent: Record, *, named: str | None = None) -> tuple[Submission, Job] | None:
+        """
+        Take up the job that this intent has become; ``None`` where that is not certain.
+
+        :param named: The id in an answer that does not say whether the job was accepted; else the vendor's list is
+            looked through.
+        """
+        job = self._read(named) if named else None
+        if job is None:
+            job = find_again(
+                self.hook, self.kind, self.request, intent.begun_at, known=intent.earlier, log=self.log
+            )
         if job is None:
             return None
-        self.log.warning("The create got no answer, but the vendor's list has its job: %s", job.job_id)
+        self.log.warning("The create got no clear answer, but the vendor has its job: %s", job.job_id)
         if intent.epoch != self.epoch:
             intent = intent.model_copy(update={"epoch": self.epoch, "purchases": 0})
         return self._book(intent, job, reused=True)
+
+    def _read(self, job_id: str) -> Job | None:
+        try:
+            return self.hook.fetch(job_id, self.kind)
+        except FaceSwapError:
+            return None
 
     def _leave(self, record: Record, why: str) -> None:
         """Buy anew although a job may be running: cancel it, best effort."""
@@ -203,6 +216,12 @@ class Purchase:
         if job is not None and job.state in {JobState.FAILED, JobState.CANCELED}:
             self.log.warning("Job %s is %s; a new one may be bought", record.job_id, job.state)
             return None
+        if cleared and job is not None and self._is_gone(submission, job):
+            self.log.warning(
+                "Job %s has succeeded, but its vendor keeps no result for so long; a new one is bought",
+                job.job_id,
+            )
+            return None
         state = job.state if job else "not to be seen now"
         self.log.info("Taking up job %s (%s), which is paid for", record.job_id, state)
         # A cleared task's job that is over may have ended in the triggerer, which cannot write it down.
@@ -211,6 +230,14 @@ class Purchase:
         if cleared:
             self.ledger.write(record.cleared(self.epoch, submission))
         return submission, job
+
+    def _is_gone(self, submission: Submission, job: Job) -> bool:
+        """Whether a result can no longer be had; inline ones stand in the job itself."""
+        kept = self.hook.vendor.kind(submission.kind).retention
+        ended = job.finished_at or submission.submitted_at
+        if kept is None or not job.urls or job.state is not JobState.SUCCEEDED:
+            return False
+        return CLOCK.moment() > ended + kept
 
     def _take_up_intent(self, record: Record) -> tuple[Submission, Job] | None:
         adopted = self._adopt(record)

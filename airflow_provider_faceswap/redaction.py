@@ -26,17 +26,25 @@ LONGEST_TEXT = 4096
 #: Characters; no vendor's key is shorter, but the secret of a webhook is what a user thinks of.
 SHORT = 8
 
-_URL = re.compile(r"(?P<place>https?:\\?/\\?/(?:[^\s?#\"'<>\\]|\\/)+)[?#][^\s\"'<>\\]*", re.IGNORECASE)
-_CREDENTIALS = re.compile(r"(?P<scheme>https?://)[^\s/@\"'<>]+@", re.IGNORECASE)
+#: A quote or a backslash ends a link, but not within a word.
+_REST = r"(?:[^\s\"'<>\\]|['\\](?=[\w\\]))*"
+_URL = re.compile(rf"(?P<place>https?:\\?/\\?/(?:[^\s?#\"'<>\\]|\\/|'(?=\w))+)[?#]{_REST}", re.IGNORECASE)
+_SPACE = re.compile(r"\s")
+_CREDENTIALS = re.compile(r"(?P<scheme>https?://)[^\s/\"'<>]+@", re.IGNORECASE)
+#: What signs, wherever it stands: a link that somebody forgot to encode ends at its first space for the above.
+_SIGNED = re.compile(
+    r"[?&](?:x-[\w-]{1,40}|[\w-]{0,40}(?:sig|token|secret|credential|policy|key)[\w-]{0,40})=" + _REST,
+    re.IGNORECASE,
+)
 
 
 def without_queries(text: str) -> str:
     """
-    Cut query, fragment and user info off every http(s) URL in a text.
+    Cut query, fragment and user info off every http(s) URL in a text, and what signs off everything else.
 
     :param text: Any text, such as a vendor's error message that repeats a signed link.
     """
-    return _CREDENTIALS.sub(r"\g<scheme>", _URL.sub(r"\g<place>", text))
+    return _SIGNED.sub("", _CREDENTIALS.sub(r"\g<scheme>", _URL.sub(r"\g<place>", text)))
 
 
 def bare_url(url: str) -> str:
@@ -114,6 +122,8 @@ def showable(value: Any) -> Any:
     match value:
         case str() if value.startswith("data:") or len(value) > LONGEST_TEXT:
             return f"sha256:{hashlib.sha256(value.encode(errors='surrogatepass')).hexdigest()}"
+        case str() if value[:8].lower().startswith(("http://", "https://")) and not _SPACE.search(value):
+            return bare_url(value)
         case str():
             return without_queries(value)
         case None | bool() | int() | float():

@@ -17,7 +17,6 @@ from airflow_provider_faceswap.exceptions import (
     FaceSwapError,
     InvalidRequestError,
     JobLostError,
-    RateLimitError,
 )
 
 if TYPE_CHECKING:
@@ -42,9 +41,9 @@ class FaceSwapRetryPolicy(RetryPolicy):
     """
     Decide by the error whether a failed task is tried again, and when.
 
-    No further try for errors that it cannot help; the vendor's ``Retry-After`` as the delay of a
-    :class:`~airflow_provider_faceswap.exceptions.RateLimitError`, up to an hour; a delay that doubles from try to
-    try for every other error of this package; Airflow's own rules for the errors of others.
+    No further try for errors that it cannot help; the vendor's ``Retry-After`` as the delay where it said one, up to
+    an hour; a delay that doubles from try to try for every other error of this package; Airflow's own rules for the
+    errors of others.
 
     The task's ``retries`` is the most that a policy can use. An Airflow before 3.3 has no retry policies, and making
     one raises Airflow's own ``AirflowOptionalProviderFeatureException``; :func:`retry_arguments` is for every Airflow.
@@ -89,7 +88,7 @@ class FaceSwapRetryPolicy(RetryPolicy):
         name = type(exception).__name__
         if isinstance(exception, HOPELESS):
             return RetryDecision.fail(f"{name}: another try cannot help")
-        asked = exception.retry_after if isinstance(exception, RateLimitError) else None
+        asked = getattr(exception, "retry_after", None)
         if asked is not None:
             delay = timedelta(seconds=min(asked, LONGEST_ASKED))
             return RetryDecision.retry(delay, f"{name}: the vendor asked to wait {asked:g} s")

@@ -3,7 +3,8 @@ The records of many logical jobs, in a few values of one store.
 
 One call of the store for each step of each of thousands of jobs would cost more than the jobs. So records stand
 together in shards, and what many threads change at about the same time is written in one go: each waits until
-its own change is written. A shard whose jobs are all over is not held in memory any more.
+its own change is written. A write that fails is told to those who wait for it, and the next one is tried again: it
+may have the id of a job that was bought meanwhile. A shard whose jobs are all over is not held in memory any more.
 """
 
 from __future__ import annotations
@@ -16,12 +17,15 @@ if TYPE_CHECKING:
 
     from airflow_provider_faceswap.ledger import Store
 
-#: Records in one value of the store, so that it stays below the store's bound of 64 KiB.
-SHARD = 64
+#: Records in one value of the store. Airflow warns of a value over 65535 bytes, and its API takes none: so there are
+#: two thousand for each record, which needs about half of them.
+SHARD = 32
 #: Seconds between two writes: what comes meanwhile is written together.
 GAP = 0.1
 #: Shards held although nothing in them is going on: a retry reads its records in about the order of their shards.
 SPARE = 4
+#: Seconds that the last write may take.
+PATIENCE = 60
 
 
 class SharedRecords:
@@ -42,12 +46,14 @@ class SharedRecords:
         self._open: set[str] = set()
         self._dirty: set[int] = set()
         self._being_written: set[int] = set()
-        self._changes = 0
-        self._written = 0
-        self._broken: BaseException | None = None
+        #: How many changes there were, up to which of them a write was tried, was done, was refused.
+        self._changes = self._tried = self._written = self._refused = 0
+        self._refusal: BaseException | None = None
+        #: Whether the writer is at work; without it each writes for itself.
+        self._writing = False
         self._changed = threading.Condition()
         self._closing = threading.Event()
-        self._writer = threading.Thread(target=self._write, name="faceswap-records", daemon=True)
+        self._writer = threading.Thread(target=self._write_on, name="faceswap-records", daemon=True)
 
     def __enter__(self) -> Self:
         """
@@ -60,6 +66,7 @@ class SharedRecords:
             self._where.update(dict.fromkeys(shard, self._number))
             self._number += 1
             self._let_go()
+        self._writing = True
         self._writer.start()
         return self
 
@@ -74,9 +81,15 @@ class SharedRecords:
         self._closing.set()
         with self._changed:
             self._changed.notify_all()
-        self._writer.join(timeout=60)
-        if self._broken is not None and error is None:
-            raise self._broken
+        self._writer.join(timeout=PATIENCE)
+        if error is None and not self.whole:
+            raise self._refusal or TimeoutError("the store does not answer")
+
+    @property
+    def whole(self) -> bool:
+        """Whether the store has everything that it was given."""
+        with self._changed:
+            return not (self._dirty or self._being_written)
 
     def get(self, key: str, default: Any = None) -> Any:
         """
@@ -92,15 +105,22 @@ class SharedRecords:
         """
         Write a record; it is in the store when this returns.
 
+        Where it raises, a record that names a job is kept all the same, and goes with the next write. One without a
+        job is taken back: it says that something is about to be bought, and now nothing will be.
+
         :raises Exception: Whatever the store raises.
         """
         with self._changed:
+            before = self.get(key)
             self._open.add(key)
             mine = self._put(key, value)
-            while self._written < mine and self._broken is None:
-                self._changed.wait()
-            if self._written < mine and self._broken is not None:
-                raise self._broken
+            self._changed.wait_for(lambda: max(self._written, self._refused) >= mine or not self._writing)
+            if max(self._written, self._refused) < mine:
+                self._write()
+            if self._written < mine and self._refusal is not None:
+                if value.get("job_id") is None:
+                    self._take_back(key, before)
+                raise self._refusal
 
     def finish(self, key: str, value: Any) -> None:
         """Write the last of a record soon, and do not wait: losing it costs one more look at its job."""
@@ -123,6 +143,16 @@ class SharedRecords:
         self._changed.notify_all()
         return self._changes
 
+    def _take_back(self, key: str, before: Any) -> None:
+        """Make a record what it was; the store hears of it with the next write."""
+        self._open.discard(key)
+        number = self._where[key]
+        self._dirty.add(number)
+        if before is not None:
+            self._shard(number)[key] = before
+        else:
+            del self._shard(number)[key], self._where[key]
+
     def _shard(self, number: int) -> dict[str, Any]:
         """One shard, read again where it was let go."""
         if number not in self._shards:
@@ -142,27 +172,37 @@ class SharedRecords:
         for number in idle[: -SPARE or None]:
             del self._shards[number]
 
-    def _write(self) -> None:
-        while True:
+    def _write_on(self) -> None:
+        """Write whatever is new, until the end; then once more, and no longer."""
+        closing = False
+        while not closing:
             with self._changed:
-                while not self._dirty and not self._closing.is_set():
-                    self._changed.wait()
-                if not self._dirty:
-                    return
-                shards = {number: dict(self._shards[number]) for number in sorted(self._dirty)}
-                self._being_written, self._dirty = self._dirty, set()
-                reached = self._changes
-            try:
-                for number, shard in shards.items():
-                    self._store.set(f"{self._key}.{number}", shard)
-            except BaseException as error:  # noqa: BLE001 - whatever it is, everybody waits for this thread
-                with self._changed:
-                    self._broken = error
-                    self._changed.notify_all()
-                return
-            with self._changed:
-                self._written = reached
-                self._being_written = set()
-                self._let_go()
-                self._changed.notify_all()
+                self._changed.wait_for(lambda: self._tried < self._changes or self._closing.is_set())
+                closing = self._closing.is_set()
+            self._write()
             self._closing.wait(GAP)
+        with self._changed:
+            self._writing = False
+            self._changed.notify_all()
+
+    def _write(self) -> None:
+        """Write every shard that has changed, once; whether that went well is in the counters."""
+        with self._changed:
+            shards = {number: dict(self._shards[number]) for number in sorted(self._dirty)}
+            self._being_written, self._dirty = self._dirty, set()
+            reached = self._tried = self._changes
+        refusal: BaseException | None = None
+        try:
+            for number, shard in shards.items():
+                self._store.set(f"{self._key}.{number}", shard)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, somebody waits for it
+            refusal = error
+        with self._changed:
+            if refusal is None:
+                self._written = reached
+            else:
+                self._refused, self._refusal = reached, refusal
+                self._dirty |= self._being_written
+            self._being_written = set()
+            self._let_go()
+            self._changed.notify_all()

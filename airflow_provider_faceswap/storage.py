@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import uuid
 from contextlib import suppress
@@ -66,11 +67,13 @@ def write(path: ObjectStoragePath, source: BinaryIO) -> None:
 
 def _write_on_disk(path: ObjectStoragePath, source: BinaryIO) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    # Without the final name, which may be as long as a disk allows.
+    part = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
         with path.fs.open(part.path, "wb") as target:
             shutil.copyfileobj(source, target, CHUNK)
-        path.fs.mv(part.path, path.path)
+        # Not fsspec's move, which puts the file into a folder that has the final name.
+        os.replace(part.path, path.path)  # noqa: PTH105 - the path is one of fsspec
     except BaseException:
         part.unlink(missing_ok=True)
         raise

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 #: sees it too where its task was ended from outside. Nor is a cleared task: its job is taken up again.
 ENDED = frozenset({"failed", "skipped", "upstream_failed", "removed"})
 
+#: Seconds to wait for another thread's question to end, such as the writer's of a batch. A lock that is held longer is
+#: held by the very thread that was interrupted.
+PATIENCE = 1.0
+
 #: No state: nobody supervises this process, so that nobody but its own user can have ended the task.
 ALONE = "alone"
 
@@ -34,6 +38,18 @@ def somebody_listens() -> bool:
     except ImportError:  # below Airflow 3.2
         from airflow.listeners.listener import get_listener_manager  # type: ignore[assignment]
     return bool(get_listener_manager().hook.on_task_instance_success.get_hookimpls())
+
+
+def xcom_is_plain() -> bool:
+    """
+    Whether a return value goes into Airflow's database as it is.
+
+    Another XCom backend may put it elsewhere, by calls that block, or fail: that is nothing for a trigger.
+    """
+    from airflow.sdk.bases.xcom import BaseXCom
+    from airflow.sdk.execution_time.xcom import XCom
+
+    return XCom is BaseXCom
 
 
 async def task_state(task_instance: Any) -> str | None:
@@ -64,8 +80,12 @@ def task_state_now(task_instance: Any) -> str | None:
         return ALONE
     lock, question = getattr(SUPERVISOR_COMMS, "_thread_lock", None), _question(task_instance)
     try:
-        if question is None or (lock is not None and lock.locked()):
+        if question is None:
             return None
+        if lock is not None:
+            if not lock.acquire(timeout=PATIENCE):
+                return None
+            lock.release()
         return _state(SUPERVISOR_COMMS.send(question), task_instance)
     except Exception:  # noqa: BLE001 - whatever it is, the task is being ended, and the job can be resumed
         return None
@@ -108,6 +128,8 @@ async def success_in_place(
         from airflow.sdk.execution_time.xcom import XCom
         from airflow.triggers.base import TaskSuccessEvent
     except ImportError:
+        return None
+    if not xcom_is_plain():
         return None
     where = {
         "dag_id": task_instance.dag_id,

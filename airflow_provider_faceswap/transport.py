@@ -84,7 +84,7 @@ class Channel:
 
     def _reply(self, response: httpx.Response) -> Reply:
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return Reply(response.status_code, without_secrets(response.text, self.secrets), headers)
+        return Reply(response.status_code, without_secrets(_text(response), self.secrets), headers)
 
     def _failure(self, error: Exception, *, paid: bool) -> FaceSwapError:
         """Say what a failed send means: for a create, whether it can have been accepted."""
@@ -121,9 +121,12 @@ class Channel:
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeEncodeError) as error:
             raise self._failure(error, paid=paid) from None
 
-    async def asend(self, shared: Shared, request: Request, *, paid: bool = False) -> Reply:
-        """Send as :meth:`send` does, on an event loop, when it is this request's turn."""
-        await self.pace.aturn(self.rate)
+    async def asend(
+        self, shared: Shared, request: Request, *, paid: bool = False, queued: bool = True
+    ) -> Reply:
+        """Send as :meth:`send` does, on an event loop."""
+        if queued:
+            await self.pace.aturn(self.rate)
         http = shared.fresh if paid else shared.http
         try:
             reply = self._reply(await http.request(**self._parts(request)))
@@ -132,6 +135,13 @@ class Channel:
         if reply.status_code == 429:
             self.pace.heed(CLOCK.now(), reply.retry_after)
         return reply
+
+
+def _text(response: httpx.Response) -> str:
+    try:
+        return response.text
+    except Exception:  # noqa: BLE001 - a codec that is none for text raises what it likes
+        return response.content.decode(errors="replace")
 
 
 def _repeatable(error: Exception) -> bool | float:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Protocol
 
 from airflow_provider_faceswap.clock import CLOCK
 from airflow_provider_faceswap.endings import Ending, Word
-from airflow_provider_faceswap.exceptions import FaceSwapError
+from airflow_provider_faceswap.exceptions import FaceSwapError, VendorUnavailableError
 from airflow_provider_faceswap.polling import Schedule, Wait, Watch
 from airflow_provider_faceswap.redaction import without_queries
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from airflow_provider_faceswap.clock import Clock
     from airflow_provider_faceswap.jobs import Job, JobResult, Submission
     from airflow_provider_faceswap.vendors.base import Vendor
+
+#: Seconds beyond the deadline for the last question: soon after, Airflow ends the deferral without a word on the job.
+LAST_LOOK = 30.0
 
 
 class Asked(Protocol):
@@ -114,7 +118,11 @@ async def await_job(
             _tell(log, watch, decision)
             await clock.asleep(decision.seconds)
             try:
-                job = await hook.afetch(watch.job_id, kind)
+                async with asyncio.timeout(max(0.0, watch.deadline - clock.now()) + LAST_LOOK):
+                    job = await hook.afetch(watch.job_id, kind)
+            except TimeoutError:
+                late = VendorUnavailableError("no answer by the deadline", vendor=watch.vendor)
+                decision = watch.missed(late, clock.now())
             except FaceSwapError as error:
                 decision = watch.missed(error, clock.now())
             else:

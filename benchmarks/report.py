@@ -74,7 +74,7 @@ def tables(raw: Mapping[str, Any], rows: Mapping[str, str]) -> str:
             if row in found:
                 cells = line(found[row], bare)
             elif reason:
-                cells = [f"skipped: {reason}"] + [""] * (len(HEAD) - 2)
+                cells = [f"not run: {reason}"] + [""] * (len(HEAD) - 2)
             else:
                 continue
             lines.append(" | ".join([f"`{row}`: {title}", *cells]))

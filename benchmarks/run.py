@@ -1,5 +1,5 @@
 """
-Run the same swaps in five ways and compare what they cost: ``python benchmarks/run.py --help``.
+Run the same swaps in seven ways and compare what they cost: ``python benchmarks/run.py --help``.
 
 Starts a PostgreSQL, an Airflow and the sandbox vendor of its own, and leaves nothing running.
 """
@@ -184,7 +184,7 @@ def measure_all(
             expected = expectation([entry for entry in figures if entry.row == row], size)
             if expected and expected > options.limit:
                 skipped[f"{row}_{size}"] = f"about {expected / 60:.0f} min expected"
-                say(f"{row} with {size}: skipped, {skipped[f'{row}_{size}']}")
+                say(f"{row} with {size}: not run, {skipped[f'{row}_{size}']}")
                 continue
             found = bench.run(row, size, 2 * options.limit)
             figures.append(found)

@@ -48,6 +48,7 @@ copybutton_exclude = ".linenos, .gp, .go"
 _OTHERS = ("Callable", "ObjectStoragePath", "Path", "Starlette", "datetime", "dict", "timedelta")
 nitpick_ignore_regex = [
     ("py:class", r"(airflow|collections|datetime|httpx|pathlib)\..*"),
+    ("py:exc", r"Airflow\w+"),
     ("py:class", rf"({'|'.join(_OTHERS)})\b.*"),
     # Mentioned in passing, and no promise.
     ("py:class", "Preflight"),

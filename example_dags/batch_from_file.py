@@ -37,7 +37,7 @@ with DAG(
         items=list_items(),  # type: ignore[call-arg,misc] # Airflow fills the context in
         destination="{{ params.destination }}/swaps",
         concurrency=50,
-        fail_on=0.1,  # a tenth of them may fail
+        fail_on=0.1,  # the task fails when a tenth of them, or more, have failed
         retries=3,
     )
     # [END batch]

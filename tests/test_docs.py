@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import inspect
 import json
@@ -134,6 +135,33 @@ def test_the_readme_leads_to_the_documentation():
         assert f"(docs/{page})" in text
 
 
+# -- code on the pages ------------------------------------------------------------------------------------
+
+
+CODE = [
+    (page, code)
+    for page in PAGES
+    for code in re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+]
+
+
+@pytest.mark.parametrize(("page", "code"), CODE, ids=[shown(page) for page, _ in CODE])
+def test_code_on_a_page_imports_every_class_it_names(page, code):
+    nodes = list(ast.walk(ast.parse(code)))
+    imports = [node for node in nodes if isinstance(node, ast.ImportFrom)]
+    there = {name.name for node in imports for name in node.names if has(node.module, name.name)}
+    assert there >= {node.id for node in nodes if isinstance(node, ast.Name) and node.id[0].isupper()}
+
+
+def has(module, name):
+    return hasattr(import_module(module), name)
+
+
+def test_nothing_offered_for_a_shell_has_an_extra_without_quotes():
+    for page in PAGES:
+        assert not re.findall(r"pip install [^'`\n]*\[", page.read_text()), page.name
+
+
 # -- errors --------------------------------------------------------------------------------------------
 
 ERRORS = (DOCS / "errors.md").read_text()
@@ -254,7 +282,7 @@ def test_the_guides_table_of_shared_arguments_is_the_base_class():
 
 def test_the_table_of_settings_is_the_provider_info():
     options = get_provider_info()["config"]["faceswap"]["options"]
-    rows = re.findall(r"^\| `(\w+)` \| (\S+) \|", (DOCS / "api/settings.md").read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)` \| (\S+) \|", (DOCS / "settings.md").read_text(), re.MULTILINE)
     assert rows == [
         (name, f"`{option['default']}`" if option["default"] else "none") for name, option in options.items()
     ]

@@ -158,6 +158,20 @@ def test_a_failed_job_has_the_class_of_its_reason_and_tells_the_charge_as_far_as
     assert "Nothing was bought" not in str(error)
 
 
+@pytest.mark.parametrize("word", [Word.FAILED, Word.CANCELED])
+def test_what_the_create_said_of_the_charge_is_told_where_the_end_says_nothing(word):
+    bought = Cost(amount=12.5, unit="RUB")
+    assert "charged 12.5 RUB as far as is known" in str(ending(word, job=a_job("failed")).to_error(bought))
+    later = a_job("failed", cost=Cost(amount=3, unit="RUB"))
+    assert "charged 3 RUB" in str(ending(word, job=later).to_error(bought))
+    assert "charged" not in str(ending(word, job=a_job("failed")).to_error())
+
+
+def test_a_status_with_a_signed_link_is_told_without():
+    job = a_job("running").model_copy(update={"status": "waiting https://h.test/p?sig=SECRET"})
+    assert "SECRET" not in str(ending(Word.TIMED_OUT, job=job).to_error())
+
+
 def test_every_reason_for_a_failure_is_known_here():
     assert len(FailureReason) == 5
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import sys
 
 import pytest
@@ -136,6 +137,36 @@ def test_an_upright_picture_stays_as_it_is_to_the_byte():
 @pytest.mark.parametrize("data", [b"<html>", b"\x89PNG\r\n\x1a\n broken", b"GIF89a"])
 def test_what_cannot_be_turned_is_left(data):
     assert upright(Image(data)).data == data
+
+
+def damaged(form, found, instead, **options):
+    """A picture with a few bytes of its EXIF replaced."""
+    return Image(paint(form, **options).data.replace(found, instead))
+
+
+#: What Pillow raises of each: struct.error, SyntaxError.
+DAMAGED = {
+    "a field of another type": damaged("JPEG", b"\x02\x01\x0f", b"\x02\x01\x01", orientation=TURNED),
+    "EXIF without its mark": damaged("WEBP", b"MM\x00*", b"MM\xe1*", orientation=TURNED),
+}
+
+
+@pytest.mark.parametrize("image", DAMAGED.values(), ids=DAMAGED)
+def test_a_picture_whose_exif_makes_no_sense_goes_as_it_is(image):
+    assert upright(image) is image
+    assert fitted(image, Accepts()) is image
+
+
+@pytest.mark.parametrize("error", [struct.error, SyntaxError, RuntimeError])
+def test_whatever_pillow_raises_of_a_picture_it_goes_as_it_is_or_is_refused(monkeypatch, error):
+    def broken(*_):
+        raise error
+
+    image = paint("JPEG", orientation=TURNED)
+    monkeypatch.setattr("PIL.ImageOps.exif_transpose", broken)
+    assert upright(image) is image
+    with pytest.raises(InvalidRequestError, match=rf"cannot be opened \({error.__name__}\)"):
+        fitted(image, Accepts(max_side=20))
 
 
 def test_without_pillow_nothing_is_turned(monkeypatch):

@@ -48,6 +48,33 @@ def test_what_holds_no_items_is_said(source):
         Items(source)
 
 
-def test_a_file_of_another_form_is_refused_by_its_name():
-    with pytest.raises(InvalidRequestError, match="must end in one of"):
-        Items("s3://bucket/items.xlsx")
+@pytest.mark.parametrize("form", [jsonl, csv])
+def test_the_mark_that_a_spreadsheet_puts_before_the_text_is_no_part_of_it(form, tmp_path):
+    file = tmp_path / f"items.{form.__name__}"
+    form(file)
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert list(Items(file)) == ROWS
+
+
+@pytest.mark.parametrize(
+    ("source", "ending"),
+    [
+        ("s3://bucket/items.xlsx", ".xlsx"),
+        ("s3://bucket/items", "no suffix"),
+        ("", "no suffix"),
+        ("https://h.test/items.jsonl?sig=planted", ".jsonl and a query"),
+        ("https://h.test/a.png?X-Amz-Signature=planted.sig", ".png and a query"),
+    ],
+)
+def test_a_file_of_another_form_is_refused_by_its_ending_alone(source, ending):
+    with pytest.raises(InvalidRequestError, match="must end in one of") as caught:
+        Items(source)
+    assert caught.value.message.endswith(f"ends in {ending}")
+    assert "planted" not in str(caught.value)
+
+
+def test_the_text_of_a_list_is_told_as_such_and_not_repeated():
+    with pytest.raises(InvalidRequestError, match="looks like the text of a list") as caught:
+        Items(" [{'target_image': 'https://p.test/a.png?sig=planted'}]")
+    assert "render_template_as_native_obj" in str(caught.value)
+    assert "planted" not in str(caught.value)

@@ -41,6 +41,8 @@ LAYERS = [
     "reconcile",
     "metrics",
     "purchase",
+    "item_records",
+    "tally",
     "batch",
     "supervisor",
     "links",

@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_faceswap.exceptions import InvalidRequestError
 from airflow_provider_faceswap.operators.batch import FaceSwapBatchOperator
-from airflow_provider_faceswap.options import count_of, one_of, seconds_of
+from airflow_provider_faceswap.options import count_of, job_id_of, one_of, seconds_of
 
 
 @pytest.mark.parametrize(("value", "seconds"), [(1, 1.0), (0.5, 0.5), (timedelta(minutes=2), 120.0)])
@@ -57,3 +57,31 @@ def test_a_batch_refuses_them_where_it_is_made(wrong):
     [name] = wrong
     with pytest.raises(InvalidRequestError, match=name):
         FaceSwapBatchOperator(task_id="swaps", conn_id="c", items=[], destination="file:///x", **wrong)
+
+
+@pytest.mark.parametrize(
+    "given", ["j-1", " j-1\n", {"job_id": "j-1", "url": None}], ids=["id", "with a line's end", "result"]
+)
+def test_a_job_is_its_id_or_the_result_of_its_operator(given):
+    assert job_id_of("job_id", given) == "j-1"
+
+
+def test_an_id_that_a_native_template_made_a_number_of_is_one():
+    assert job_id_of("job_id", 12) == "12"
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["", " ", "None", None, True, 1.5, [], {}, {"job_id": None}, "two words", "a" * 201, "a\x00b"],
+    ids=repr,
+)
+def test_what_names_no_job_is_refused(given):
+    with pytest.raises(InvalidRequestError, match="job_id: must be a job's id"):
+        job_id_of("job_id", given)
+
+
+@pytest.mark.parametrize("given", ["{'job_id': 'j-1', 'url': 'https://a.test/r.png?sig=SECRET'}", "[SECRET]"])
+def test_the_text_of_a_result_is_refused_and_not_repeated(given):
+    with pytest.raises(InvalidRequestError, match="is the text of a result") as told:
+        job_id_of("job_id", given)
+    assert "SECRET" not in str(told.value)

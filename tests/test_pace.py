@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from airflow_provider_faceswap.pace import HOLD, QUEUE_GAP, Pace, pace_of
+from airflow_provider_faceswap.pace import HOLD, LONGEST_HOLD, QUEUE_GAP, Pace, pace_of
 from tests.conftest import DrivenClock
 
 
@@ -29,7 +29,10 @@ def test_a_quiet_time_gives_no_credit():
     assert pace.slot(200, 2) == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize(("retry_after", "held"), [(7.0, 7.0), (None, HOLD), (0.0, 0.0)])
+@pytest.mark.parametrize(
+    ("retry_after", "held"),
+    [(7.0, 7.0), (None, HOLD), (0.0, 0.0), (86400.0, LONGEST_HOLD), (float("inf"), LONGEST_HOLD)],
+)
 def test_too_many_requests_holds_everybody(retry_after, held):
     pace = Pace()
     pace.heed(100.0, retry_after)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import configparser
 import email
 import json
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -162,8 +164,19 @@ def sources(built):
         return {member.name.partition("/")[2] for member in file.getmembers() if member.isfile()}
 
 
+def test_what_a_shipped_page_links_to_is_shipped(sources):
+    missing = []
+    for page in sorted(path for path in sources if path.endswith(".md")):
+        text = re.sub(r"^(`{3,}).*?^\1`*\s*$", "", (ROOT / page).read_text(), flags=re.MULTILINE | re.DOTALL)
+        for link in re.findall(r"\]\(([^)\s#:]+)[^)\s:]*\)", text):
+            target = os.path.relpath((ROOT / page).parent / link, ROOT)
+            if target not in sources and not any(path.startswith(f"{target}/") for path in sources):
+                missing.append((page, link))
+    assert missing == []
+
+
 #: Folders and files of the tree that a person who has only the sdist needs to build, test and read it.
-SHIPPED_FOLDERS = (f"{PACKAGE}/", "docs/", "example_dags/", "tests/", "tools/")
+SHIPPED_FOLDERS = (f"{PACKAGE}/", "benchmarks/", "docs/", "example_dags/", "tests/", "tools/")
 SHIPPED_FILES = {
     "CHANGELOG.md",
     "CONTRIBUTING.md",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
 
 import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -11,7 +12,7 @@ from airflow.sdk.io import store as stores
 from fsspec.implementations.memory import MemoryFileSystem
 from PIL import Image as Pictures
 
-from airflow_provider_faceswap.exceptions import InvalidRequestError, PictureNotTakenError
+from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError, PictureNotTakenError
 from airflow_provider_faceswap.images import Image
 from airflow_provider_faceswap.ledger import fingerprint
 from airflow_provider_faceswap.pictures import Journey, delivered
@@ -226,6 +227,28 @@ def test_a_stored_picture_is_not_read_where_nothing_is_checked(put):
     assert known == "https://picture.invalid/memory/bucket/a.png"
 
 
+@pytest.mark.parametrize("preflight", ["auto", "off"])
+def test_a_storage_that_fails_to_sign_is_in_trouble_and_nothing_is_wrong_with_the_argument(
+    put, monkeypatch, preflight
+):
+    class CredentialRetrievalError(Exception):
+        pass
+
+    def fail(*_, **__):
+        raise CredentialRetrievalError("planted")
+
+    uri = put(paint(), "signing")
+    monkeypatch.setattr(Signing, "sign", fail)
+    with pytest.raises(
+        FaceSwapError,
+        match=r"target_image: memory://.*a\.png could not be signed \(CredentialRetrievalError\)",
+    ) as caught:
+        travel("gptunnel", uri, preflight=preflight)
+    assert type(caught.value) is FaceSwapError, "the task may be tried again"
+    assert "Nothing was bought by this try" in str(caught.value)
+    assert "planted" not in str(caught.value)
+
+
 def test_a_turned_picture_goes_by_link_where_only_links_are_taken(put):
     uri = put(turned(), "signing", "a.jpg")
     assert travel("tengrai", uri)[0].startswith("https://signed.test")
@@ -247,6 +270,30 @@ def test_pictures_of_a_list_travel_one_by_one(put):
     sent, known, _ = travel("gptunnel", [LINK, put(paint(), "signing")], kind="image", name="images")
     assert sent[0] == known[0] == LINK
     assert sent[1].startswith("https://signed.test/")
+
+
+class Lazy(Sequence):
+    """As the results of mapped tasks come: a sequence that is no list, and is asked for at once."""
+
+    def __init__(self, *items) -> None:
+        self.items = items
+
+    def __len__(self):
+        return len(self.items)
+
+    def __getitem__(self, index):
+        assert index == slice(None), "each would be a request to Airflow"
+        return list(self.items)
+
+
+def test_pictures_of_mapped_tasks_travel_one_by_one():
+    sent, known, _ = travel("gptunnel", Lazy(LINK, LINK), kind="image", name="images")
+    assert sent == known == [LINK, LINK]
+
+
+@pytest.mark.parametrize("value", [b"bytes", bytearray(b"bytes"), memoryview(b"bytes")])
+def test_bytes_are_no_list(value):
+    assert travel("gptunnel", value, kind="image", name="images")[0] is value
 
 
 def test_a_picture_inside_another_argument_travels_too(put):

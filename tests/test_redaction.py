@@ -75,6 +75,28 @@ def test_every_secret_is_hidden_wherever_it_occurs_and_an_empty_one_hides_nothin
     assert without_secrets("nothing here", ()) == "nothing here"
 
 
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("https://h.test/it's.png?X-Amz-Signature=SECRET", "https://h.test/it's.png"),
+        ("https://h.test/my photo.png?sv=1&sig=SECRET&se=2 end", "https://h.test/my photo.png?sv=1 end"),
+        ("https://h.test/a<b>.png?Signature=SECRET", "https://h.test/a<b>.png"),
+        ("https://h.test/a.png?sig=ab'SECRET", "https://h.test/a.png"),
+        ("https://h.test/a.png?sig=ab\\\\SECRET", "https://h.test/a.png"),
+        ("https://u:SEC@RET@h.test/a.png", "https://h.test/a.png"),
+        ("s3://bucket/key?token=SECRET", "s3://bucket/key"),
+        ("{'url': 'https://h.test/a.png?x=1', 'b': 2}", "{'url': 'https://h.test/a.png', 'b': 2}"),
+    ],
+)
+def test_a_link_that_nobody_encoded_keeps_no_signature(text, left):
+    assert without_queries(text) == showable(text) == left
+
+
+@pytest.mark.parametrize("name", ["it's", "o'.b", "a,b", "(c)", "d&e"])
+def test_an_argument_that_is_a_link_is_shown_without_its_query_whatever_its_name(name):
+    assert showable(f"https://h.test/{name}.png?hash=UNTOLD") == f"https://h.test/{name}.png"
+
+
 @pytest.mark.parametrize("secret", ["task", "id", "data", "pending", "t", "1", "task_id"])
 def test_a_short_secret_does_not_make_a_reply_unreadable(secret):
     job = {"code": 200, "data": {"task_id": "task-1", "status": "pending_x", "error": f"no: {secret}"}}

@@ -80,6 +80,9 @@ def test_the_errors_of_others_are_left_to_airflow():
 @with_policies
 @pytest.mark.parametrize(("asked", "waited"), [(42.0, 42.0), (0.0, 0.0), (86400.0, 3600.0)])
 def test_the_vendor_says_when_after_too_many_requests(asked, waited):
+    down = VendorUnavailableError("down for an hour")
+    down.retry_after = asked
+    assert seconds(decided(down, try_number=4)) == waited
     assert seconds(decided(RateLimitError("slow down", retry_after=asked), try_number=4)) == waited
 
 

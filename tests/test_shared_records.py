@@ -160,3 +160,63 @@ def test_what_many_change_at_once_is_written_together(store, monkeypatch):
             thread.join()
     assert len(writes) <= 3
     assert len(store.values["k.0"]) == SHARD
+
+
+# -- a store that is away for a moment -----------------------------------------------------------------
+
+
+def test_a_record_without_a_job_that_could_not_be_written_is_taken_back(store):
+    with SharedRecords(store, "k") as records:
+        records.set("a", {"id": 1})
+        store.broken = OSError("away")
+        for key in ("a", "b"):
+            with pytest.raises(OSError, match="away"):
+                records.set(key, {"stage": "intent"})
+        store.broken = None
+        assert (records.get("a"), records.get("b")) == ({"id": 1}, None)
+        records.set("c", {"id": 3})
+        assert store.values["k.0"] == {"a": {"id": 1}, "c": {"id": 3}}
+
+
+def test_a_job_whose_id_could_not_be_written_goes_with_the_next_write(store):
+    with SharedRecords(store, "k") as records:
+        store.broken = OSError("away")
+        with pytest.raises(OSError, match="away"):
+            records.set("a", {"job_id": "bought"})
+        assert not records.whole
+        store.broken = None
+        records.set("b", {"id": 2})
+        assert store.values["k.0"] == {"a": {"job_id": "bought"}, "b": {"id": 2}}
+
+
+def test_the_end_writes_once_more_what_could_not_be_written(store):
+    with SharedRecords(store, "k") as records:
+        store.broken = OSError("away")
+        with pytest.raises(OSError, match="away"):
+            records.set("a", {"job_id": "bought"})
+        store.broken = None
+    assert records.whole
+    assert store.values["k.0"] == {"a": {"job_id": "bought"}}
+
+
+def test_a_record_that_comes_after_the_end_is_written_by_whoever_brings_it(store):
+    with SharedRecords(store, "k") as records:
+        pass
+    records.set("a", {"job_id": "late"})
+    assert store.values["k.0"] == {"a": {"job_id": "late"}}
+    store.broken = OSError("away")
+    with pytest.raises(OSError, match="away"):
+        records.set("b", {"job_id": "later"})
+
+
+def test_a_store_that_hangs_at_the_end_is_said(store, monkeypatch):
+    monkeypatch.setattr("airflow_provider_faceswap.shared_records.PATIENCE", 0.01)
+
+    def left():
+        with SharedRecords(store, "k") as records:
+            store.gate.clear()
+            records.finish("a", {})
+
+    with pytest.raises(TimeoutError, match="does not answer"):
+        left()
+    store.gate.set()

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from airflow_provider_faceswap import supervisor
 from airflow_provider_faceswap.supervisor import ALONE, task_state_now
 from tests.conftest import needs
 
@@ -97,7 +98,7 @@ def in_a_thread(ask):
     return answers[0]
 
 
-def test_amid_another_question_nothing_is_asked(comms):
+def test_amid_another_question_nothing_is_asked(comms, monkeypatch):
     locked, sent = comms._thread_lock, comms.send
 
     def send(message):
@@ -105,10 +106,28 @@ def test_amid_another_question_nothing_is_asked(comms):
             return sent(message)
 
     comms.send = send
+    monkeypatch.setattr(supervisor, "PATIENCE", 0.01)
     with locked:
         assert in_a_thread(lambda: task_state_now(INSTANCE)) is None
     assert not comms.messages
     assert in_a_thread(lambda: task_state_now(INSTANCE)) == "failed", "the lock is free again"
+
+
+def test_a_question_of_another_thread_is_waited_for(comms):
+    class Busy:
+        """Held by another thread, which lets go while somebody waits."""
+
+        def acquire(self, timeout):
+            return timeout > 0
+
+        def release(self):
+            """Let go."""
+
+        def locked(self):
+            return True
+
+    comms._thread_lock = Busy()
+    assert task_state_now(INSTANCE) == "failed"
 
 
 @needs("lock", at="airflow.sdk.execution_time.comms", has="CommsDecoder._thread_lock")

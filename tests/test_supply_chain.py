@@ -19,6 +19,8 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 NAME = "airflow-provider-faceswap"
+#: `make constraints` says so.
+LOCKED_FOR = (3, 11)
 
 
 def pins(file):
@@ -68,7 +70,12 @@ def test_the_versions_on_the_bill_are_the_locked_ones(bill):
     else:
         locked = by_name(pins("constraints.txt"))
     told = {canonicalize_name(part["name"]): part["version"] for part in bill["components"]}
-    assert told == {name: locked[name] for name in told}
+    unlocked = told.keys() - locked.keys()
+    # The lock is made for the oldest Python; a newer one may need a little more.
+    assert not unlocked or sys.version_info[:2] > LOCKED_FOR
+    assert {name: told[name] for name in told.keys() - unlocked} == {
+        name: locked[name] for name in told.keys() - unlocked
+    }
 
 
 def test_every_dependency_on_the_bill_is_a_component_of_it(bill):

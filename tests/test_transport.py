@@ -516,3 +516,11 @@ def test_too_many_requests_slows_all_users_of_the_account(made, monkeypatch):
     asyncio.run(run())
     assert clock.slept[0] == 7
     assert len(clock.slept) == 1 or clock.slept[1] < 0.1
+
+
+@pytest.mark.parametrize("charset", ["hex", "rot13", "nonsense", "base64"])
+def test_an_answer_in_a_codec_that_is_none_for_text_is_read_all_the_same(charset):
+    headers = {"Content-Type": f"application/json; charset={charset}"}
+    answer = httpx.MockTransport(lambda _: httpx.Response(200, headers=headers, content=b'{"id": "j1"}'))
+    with httpx.Client(transport=answer) as http:
+        assert CHANNEL.send(http, CREATE, paid=True).fields == {"id": "j1"}

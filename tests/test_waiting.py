@@ -301,3 +301,23 @@ def test_a_watch_knows_what_submission_kind_and_vendor_say(hook, grace, interval
     assert watch.schedule == Schedule(shortest=timing.first, floor=floor, cap=max(timing.cap, floor))
     assert (watch.vendor, watch.job_id, watch.grace) == (hook.vendor.name, "j1", grace)
     assert (watch.submitted_at, watch.deadline, watch.not_before) == (NOW, NOW + 600, NOW + 50)
+
+
+class SilentHook(ScriptedHook):
+    """Takes a question, and never answers."""
+
+    async def afetch(self, job_id, kind):
+        self.asked.append((job_id, kind))
+        await asyncio.Event().wait()
+
+
+def test_a_vendor_that_never_answers_does_not_hold_a_trigger_beyond_its_deadline(monkeypatch):
+    monkeypatch.setattr(waiting, "LAST_LOOK", 0.01)
+    clock, hook = DrivenClock(), SilentHook(a_job())
+    watch = Watch(
+        vendor="gptunnel", job_id="j1", schedule=Schedule(2, 1, 10), submitted_at=NOW - 60, deadline=NOW - 1
+    )
+    ending = asyncio.run(await_job(hook, "face_swap", watch, log=lambda _: None, clock=clock))
+    assert ending.word is Word.TIMED_OUT
+    assert "no answer by the deadline" in ending.trouble.message
+    assert len(hook.asked) == 1

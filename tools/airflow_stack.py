@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -29,6 +30,8 @@ COMPONENTS = ("api-server", "dag-processor", "scheduler", "triggerer")
 
 #: Seconds. A cold start of all four takes about 15 on two cores; a busy machine needs more.
 START_TIMEOUT = 180.0
+#: The HTTP status for what is there already.
+CONFLICT = 409
 
 
 def free_port() -> int:
@@ -242,20 +245,28 @@ class AirflowStack:
 
         :returns: The run's id.
         """
+        run_id = run_id or f"run-{uuid.uuid4().hex}"
+        body = {"dag_run_id": run_id, "logical_date": None, "conf": dict(conf or {})}
+        self._insist(404, "PATCH", f"/dags/{dag_id}", json={"is_paused": False})
+        try:
+            self._insist(500, "POST", f"/dags/{dag_id}/dagRuns", json=body)
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code != CONFLICT:  # made, though the answer was a 500
+                raise
+        return run_id
+
+    def _insist(self, not_yet: int, method: str, path: str, **options: Any) -> None:
+        """Call the API until it does as it is told: on a busy machine a moment's 500 was seen, on SQLite."""
         deadline = time.monotonic() + START_TIMEOUT
         while True:
             try:
-                self.api("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
-                break
+                self.api(method, path, **options)
             except httpx.HTTPStatusError as error:
-                # On a busy machine a moment's 500 was seen, on SQLite.
-                if error.response.status_code not in {404, 500} or time.monotonic() > deadline:
+                if error.response.status_code not in {not_yet, 500} or time.monotonic() > deadline:
                     raise
                 time.sleep(0.5)
-        body: dict[str, Any] = {"logical_date": None, "conf": dict(conf or {})}
-        if run_id:
-            body["dag_run_id"] = run_id
-        return str(self.api("POST", f"/dags/{dag_id}/dagRuns", json=body)["dag_run_id"])
+            else:
+                return
 
     def run_state(self, dag_id: str, run_id: str) -> str:
         """The state of a run."""

@@ -153,7 +153,7 @@ class Errand:
         self._job = seen.job or self._job
         if seen.word is not Word.SUCCEEDED or seen.job is None:
             self._over = seen.is_final
-            raise seen.to_error()
+            raise seen.to_error(self._submission.cost)
         retention = hook.vendor.kind(self._kind).retention
         result = self._submission.result(seen.job, seen_at=CLOCK.moment(), retention=retention)
         self._screen.say(done(result))

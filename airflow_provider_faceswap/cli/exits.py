@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class Exit(IntEnum):
-    """Exit codes. After 3 and 4 the same command once more could pay twice."""
+    """Exit codes. After 0 the same command buys once more; after 3 and 4 it could pay twice."""
 
     DONE = 0
     FAILED = 1

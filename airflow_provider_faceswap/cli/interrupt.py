@@ -1,21 +1,21 @@
-"""Ctrl-C, and the signal that ``timeout`` and service managers send, where money is on its way."""
+"""Ctrl-C, a lost terminal, and the signal that ``timeout`` and service managers send, where money is on its way."""
 
 from __future__ import annotations
 
 import signal
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Take SIGTERM for Ctrl-C: whoever ends the command is told what becomes of the job."""
+    """Take the other signals for Ctrl-C: whoever ends the command is told what becomes of the job."""
     with _handled(signal.default_int_handler):
         yield
 
@@ -35,7 +35,10 @@ def first_interrupt_held(say: Callable[[str], None]) -> Iterator[None]:
         if held:
             signal.default_int_handler(number, frame)
         held = True
-        say("Interrupted. Waiting for the vendor's answer, which has the job's id; once more leaves at once.")
+        with suppress(OSError):  # a terminal that is gone
+            say(
+                "Interrupted. Waiting for the vendor's answer, which has the job's id; once more leaves at once."
+            )
 
     with _handled(hold):
         yield
@@ -45,7 +48,9 @@ def first_interrupt_held(say: Callable[[str], None]) -> Iterator[None]:
 
 @contextmanager
 def _handled(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
-    before = {number: signal.signal(number, handler) for number in _SIGNALS}
+    # What nohup, or a shell's background, has told to be ignored stays so.
+    heard = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in heard}
     try:
         yield
     finally:

@@ -7,10 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
-from airflow.providers.common.compat.sdk import BaseHook
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from airflow_provider_faceswap.clock import CLOCK
-from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError
+from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError, VendorUnavailableError
 from airflow_provider_faceswap.hooks import form
 from airflow_provider_faceswap.hooks.settings import channel_of
 from airflow_provider_faceswap.transport import Channel, attempts, shared_client, sync_client
@@ -59,9 +59,11 @@ class AccountHook(BaseHook):
     def channel(self) -> Channel:
         """How this hook reaches its vendor; read from the connection once."""
         if self._channel is None:
-            connection = self.get_connection(self.conn_id)
-            self._extra = connection.extra_dejson
-            self._channel = channel_of(self.vendor, self.conn_id, connection, self._extra)
+            with self._reading():
+                connection = self.get_connection(self.conn_id)
+                extra = self._fields(connection.extra_dejson)
+            self._channel = channel_of(self.vendor, self.conn_id, connection, extra)
+            self._extra = extra
         return self._channel
 
     async def achannel(self, instead_of: Channel | None = None) -> Channel:
@@ -82,13 +84,41 @@ class AccountHook(BaseHook):
                     or known[0] == instead_of
                     or CLOCK.now() - known[2] > CONNECTION_KEPT
                 ):
-                    connection = await get_async_connection(self.conn_id)
-                    extra = await get_async_extra_dejson(connection)
+                    with self._reading():
+                        connection = await get_async_connection(self.conn_id)
+                        extra = self._fields(await get_async_extra_dejson(connection))
                     channel = channel_of(self.vendor, self.conn_id, connection, extra)
                     known = shared.settings = channel, extra, CLOCK.now()
                 self._channel, self._extra, _ = known
         assert self._channel is not None  # noqa: S101 - both ways above set it
         return self._channel
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """
+        Say in our words what else a secrets backend, or Airflow's API, may raise: nothing of it is a job's fault.
+
+        :raises VendorUnavailableError: The connection is there, or may be, and could not be read now.
+        """
+        try:
+            yield
+        except (AirflowNotFoundException, FaceSwapError):
+            raise
+        except Exception as error:  # noqa: BLE001 - every backend raises what it likes
+            raise VendorUnavailableError(
+                f"connection {self.conn_id!r} could not be read ({type(error).__name__})",
+                vendor=self.vendor.name,
+                advice="Nothing was sent. Retry once Airflow, or its secrets backend, is well.",
+            ) from None
+
+    def _fields(self, extra: object) -> Mapping[str, Any]:
+        if isinstance(extra, dict):
+            return extra
+        raise InvalidRequestError(
+            f"the extra of connection {self.conn_id!r} must be a JSON object, and is a {type(extra).__name__}",
+            vendor=self.vendor.name,
+            advice="Nothing was bought. Correct the connection.",
+        )
 
     def __enter__(self) -> Self:
         """Keep one HTTP client for the sync calls inside the block."""

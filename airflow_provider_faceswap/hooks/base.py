@@ -9,7 +9,7 @@ from datetime import timedelta
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseHook
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from airflow_provider_faceswap import lineage
 from airflow_provider_faceswap.clock import CLOCK
@@ -19,6 +19,7 @@ from airflow_provider_faceswap.exceptions import (
     FaceSwapError,
     InvalidRequestError,
     MalformedResponseError,
+    VendorUnavailableError,
 )
 from airflow_provider_faceswap.hooks.account import AccountHook
 from airflow_provider_faceswap.hooks.settings import shown
@@ -136,7 +137,7 @@ class JobHook(AccountHook):
         :raises JobLostError: The vendor does not know it.
         :raises VendorError: It could not be read; the job itself goes on.
         """
-        with _about(job_id):
+        with _about(self.vendor.name, job_id):
             return self.ask(
                 self.vendor.fetch(kind, job_id),
                 lambda reply: self.vendor.read_job(kind, reply, job_id=job_id),
@@ -166,7 +167,7 @@ class JobHook(AccountHook):
         seen = watch.saw(job, now.timestamp()) if job.state.terminal else None
         ending = seen if isinstance(seen, Ending) else wait(self, job.kind, watch, log=self.log.info)
         if ending.word is not Word.SUCCEEDED or ending.job is None:
-            raise ending.to_error()
+            raise ending.to_error(job.cost)
         lineage.collect(self, lineage.of_links(ending.job.urls))
         # Some vendors tell the cost with the create and never again.
         return ending.job.model_copy(update={"cost": ending.job.cost or job.cost})
@@ -211,7 +212,7 @@ class JobHook(AccountHook):
 
     async def afetch(self, job_id: str, kind: str) -> Job:
         """Read a job, as :meth:`fetch` does; a key that was changed meanwhile is taken up."""
-        with _about(job_id):
+        with _about(self.vendor.name, job_id):
             try:
                 return await self._afetch(job_id, kind)
             except AuthenticationError:
@@ -238,7 +239,7 @@ class JobHook(AccountHook):
         try:
             async with shared_client(self.conn_id) as shared:
                 channel = await self.achannel()
-                return self.vendor.read_canceled(await channel.asend(shared, request))
+                return self.vendor.read_canceled(await channel.asend(shared, request, queued=False))
         except FaceSwapError as error:
             self.log.warning("The cancel of job %s was not confirmed: %s", job_id, error)
             return False
@@ -280,13 +281,24 @@ class JobHook(AccountHook):
 
 
 @contextmanager
-def _about(job_id: str) -> Iterator[None]:
-    """Name the job in whatever goes wrong while it is read."""
+def _about(vendor: str, job_id: str) -> Iterator[None]:
+    """
+    Name the job in whatever goes wrong while it is read.
+
+    A connection that is not found may be so for the moment: Airflow says that of a secrets backend that is down.
+    """
     try:
         yield
     except FaceSwapError as error:
         error.job_id = error.job_id or job_id
         raise
+    except AirflowNotFoundException as error:
+        raise VendorUnavailableError(
+            str(error),
+            vendor=vendor,
+            job_id=job_id,
+            advice="The job goes on. Put the connection back, and retry.",
+        ) from None
 
 
 def hook_for(vendor: str, conn_id: str) -> JobHook:

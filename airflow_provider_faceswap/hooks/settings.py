@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from airflow_provider_faceswap.exceptions import AuthenticationError, InvalidRequestError
 from airflow_provider_faceswap.pace import pace_of
+from airflow_provider_faceswap.redaction import bare_url
 from airflow_provider_faceswap.transport import Channel
 from airflow_provider_faceswap.vendors.wire import a_number
 
@@ -80,9 +81,8 @@ def _address(vendor: Vendor, host: str | None, port: int | None) -> str:
 
 
 def shown(base_url: str) -> str:
-    """An address without the name and password that may stand before its host."""
-    parts = urlsplit(base_url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    """An address without the name and password that may stand before its host, and without a query."""
+    return bare_url(base_url)
 
 
 def _rate(value: object) -> float | None:

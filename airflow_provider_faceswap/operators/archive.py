@@ -15,8 +15,10 @@ from airflow_provider_faceswap.exceptions import ArchiveError, FaceSwapError, In
 from airflow_provider_faceswap.hooks.base import hook_for
 from airflow_provider_faceswap.links import ArchivedLink, ManifestLink
 from airflow_provider_faceswap.openlineage import facets
+from airflow_provider_faceswap.options import count_of, one_of
 from airflow_provider_faceswap.pictures import open_hosts
 from airflow_provider_faceswap.provenance import is_result
+from airflow_provider_faceswap.redaction import bare_url
 from airflow_provider_faceswap.storage import usable_path
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from airflow_provider_faceswap.archive import Overwrite
 
 _RULES = ("error", "skip", "replace")
+_CORRECT = "Nothing was archived. Correct the argument."
 
 #: Results that are kept at a time; each takes up to eight MiB of memory, a larger one the worker's disk.
 AT_ONCE = 8
@@ -46,12 +49,14 @@ class ArchiveOperator(BaseOperator):
 
     :param source: What a job operator returned, a URL, or a list of these: ``swap.output`` of a mapped operator
         keeps all of its results in this one task.
-    :param destination: Folder in object storage: ``file:///data/swaps``, ``s3://bucket/swaps/{{ ds }}``, ...
+    :param destination: Folder in object storage: ``file:///data/swaps``, ``s3://bucket/swaps/{{ run_id }}``, ...;
+        never a relative path.
     :param destination_conn_id: Airflow connection for that storage, where it needs one.
     :param filename: Name below the folder; a suffix is added where it has none, and a number where there are
         several pictures. Default: vendor, kind and job id, so that a retry writes the same file.
-    :param overwrite: Where the name is taken: ``replace`` it (default), ``skip``, or ``error``. A picture without
-        its manifest was left by a try that broke off, and is written again whatever the rule.
+    :param overwrite: Where the name is taken: ``replace`` it (default), ``skip``, or ``error``, unless by the same
+        picture of the same job. A picture without its manifest was left by a try that broke off, and is written
+        again whatever the rule.
     :param max_bytes: The largest result taken; default: ``[faceswap] max_archive_bytes``.
     :raises InvalidRequestError: An argument is wrong.
     :raises ArchiveError: A result could not be kept; subclasses say why.
@@ -73,16 +78,12 @@ class ArchiveOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if overwrite not in _RULES:
-            raise InvalidRequestError(f"overwrite: must be one of {', '.join(_RULES)}, got {overwrite!r}")
-        if max_bytes is not None and max_bytes < 1:
-            raise InvalidRequestError(f"max_bytes: must be above 0, got {max_bytes!r}")
         self.source = source
         self.destination = destination
         self.destination_conn_id = destination_conn_id
         self.filename = filename
-        self.overwrite = overwrite
-        self.max_bytes = max_bytes
+        self.overwrite = one_of("overwrite", overwrite, _RULES)
+        self.max_bytes = None if max_bytes is None else count_of("max_bytes", max_bytes)
         self.outcome: dict[str, Any] | list[dict[str, Any]] | None = None
         self._story = lineage.Story()
 
@@ -178,12 +179,36 @@ def folder_of(destination: Any, conn_id: str | None) -> ObjectStoragePath:
     """
     A destination as a path.
 
-    :raises InvalidRequestError: There is none.
-    :raises ValueError: There is no such storage.
+    :raises InvalidRequestError: It names no folder, or one below the worker's own; or there is no such storage.
     """
-    if not destination:
-        raise InvalidRequestError("destination: must be a folder such as s3://bucket/swaps")
-    return usable_path(destination, conn_id)
+    text = "" if destination is None else str(destination)
+    shown = bare_url(text)
+    if not _is_whole(text):
+        raise InvalidRequestError(
+            "destination: must be the whole name of a folder, such as s3://bucket/swaps, file:///data/swaps or "
+            f"/data/swaps, got {shown!r}"
+        )
+    try:
+        return usable_path(destination, conn_id)
+    except (ValueError, ImportError) as error:
+        raise InvalidRequestError(
+            f"destination: this Airflow has no storage for {shown!r} ({type(error).__name__})",
+            advice="Nothing was bought. Correct the argument, or install the storage's provider.",
+        ) from None
+
+
+def _is_whole(place: str) -> bool:
+    """True for a URI of object storage and for an absolute path; a relative one would end on the worker's disk."""
+    scheme, mark, rest = place.partition("://")
+    if "::" in place:
+        # The storage library takes what is before it for another storage, and what is after it for nothing.
+        return False
+    if not mark:
+        return place.startswith("/")
+    authority, slash, path = rest.partition("/")
+    if scheme.lower() in {"file", "local"}:
+        return not authority.rpartition("@")[2] and bool(slash) and not path.startswith("/")
+    return bool(rest)
 
 
 def _listed(source: Any) -> tuple[list[Any], bool]:
@@ -205,7 +230,7 @@ def pieces_of(source: Any) -> list[tuple[Piece, Callable[[], bytes]]]:
     """
     The outputs that one source names, each with what gives it where it has no link.
 
-    :raises InvalidRequestError: It is neither a URL nor a result.
+    :raises InvalidRequestError: It is neither a URL nor a whole result.
     """
     if isinstance(source, str) and source.startswith(("http://", "https://")):
         return [(Piece(url=source, result=None), bytes)]
@@ -213,10 +238,17 @@ def pieces_of(source: Any) -> list[tuple[Piece, Callable[[], bytes]]]:
         raise InvalidRequestError(
             "source: must be what a job operator returned, an http(s) URL, or a list of these, "
             f"got {type(source).__name__}",
-            advice="Nothing was archived. Correct the argument.",
+            advice=_CORRECT,
         )
     result = dict(source)
     urls = result.get("urls") or ([result["url"]] if result["url"] else [])
+    if not isinstance(urls, list | tuple) or not all(isinstance(url, str) for url in urls):
+        raise InvalidRequestError(
+            "source: url must be a text, and urls a list of these",
+            vendor=str(result["vendor"]),
+            job_id=str(result["job_id"]),
+            advice=_CORRECT,
+        )
     if urls:
         return [
             (Piece(url=url, result=result, position=position, of=len(urls)), bytes)
@@ -231,6 +263,13 @@ def pieces_of(source: Any) -> list[tuple[Piece, Callable[[], bytes]]]:
 
 def _inline(result: Mapping[str, Any]) -> tuple[bytes, ...]:
     """Read the job again for the pictures that its vendor sends inside the answer."""
+    if missing := {"conn_id", "kind"} - result.keys():
+        raise InvalidRequestError(
+            f"source: a result without a link needs {' and '.join(sorted(missing))} too",
+            vendor=str(result["vendor"]),
+            job_id=str(result["job_id"]),
+            advice=_CORRECT,
+        )
     job = hook_for(result["vendor"], result["conn_id"]).fetch(result["job_id"], result["kind"])
     if not job.inline:
         raise ArchiveError(

@@ -21,11 +21,11 @@ from airflow_provider_faceswap.ledger import Ledger, Stage, epoch_of
 from airflow_provider_faceswap.links import ResultLink
 from airflow_provider_faceswap.metrics import job_ended
 from airflow_provider_faceswap.openlineage import facets
-from airflow_provider_faceswap.options import count_of, one_of, seconds_of
+from airflow_provider_faceswap.options import count_of, job_id_of, one_of, seconds_of
 from airflow_provider_faceswap.pictures import PREFLIGHTS
-from airflow_provider_faceswap.provenance import on_the_wire, provenance
+from airflow_provider_faceswap.provenance import at_hand, on_the_wire, provenance
 from airflow_provider_faceswap.purchase import Purchase, Terms
-from airflow_provider_faceswap.supervisor import ALONE, ENDED, somebody_listens, task_state_now
+from airflow_provider_faceswap.supervisor import ALONE, ENDED, somebody_listens, task_state_now, xcom_is_plain
 from airflow_provider_faceswap.triggers.job import SAFE_RESUME_DELAY, JobTrigger, deferral_timeout
 from airflow_provider_faceswap.waiting import done, wait, watch_for
 
@@ -66,7 +66,8 @@ class JobOperator(BaseOperator):
         may pay twice.
     :param on_clear: What a cleared task does with the job it had: ``reuse`` it, or ``resubmit``.
     :param max_submissions: How many jobs one task instance may buy between clears.
-    :param resume_job_id: Buy nothing; wait for this job and return its result.
+    :param resume_job_id: Buy nothing; wait for this job, given by its id or as the whole result of its operator, and
+        return its result. ``None``, or a template that renders to nothing: buy one.
     :param preflight: What is looked at before anything is bought: ``auto`` checks pictures that pass through this
         worker (bytes, files in object storage), ``check`` fetches and checks links too, ``fit`` also converts and
         shrinks what the vendor would refuse, ``off`` leaves all of it to the vendor.
@@ -91,7 +92,7 @@ class JobOperator(BaseOperator):
         on_uncertain: Literal["fail", "resubmit"] = "fail",
         on_clear: Literal["reuse", "resubmit"] = "reuse",
         max_submissions: int = 2,
-        resume_job_id: str | None = None,
+        resume_job_id: Any = None,
         preflight: Preflight = "auto",
         **kwargs: Any,
     ) -> None:
@@ -129,6 +130,11 @@ class JobOperator(BaseOperator):
         """The content arguments under their neutral names, as the user gave them."""
 
     @property
+    def resumes(self) -> bool:
+        """Whether it buys nothing, and waits for a job that is there; what a template renders to nothing is none."""
+        return self.resume_job_id not in (None, "")
+
+    @property
     def hook(self) -> JobHook:
         """A hook on the connection."""
         return self.hook_class(self.conn_id)
@@ -142,10 +148,13 @@ class JobOperator(BaseOperator):
 
     def _run(self, context: Context) -> dict[str, Any]:
         arguments = self._arguments(context)
+        if not isinstance(self.conn_id, str) or not self.conn_id.strip():
+            raise InvalidRequestError("conn_id: is empty, and no account is taken in its place")
         with self.hook as hook:
-            if self.resume_job_id:
+            if self.resumes:
                 hook.vendor.kind(self.kind)
-                resumed = self._submission(hook, arguments, self.resume_job_id, reused=True, counted=True)
+                job_id = job_id_of("resume_job_id", self.resume_job_id)
+                resumed = self._submission(hook, arguments, job_id, reused=True, counted=True)
                 return self._wait(context, hook, resumed, None)
             request = self._request(context, hook, arguments)
             self._check_deferral(hook, arguments)
@@ -186,6 +195,8 @@ class JobOperator(BaseOperator):
                     error.advice += (
                         f" An earlier try has bought job {record.job_id}: resume_job_id takes it up."
                     )
+                elif record is not None and record.stage is Stage.INTENT:
+                    error.advice += " An earlier try may have bought a job whose id nobody knows: look in the vendor's job list."
             raise
 
     def execute_complete(
@@ -232,7 +243,7 @@ class JobOperator(BaseOperator):
         A webhook often carries a token: it is rendered here, not as a template field, so that Airflow does
         not store it among the rendered fields.
         """
-        arguments = self.arguments()
+        arguments = {name: at_hand(value) for name, value in self.arguments().items()}
         if arguments.get("webhook") is not None:
             arguments["webhook"] = self.render_template(arguments["webhook"], context)
         return arguments
@@ -284,9 +295,9 @@ class JobOperator(BaseOperator):
         )
 
     def _nothing_left_to_do(self) -> bool:
-        """True where a success needs no worker: nobody listens, and only the return value is wanted."""
+        """True where a success needs no worker: nobody listens, and only a plain return value is wanted."""
         left = self.outlets or self.on_success_callback or not self.do_xcom_push
-        return not (left or somebody_listens())
+        return not left and xcom_is_plain() and not somebody_listens()
 
     def _check_deferral(self, hook: JobHook, arguments: Mapping[str, Any]) -> None:
         """
@@ -350,7 +361,7 @@ class JobOperator(BaseOperator):
             self.log.warning("Job %s was cancelled under this try; a new one is bought", record.job_id)
             return self._run(context)
         if ending.word is not Word.SUCCEEDED or ending.job is None:
-            raise ending.to_error()
+            raise ending.to_error(submission.cost)
         retention = hook_for(submission.vendor, submission.conn_id).vendor.kind(submission.kind).retention
         result = submission.result(
             ending.job, seen_at=datetime.fromtimestamp(CLOCK.now(), UTC), retention=retention
@@ -379,4 +390,4 @@ class JobOperator(BaseOperator):
     def _may_replace(self, context: Context, record: Record) -> bool:
         """Whether a cancelled job may be replaced at once: the task goes on, and its cap is not reached."""
         left = record.epoch != epoch_of(context) or record.purchases < self.max_submissions
-        return left and not self._ended and not self.resume_job_id
+        return left and not self._ended and not self.resumes

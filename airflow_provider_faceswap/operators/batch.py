@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
+import hashlib
+import json
 import tempfile
+from contextlib import nullcontext
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
@@ -12,9 +14,13 @@ from urllib.parse import quote
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_faceswap import lineage
-from airflow_provider_faceswap.batch import Batch, Tally
+from airflow_provider_faceswap.batch import Batch
 from airflow_provider_faceswap.clock import CLOCK
-from airflow_provider_faceswap.exceptions import ArchiveError, BatchFailedError, InvalidRequestError
+from airflow_provider_faceswap.exceptions import (
+    ArchiveError,
+    FaceSwapError,
+    InvalidRequestError,
+)
 from airflow_provider_faceswap.hooks.base import hook_for_connection
 from airflow_provider_faceswap.items import Items
 from airflow_provider_faceswap.jobs import Submission
@@ -29,11 +35,12 @@ from airflow_provider_faceswap.purchase import Terms
 from airflow_provider_faceswap.shared_records import SharedRecords
 from airflow_provider_faceswap.storage import write
 from airflow_provider_faceswap.supervisor import ALONE, ENDED, task_state_now
+from airflow_provider_faceswap.tally import Tally, judge, words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_faceswap.archive import Archived
@@ -48,6 +55,10 @@ KEY = "faceswap_batch"
 IN_MEMORY = 1024 * 1024
 #: Wrong items that an error names; there may be thousands.
 MOST_NAMED = 5
+#: Seconds for all cancels of a task that is ended: Airflow kills its process five seconds after the signal.
+CANCELS_TAKE = 3.0
+#: Bytes of a task instance's name that its manifest's name has. A disk takes 255, and those beside it need some.
+LONGEST_NAME = 120
 
 
 class FaceSwapBatchOperator(BaseOperator):
@@ -65,7 +76,8 @@ class FaceSwapBatchOperator(BaseOperator):
         swap takes; another task's output; or the URI of a JSON Lines, CSV or Parquet file in object storage.
     :param destination: Folder for pictures, their manifests, and the batch's own manifest, one JSON line an item.
     :param concurrency: Jobs at once; less where the vendor allows less and says so.
-    :param fail_on: When the task fails: ``any`` failed item, ``all`` of them, or a share of them, 0 to 1.
+    :param fail_on: When the task fails: ``any`` failed item, ``all`` of them, or a share as a float above 0.0 and up
+        to 1.0: when that share of the items, or more, have failed.
     :param timeout: Seconds for each job.
     :param poll_interval: Least seconds between two questions about one job.
     :param cancel_on_kill: Cancel the running jobs when a person ends the task, where the vendor can.
@@ -73,7 +85,11 @@ class FaceSwapBatchOperator(BaseOperator):
         ``preflight``. Pictures that pass through the worker are read twice: when all items are checked, and when
         theirs is bought.
     :raises InvalidRequestError: An argument or an item is wrong. Nothing was bought.
-    :raises BatchFailedError: More items failed than ``fail_on`` allows; the others are archived.
+    :raises BatchFailedError: More items failed than ``fail_on`` allows, or the task was told to end before all were
+        started; the others are archived.
+    :raises ArchiveError: All went well, but the batch's manifest could not be written.
+    :raises FaceSwapError: The batch broke off: the records or the items could not be read or written. The message
+        says how many jobs go on, and which of them could not be recorded.
     """
 
     template_fields: Sequence[str] = ("items", "destination", "conn_id")
@@ -155,13 +171,32 @@ class FaceSwapBatchOperator(BaseOperator):
                 self._go(batch, items)
             finally:
                 self._running = None
-                write(manifest, cast("BinaryIO", report))
-        summary = self.outcome = _summary(tally, CLOCK.now() - begun, str(manifest))
-        self.log.info("%s; %s", tally.line(0, 0), manifest)
+                unwritten = self._write(manifest, cast("BinaryIO", report))
+        summary = self.outcome = tally.summary(CLOCK.now() - begun, str(manifest))
+        self.log.info("%s; %s", tally.line(), manifest)
         lineage.collect(folder, lineage.of_batch(summary, self.items, folder))
-        self._judge(tally, summary)
+        judge(tally, self.fail_on, str(manifest))
+        if unwritten is not None:
+            raise ArchiveError(
+                f"{unwritten}; {tally.line()}",
+                advice="What is archived stays. A retry pays for none of it again, and writes the manifest.",
+            )
         lineage.tell_outlets(context, self.outlets, lineage.extra_of_batch(summary, hook.vendor.name))
         return summary
+
+    def _write(self, manifest: ObjectStoragePath, report: BinaryIO) -> str | None:
+        """
+        Write the batch's own manifest.
+
+        :returns: Why it could not be written: no error yet, as the batch may have ended in one that says more.
+        """
+        try:
+            write(manifest, report)
+        except Exception as error:  # noqa: BLE001 - every storage raises what its own library has
+            unwritten = f"the batch's manifest {manifest} could not be written ({words(error)})"
+            self.log.warning("%s", unwritten)
+            return unwritten
+        return None
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
         """What OpenLineage is told: the items, the folder and the batch's manifest, how many jobs and their cost."""
@@ -169,14 +204,44 @@ class FaceSwapBatchOperator(BaseOperator):
         return facets(lineage.of_batch(self.outcome, self.items, self.destination))
 
     def _go(self, batch: Batch, items: Items) -> None:
+        """
+        Run the batch, while its records are open.
+
+        :raises BaseException: What broke it off; one of several, where the log has all.
+        """
         try:
-            if batch.records is None:
-                asyncio.run(batch.run(items))
-            else:
-                with batch.records:
-                    asyncio.run(batch.run(items))
-        except BaseExceptionGroup as group:
-            raise group.exceptions[0] from None
+            with batch.records or nullcontext():
+                batch.go(items)
+        except BaseException as raised:  # noqa: BLE001 - a timeout of Airflow's is no less
+            errors = raised.exceptions if isinstance(raised, BaseExceptionGroup) else (raised,)
+            error = self._broken_off(batch, errors)
+            raise error from (None if error in errors else errors[0])
+
+    def _broken_off(self, batch: Batch, errors: Sequence[BaseException]) -> BaseException:
+        """Tell the log what broke the batch off and which jobs go on, and make the error that tells it too."""
+        secrets = batch.hook.channel().secrets
+        for error in errors:
+            self.log.warning("The batch breaks off: %s", words(error, secrets))
+        if batch.running:
+            self.log.warning("These jobs go on at the vendor: %s", ", ".join(batch.running))
+        if batch.records is None:
+            lost = list(batch.running)
+        else:  # what could not be written at once may have been since
+            lost = [] if batch.records.whole else batch.unrecorded
+        told = f"the batch broke off there: {batch.tally.line()}"
+        advice = "A retry takes up what was bought, and pays for nothing twice."
+        if lost:
+            told += f"; not recorded: {', '.join(lost)}"
+            advice = "A retry does not know what is not recorded: JobSensor waits for a job by its id."
+        first = next((error for error in errors if not isinstance(error, Exception)), errors[0])
+        if not isinstance(first, Exception):  # a timeout of Airflow's: the log has the rest
+            first.add_note(told)
+            return first
+        if not isinstance(first, FaceSwapError):
+            return FaceSwapError(f"{words(first, secrets)}; {told}", advice=advice)
+        first.message += f"; {told}"
+        first.advice = advice
+        return first
 
     def _check(self, hook: JobHook, items: Items) -> int:
         """
@@ -184,6 +249,7 @@ class FaceSwapBatchOperator(BaseOperator):
 
         :returns: How many there are.
         :raises InvalidRequestError: Some are wrong; the message names the first.
+        :raises FaceSwapError: One could not be looked at; the message names it.
         """
         total, wrong = 0, []
         for position, item in enumerate(items):
@@ -192,6 +258,15 @@ class FaceSwapBatchOperator(BaseOperator):
                 self._request(hook, item)
             except InvalidRequestError as error:
                 wrong.append(f"items[{position}]: {error.message}")
+            except FaceSwapError as error:
+                error.message = f"items[{position}]: {error.message}"
+                raise
+            except Exception as error:  # every storage raises what its own library has
+                raise FaceSwapError(
+                    f"items[{position}]: could not be checked ({words(error, hook.channel().secrets)})",
+                    vendor=hook.vendor.name,
+                    advice="This try has bought nothing. Retry; if it stays, leave the item out.",
+                ) from error
         if wrong:
             more = f"; and {len(wrong) - MOST_NAMED} more" if len(wrong) > MOST_NAMED else ""
             raise InvalidRequestError("; ".join(wrong[:MOST_NAMED]) + more, vendor=hook.vendor.name)
@@ -233,73 +308,41 @@ class FaceSwapBatchOperator(BaseOperator):
                 job_id=result.job_id,
             ) from error
 
-    def _judge(self, tally: Tally, summary: Mapping[str, Any]) -> None:
-        """
-        Decide whether the task has failed.
-
-        :raises BatchFailedError: It has.
-        """
-        if tally.told != tally.total:
-            raise BatchFailedError(
-                f"the items have changed while they were worked on: {tally.total} were checked, {tally.told} were "
-                f"seen; {summary['manifest_uri']} tells of each"
-            )
-        if tally.stopped is not None:
-            tally.stopped.message += (
-                f"; the batch stopped there: {tally.line(0, 0)}; {summary['manifest_uri']}"
-            )
-            raise tally.stopped
-        limit = {"any": 0.0, "all": 1.0}.get(str(self.fail_on), self.fail_on)
-        share = tally.failed / tally.total if tally.total else 0.0
-        failed = share > 0 if self.fail_on == "any" else share >= cast("float", limit) and share > 0
-        if failed:
-            kinds = ", ".join(f"{number} {name}" for name, number in tally.errors.most_common())
-            raise BatchFailedError(
-                f"{tally.failed} of {tally.total} items failed ({kinds}); {tally.archived} are archived; "
-                f"{summary['manifest_uri']} tells of each"
-            )
-
     def on_kill(self) -> None:
-        """Start nothing more; cancel the running jobs if a person ended the task, as for a single job."""
+        """
+        Buy nothing more; cancel the running jobs if a person ended the task, as for a single job.
+
+        Airflow kills the process soon after: so creates that are on their way get to record their ids meanwhile, the
+        log has the jobs before anything else is tried, and all cancels together have a few seconds.
+        """
         if self._running is None:
             return
         context, batch = self._running
-        state = task_state_now(context["ti"])
-        if state not in {*ENDED, ALONE}:
-            self.log.info(
-                "%d jobs go on: the task is %s", len(batch.running), state or "in a state not known"
-            )
-            return
-        batch.ended_from_outside = True
-        if not self.cancel_on_kill:
-            return
+        batch.ending = True
         jobs = dict(batch.running)
-        confirmed = sum(batch.hook.cancel(job_id, kind) for job_id, kind in jobs.items())
+        self.log.warning("The task is told to end; at the vendor: %s", ", ".join(jobs) or "no job")
+        state = task_state_now(context["ti"])
+        if state not in {*ENDED, ALONE} or not self.cancel_on_kill:
+            self.log.info("%d jobs go on: the task is %s", len(jobs), state or "in a state not known")
+            return
         self.log.warning(
             "The task was ended (%s) while %d jobs were running: %d cancels confirmed; the others may finish and "
             "be charged, and a later try takes them up",
             state,
             len(jobs),
-            confirmed,
+            batch.cancel_all(jobs, CANCELS_TAKE),
         )
 
 
 def _manifest_name(instance: Any) -> str:
+    """
+    The name of a task instance's manifest, which no other task instance has.
+
+    It is there to be read, so it may be cut, and a dash in an id may be one between two: the hash tells them apart.
+    """
     parts = [instance.dag_id, instance.run_id, instance.task_id]
     if instance.map_index is not None and instance.map_index >= 0:
         parts.append(str(instance.map_index))
-    return "batch-" + "-".join(quote(str(part), safe="") for part in parts) + ".jsonl"
-
-
-def _summary(tally: Tally, seconds: float, manifest_uri: str) -> dict[str, Any]:
-    return {
-        "total": tally.total,
-        "archived": tally.archived,
-        "failed": tally.failed,
-        "not_started": tally.total - tally.ended,
-        "reused": tally.reused,
-        "errors": dict(tally.errors),
-        "cost": dict(tally.cost),
-        "seconds": round(seconds, 3),
-        "manifest_uri": manifest_uri,
-    }
+    told = quote("-".join(map(str, parts)), safe="")[:LONGEST_NAME]
+    mark = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+    return f"batch-{told}-{mark}.jsonl"

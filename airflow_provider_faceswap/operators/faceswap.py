@@ -16,9 +16,10 @@ from airflow_provider_faceswap.exceptions import (
     RateLimitError,
     VendorUnavailableError,
 )
-from airflow_provider_faceswap.hooks.base import hook_for_connection
+from airflow_provider_faceswap.hooks.base import hook_for, hook_for_connection
 from airflow_provider_faceswap.ledger import KEY, Ledger, Stage
 from airflow_provider_faceswap.operators.base import JobOperator
+from airflow_provider_faceswap.provenance import at_hand
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,13 +44,15 @@ class FaceSwapOperator(JobOperator):
     Put the face of one picture onto another, at the first vendor that does it.
 
     The next connection is tried where a vendor accepts nothing (key, balance, limits, not reachable, a picture that
-    it cannot be given) or reports the job failed. It is not tried where the input is at fault (no face, content refused, a bad argument), and
-    not where a paid job may still be on its way: then this one is waited for, or left resumable.
+    it cannot be given) or reports the job failed. It is not tried where the input is at fault (no face, content
+    refused, a bad argument), and not where a paid job may still be on its way: then this one is waited for, or left
+    resumable.
 
     :param target_image: The picture whose face is replaced: an http(s) URL, or the whole result of another
         operator of this package.
     :param face_image: The picture that donates the face; same forms.
-    :param conn_ids: Connections of this package's types, the preferred one first.
+    :param conn_ids: Connections of this package's types, the preferred one first. With ``resume_job_id``, the first is
+        the one that has the job, and no other is asked.
     """
 
     template_fields: Sequence[str] = ("target_image", "face_image", "conn_ids", "resume_job_id")
@@ -57,12 +60,14 @@ class FaceSwapOperator(JobOperator):
     kind = "face_swap"
 
     def __init__(self, *, target_image: Any, face_image: Any, conn_ids: Sequence[str], **kwargs: Any) -> None:
-        if not conn_ids or isinstance(conn_ids, str):
-            raise InvalidRequestError("conn_ids: must be a list of at least one connection id")
-        super().__init__(conn_id=conn_ids[0], **kwargs)
+        if isinstance(conn_ids, str | list | tuple):
+            _checked(conn_ids)
+        # Which one it is, is known when the task runs.
+        super().__init__(conn_id="conn_ids", **kwargs)
         self.target_image = target_image
         self.face_image = face_image
         self.conn_ids = conn_ids
+        self._vendor: str | None = None
 
     def arguments(self) -> dict[str, Any]:
         """The content arguments under their neutral names."""
@@ -71,24 +76,32 @@ class FaceSwapOperator(JobOperator):
     @property
     def hook(self) -> JobHook:
         """A hook on the connection that is being tried."""
-        return hook_for_connection(self.conn_id)
+        if self._vendor is None:
+            self._vendor = hook_for_connection(self.conn_id).vendor.name
+        return hook_for(self._vendor, self.conn_id)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Go on where a job may be on its way, else try the connections in order."""
-        begun = [conn_id for conn_id in self.conn_ids if self._begun(context, conn_id)]
-        return self._first_of(context, [*begun, *(c for c in self.conn_ids if c not in begun)])
+        conn_ids = _checked(at_hand(self.conn_ids))
+        if self.resumes:
+            return self._first_of(context, conn_ids[:1])
+        begun = [conn_id for conn_id in conn_ids if self._begun(context, conn_id)]
+        return self._first_of(context, [*begun, *(c for c in conn_ids if c not in begun)])
 
     def execute_complete(
         self, context: Context, event: Any = None, submission: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         """Take the event; a failed job goes to the connections after the one that failed."""
-        self.conn_id = read_event(event, submission)[0].conn_id
+        waited, _ = read_event(event, submission)
+        # No need to read the connection for what is known: it may be unreadable while the job is done.
+        self.conn_id, self._vendor = waited.conn_id, waited.vendor
         try:
             return super().execute_complete(context, event, submission)
         except JobFailedError as error:
-            tried = list(self.conn_ids).index(self.conn_id) if self.conn_id in self.conn_ids else -1
-            rest = self.conn_ids[tried + 1 :]
-            if not rest:
+            conn_ids = list(at_hand(self.conn_ids))
+            tried = conn_ids.index(self.conn_id) if self.conn_id in conn_ids else -1
+            rest = conn_ids[tried + 1 :]
+            if self.resumes or not rest:
                 raise
             self.log.warning("Trying %s next: %s", rest[0], error)
             return self._first_of(context, rest)
@@ -96,14 +109,14 @@ class FaceSwapOperator(JobOperator):
     def _first_of(self, context: Context, conn_ids: Sequence[str]) -> dict[str, Any]:
         *others, last = conn_ids
         for position, conn_id in enumerate(others):
-            self.conn_id = conn_id
+            self.conn_id, self._vendor = conn_id, None
             try:
                 return super().execute(context)
             except FaceSwapError as error:
                 if not _another_may(error):
                     raise
                 self.log.warning("Trying %s next: %s", conn_ids[position + 1], error)
-        self.conn_id = last
+        self.conn_id, self._vendor = last, None
         return super().execute(context)
 
     def _ledger(self, context: Context) -> Ledger:
@@ -114,6 +127,18 @@ class FaceSwapOperator(JobOperator):
         """True where an earlier try may have a paid job at this connection."""
         record = Ledger.of(context, f"{KEY}.{conn_id}").read()
         return record is not None and (record.stage is not Stage.SETTLED or record.outcome == Word.SUCCEEDED)
+
+
+def _checked(conn_ids: Any) -> list[str]:
+    """
+    The connections, in their order.
+
+    :raises InvalidRequestError: It is no list of connection ids, or an empty one.
+    """
+    named = isinstance(conn_ids, list | tuple) and all(isinstance(c, str) and c.strip() for c in conn_ids)
+    if not named or not conn_ids:
+        raise InvalidRequestError("conn_ids: must be a list of at least one connection id")
+    return list(conn_ids)
 
 
 def _another_may(error: FaceSwapError) -> bool:

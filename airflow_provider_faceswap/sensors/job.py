@@ -5,17 +5,22 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseSensorOperator, PokeReturnValue, conf
+from airflow.providers.common.compat.sdk import (
+    AirflowSensorTimeout,
+    BaseSensorOperator,
+    PokeReturnValue,
+    conf,
+)
 
 from airflow_provider_faceswap import lineage
 from airflow_provider_faceswap.clock import CLOCK
-from airflow_provider_faceswap.endings import Ending, Word, read_event, worth_asking_again
-from airflow_provider_faceswap.exceptions import FaceSwapError
-from airflow_provider_faceswap.hooks.base import hook_for_connection
+from airflow_provider_faceswap.endings import Ending, Word, read_event
+from airflow_provider_faceswap.exceptions import FaceSwapError, JobLostError
+from airflow_provider_faceswap.hooks.base import hook_for, hook_for_connection
 from airflow_provider_faceswap.jobs import Submission
 from airflow_provider_faceswap.links import ResultLink
 from airflow_provider_faceswap.openlineage import facets
-from airflow_provider_faceswap.provenance import is_result
+from airflow_provider_faceswap.options import job_id_of
 from airflow_provider_faceswap.triggers.job import SAFE_RESUME_DELAY, JobTrigger, deferral_timeout
 from airflow_provider_faceswap.waiting import wait, watch_for
 
@@ -26,6 +31,7 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_faceswap.hooks.base import JobHook
+    from airflow_provider_faceswap.polling import Watch
 
 
 class JobSensor(BaseSensorOperator):
@@ -40,6 +46,7 @@ class JobSensor(BaseSensorOperator):
     :param kind: What the job does, as its operator says: ``face_swap``, ``image``, ``imagine``, ...
     :param deferrable: Wait in the triggerer. Default: ``[operators] default_deferrable``.
     :raises FaceSwapError: The job failed, was cancelled, or is unknown; subclasses say which.
+    :raises AirflowSensorTimeout: The timeout passed; the job goes on.
     """
 
     template_fields: Sequence[str] = ("conn_id", "job_id", "kind")
@@ -61,6 +68,7 @@ class JobSensor(BaseSensorOperator):
             else deferrable
         )
         self.outcome: dict[str, Any] | None = None
+        self._waiting: tuple[Submission, Watch] | None = None
 
     def execute(self, context: Context) -> Any:
         """Defer, or poke as any sensor does."""
@@ -82,16 +90,25 @@ class JobSensor(BaseSensorOperator):
     def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002 - nothing of it is needed
         """Ask once."""
         hook = hook_for_connection(self.conn_id)
-        submission = self._submission(hook)
+        if self._waiting is None:
+            submission = self._submission(hook)
+            self._waiting = submission, watch_for(hook, submission)
+        submission, watch = self._waiting
         try:
             job = hook.fetch(submission.job_id, self.kind)
         except FaceSwapError as error:
-            if not worth_asking_again(error):
+            if self.reschedule and isinstance(error, JobLostError):
+                # Each question is of a process of its own, to which every job would be a new one.
                 raise
-            self.log.warning("Asking again later: %s", error)
-            return PokeReturnValue(is_done=False)
-        seen = watch_for(hook, submission).saw(job, CLOCK.now()) if job.state.terminal else None
+            seen = watch.missed(error, CLOCK.now())
+        else:
+            seen = watch.saw(job, CLOCK.now())
         if not isinstance(seen, Ending):
+            if seen.news:
+                self.log.info("%s job %s %s", submission.vendor, submission.job_id, seen.news)
+            return PokeReturnValue(is_done=False)
+        if seen.word in {Word.TIMED_OUT, Word.UNREADABLE}:
+            # How long to be patient is the sensor's own timeout, which Airflow looks at.
             return PokeReturnValue(is_done=False)
         return PokeReturnValue(is_done=True, xcom_value=self._result(hook, submission, seen))
 
@@ -101,7 +118,7 @@ class JobSensor(BaseSensorOperator):
         """Take the event of the trigger; only a known ending about this job counts."""
         del context
         waited, ending = read_event(event, submission)
-        hook = hook_for_connection(self.conn_id)
+        hook = hook_for(waited.vendor, waited.conn_id)
         if ending.word is Word.SUCCEEDED:
             # The event carries no link, as events are logged; the job is asked once more for it.
             ending = wait(hook, self.kind, watch_for(hook, waited), log=self.log.info)
@@ -113,7 +130,7 @@ class JobSensor(BaseSensorOperator):
         return facets(lineage.of_job(self.outcome, {}))
 
     def _submission(self, hook: JobHook) -> Submission:
-        job_id = self.job_id["job_id"] if is_result(self.job_id) else str(self.job_id)
+        job_id = job_id_of("job_id", self.job_id)
         hook.vendor.kind(self.kind)
         now = datetime.fromtimestamp(CLOCK.now(), UTC)
         return Submission(
@@ -127,8 +144,11 @@ class JobSensor(BaseSensorOperator):
         )
 
     def _result(self, hook: JobHook, submission: Submission, ending: Ending) -> dict[str, Any]:
+        if ending.word is Word.TIMED_OUT:
+            # What Airflow skips where soft_fail says so, and retries no more.
+            raise AirflowSensorTimeout(str(ending.to_error()))
         if ending.word is not Word.SUCCEEDED or ending.job is None:
-            raise ending.to_error()
+            raise ending.to_error(submission.cost)
         result = submission.result(
             ending.job,
             seen_at=datetime.fromtimestamp(CLOCK.now(), UTC),

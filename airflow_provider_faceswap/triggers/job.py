@@ -29,6 +29,9 @@ SAFE_RESUME_DELAY = 7.0
 #: Seconds beyond the job's own deadline at which Airflow ends the deferral, should the triggerer be gone.
 FRAMEWORK_MARGIN = 60.0
 
+#: Seconds for a cancel, the question before it included.
+PATIENCE = 20.0
+
 #: A cancel goes on here when Airflow cancels ``on_kill`` again, which it does after about a second.
 _cancels: set[asyncio.Task[None]] = set()
 
@@ -124,7 +127,14 @@ class JobTrigger(BaseTrigger):
             retention=hook.vendor.kind(self.submission.kind).retention,
         )
         told = result.to_xcom()
-        event = await success_in_place(self.task_instance, told, result_links(told, self.task_instance))
+        try:
+            event = await success_in_place(self.task_instance, told, result_links(told, self.task_instance))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the job is done, and a worker can say so
+            self.log.warning(
+                "The result could not be stored from here (%s); its task goes on in a worker",
+                type(error).__name__,
+            )
+            return None
         if event is not None:
             # In a thread: a metrics backend may look up its host.
             await asyncio.to_thread(job_ended, self.submission, ending, in_triggerer=True)
@@ -147,14 +157,20 @@ class JobTrigger(BaseTrigger):
         await asyncio.shield(self._cancel)
 
     async def _cancel_if_ended(self) -> None:
-        job = self.submission
-        state = await task_state(self.task_instance)
-        if state not in ENDED:
-            self.log.info("%s job %s goes on: its task is %s", job.vendor, job.job_id, state)
-            return
-        async with asyncio.timeout(20):
-            confirmed = await hook_for(job.vendor, job.conn_id).acancel(job.job_id, job.kind)
-        self.log.warning(after_kill(job, state, confirmed=confirmed))
+        job, state, confirmed = self.submission, None, False
+        try:
+            async with asyncio.timeout(PATIENCE):
+                state = await task_state(self.task_instance)
+                if state in ENDED:
+                    confirmed = await hook_for(job.vendor, job.conn_id).acancel(job.job_id, job.kind)
+        except Exception as error:  # noqa: BLE001 - whatever it is, what becomes of the job has to be said
+            self.log.warning("The cancel of job %s failed: %s", job.job_id, type(error).__name__)
+        if state in ENDED:
+            self.log.warning(after_kill(job, state, confirmed=confirmed))
+        else:
+            self.log.info(
+                "%s job %s goes on: its task is %s", job.vendor, job.job_id, state or "in a state not known"
+            )
 
 
 def deferral_timeout(submission: Submission) -> timedelta:

@@ -9,9 +9,13 @@ import re
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, JsonValue, ValidationError
 
 _DATA_URI = re.compile(r"data:(?P<type>[\w.+-]+/[\w.+-]+);base64,(?P<data>.*)", re.DOTALL)
+
+#: No URL may hold these. Several also end a link where a text is searched for links: what stands behind them, such
+#: as a signature, would be taken for plain words and shown.
+_NOT_IN_A_URL = re.compile(r"[\s\x00-\x1f\x7f-\x9f\"<>\\]")
 
 
 class Arguments(BaseModel):
@@ -37,9 +41,19 @@ def http_url(value: str) -> str:
     """
     Accept a full http(s) URL.
 
-    :raises ValueError: It is empty, relative, or of another scheme.
+    :raises ValueError: It is empty, relative, of another scheme, or not encoded.
     """
-    parts = urlsplit(value)
+    if _NOT_IN_A_URL.search(value):
+        raise ValueError(
+            "must be a URL without spaces, double quotes, <, > and backslashes: percent-encode it"
+        )
+    try:
+        parts = urlsplit(value)
+        readable = parts.port != 0
+    except ValueError:  # whose text repeats what it stumbled over
+        readable = False
+    if not readable:
+        raise ValueError("must be a full http or https URL, and its host or port cannot be read")
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("must be a full http or https URL")
     return value
@@ -77,6 +91,17 @@ def https_url(value: str) -> str:
     return value
 
 
+def whole(value: Any) -> Any:
+    """
+    Accept all but true and false, which Python counts as 1 and 0.
+
+    :raises ValueError: It is one of them.
+    """
+    if isinstance(value, bool):
+        raise ValueError("must be a whole number")  # noqa: TRY004 - pydantic's way
+    return value
+
+
 def finite(value: Any) -> Any:
     """
     Accept JSON that every parser takes.
@@ -88,5 +113,6 @@ def finite(value: Any) -> Any:
 
 
 Json = Annotated[JsonValue, AfterValidator(finite)]
+WholeNumber = Annotated[int, BeforeValidator(whole)]
 HttpUrl = Annotated[str, AfterValidator(http_url)]
 HttpsUrl = Annotated[str, AfterValidator(https_url)]

@@ -24,7 +24,7 @@ from airflow_provider_faceswap.exceptions import (
 )
 from airflow_provider_faceswap.jobs import FailureReason, Job
 from airflow_provider_faceswap.vendors.arguments import faults_of
-from airflow_provider_faceswap.vendors.wire import Request, clean
+from airflow_provider_faceswap.vendors.wire import Request, a_word, clean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -131,7 +131,7 @@ class Vendor(ABC):
         """
         try:
             return self.kinds[name]
-        except KeyError:
+        except (KeyError, TypeError):
             known = ", ".join(sorted(self.kinds))
             raise InvalidRequestError(f"kind {name!r} is unknown; known: {known}", vendor=self.name) from None
 
@@ -160,10 +160,18 @@ class Vendor(ABC):
 
     @abstractmethod
     def fetch(self, kind: str, job_id: str) -> Request:
-        """Build the request that asks how a job stands; safe to repeat."""
+        """
+        Build the request that asks how a job stands; safe to repeat.
+
+        :raises InvalidRequestError: The id can be none.
+        """
 
     def cancel(self, kind: str, job_id: str) -> Request | None:  # noqa: ARG002 - most vendors cannot
-        """Build the request that cancels a job, or ``None`` where the vendor has none."""
+        """
+        Build the request that cancels a job, or ``None`` where the vendor has none.
+
+        :raises InvalidRequestError: The id can be none.
+        """
         return None
 
     def history(self, since: datetime, until: datetime, page: int) -> Request | None:  # noqa: ARG002
@@ -252,6 +260,10 @@ class Vendor(ABC):
     def _read_job(self, kind: str, reply: Reply, *, job_id: str | None = None) -> Job:
         """Read a vendor's own shape."""
 
+    @abstractmethod
+    def job_named(self, reply: Reply) -> str:
+        """The id of the job that an answer names, of whatever status; empty where it names none."""
+
     def read_created(self, kind: str, reply: Reply) -> Job:
         """
         Read the answer of a create, where not understanding it may mean having paid.
@@ -261,13 +273,16 @@ class Vendor(ABC):
         """
         try:
             return self.read_job(kind, reply)
-        except (MalformedResponseError, VendorUnavailableError) as error:
-            if error.status_code == 503:  # unavailable, and no job in the body
+        except (MalformedResponseError, RateLimitError, VendorUnavailableError) as error:
+            named = self.job_named(reply)
+            turned_away = isinstance(error, RateLimitError) or error.status_code == 503
+            if turned_away and not named:
                 raise
             raise SubmissionUncertainError(
                 f"the {kind} was sent, but the answer (HTTP {reply.status_code}) does not say whether "
-                f"it was accepted: {error.message}",
+                f"it was accepted{f', though it names job {named}' if named else ''}: {error.message}",
                 vendor=self.name,
+                job_id=named or None,
             ) from None
 
     @abstractmethod
@@ -324,7 +339,7 @@ class Vendor(ABC):
         known: dict[str, Any] = {
             "vendor": self.name,
             "status_code": status,
-            "code": None if code in (None, "") else str(code),
+            "code": a_word(code) or None,
             "job_id": job_id,
         }
         if status == 429:
@@ -339,15 +354,16 @@ class Vendor(ABC):
             401: AuthenticationError,
             402: InsufficientBalanceError,
             403: PermissionDeniedError,
-            408: VendorUnavailableError,
             451: ContentRefusedError,
         }
         if status in exact:
             return exact[status](text, **known)
-        if 400 <= status < 500:
+        if 400 <= status < 500 and status != 408:
             return InvalidRequestError(text, **known)
-        if status >= 500:
-            return VendorUnavailableError(text, **known)
+        if status >= 400:
+            unavailable = VendorUnavailableError(text, **known)
+            unavailable.retry_after = reply.retry_after
+            return unavailable
         return MalformedResponseError(text, **known)
 
     def malformed(self, reply: Reply, what: str, *, job_id: str | None = None) -> VendorError:

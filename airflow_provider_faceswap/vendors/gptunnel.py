@@ -24,9 +24,25 @@ from airflow_provider_faceswap.exceptions import (
     VendorError,
 )
 from airflow_provider_faceswap.jobs import Balance, Cost, FailureReason, Job, JobState
-from airflow_provider_faceswap.vendors.arguments import Arguments, HttpUrl, http_url, inline_media
+from airflow_provider_faceswap.vendors.arguments import (
+    Arguments,
+    HttpUrl,
+    WholeNumber,
+    http_url,
+    inline_media,
+)
 from airflow_provider_faceswap.vendors.base import Accepts, Kind, Timing, Vendor
-from airflow_provider_faceswap.vendors.wire import Reply, Request, a_number, an_object, clean, url_list
+from airflow_provider_faceswap.vendors.wire import (
+    Reply,
+    Request,
+    a_number,
+    a_word,
+    an_id,
+    an_object,
+    asked_id,
+    clean,
+    url_list,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,7 +107,7 @@ def _listed(value: Any) -> Any:
 
 Picture = Annotated[str, AfterValidator(_picture)]
 JobId = Annotated[str, Field(min_length=1)]
-GridPosition = Annotated[int, Field(ge=1, le=4)]
+GridPosition = Annotated[WholeNumber, Field(ge=1, le=4)]
 
 
 class FaceSwap(Arguments):
@@ -205,8 +221,8 @@ class GPTunnel(Vendor):
         """Ask by query: ``taskId``, and ``task_id`` in the body at the media API."""
         family = self.kind(kind).family
         if family == "media":
-            return Request("POST", "/v1/media/result", body={"task_id": job_id})
-        return Request("GET", f"/v1/{family}/result", params={"taskId": job_id})
+            return Request("POST", "/v1/media/result", body={"task_id": asked_id(job_id)})
+        return Request("GET", f"/v1/{family}/result", params={"taskId": asked_id(job_id)})
 
     def account(self) -> Request:
         """The balance is the only free call; it does not prove access to every API."""
@@ -226,10 +242,11 @@ class GPTunnel(Vendor):
         """Read either of the two shapes: tasks (face swap, Midjourney) and media."""
         spec = self.kind(kind)
         body = reply.fields
-        # A job in the body is a job, whatever the HTTP status says.
-        if not body.get("id") or not (reply.ok or body.get("status")):
+        named = self.job_named(reply)
+        # A job in the body is a job, whatever the HTTP status says; but an id alone may be that of a refusal.
+        if not named or not (reply.ok or isinstance(body.get("status") or None, str)):
             raise self._refused(reply, spec, job_id)
-        status = str(body.get("status") or "")
+        status = a_word(body.get("status") or "")
         code = body.get("code")
         state = _STATES.get(status.casefold(), JobState.RUNNING)
         if spec.family == "media":
@@ -245,11 +262,11 @@ class GPTunnel(Vendor):
             cost = a_number(an_object(body.get("usage")).get("total_cost"))
         failure = None if state is JobState.SUCCEEDED else _text(body) or None
         if state is JobState.FAILED and failure is None and code is not None:
-            failure = f"code={code} status={status}"
+            failure = f"code={a_word(code)} status={status}"
         return Job(
             vendor=self.name,
             kind=kind,
-            job_id=str(body["id"]) if job_id is None else job_id,
+            job_id=named if job_id is None else job_id,
             state=state,
             status=status,
             urls=links if state is JobState.SUCCEEDED else (),
@@ -265,10 +282,13 @@ class GPTunnel(Vendor):
             created_at=_moment(body.get("created_at")),
         )
 
+    def job_named(self, reply: Reply) -> str:
+        """Both shapes have it in the same place."""
+        return an_id(reply.fields.get("id"))
+
     def _refused(self, reply: Reply, spec: Kind, job_id: str | None) -> Exception:
         """Say why there is no job in the answer."""
         body = reply.fields
-        kind_of_error = str(an_object(body.get("error")).get("type") or "")
         text = _text(body)
         code = body.get("code")
         if job_id is not None and (
@@ -280,24 +300,34 @@ class GPTunnel(Vendor):
         if reply.ok and spec.family == "media" and isinstance(code, int) and code != _MEDIA_OK:
             refused = _MEDIA_CODES.get(code, VendorError)
             return refused(
-                text or f"code={code} status={body.get('status')}",
+                text or f"code={a_word(code)} status={a_word(body.get('status'))}",
                 vendor=self.name,
                 status_code=reply.status_code,
-                code=str(code),
+                code=a_word(code),
                 job_id=job_id,
             )
+        return self._without(reply, "job id", job_id)
+
+    def _without(self, reply: Reply, what: str, job_id: str | None = None) -> VendorError:
+        """The error for an answer that lacks what was asked for: an HTTP 200 may carry the error envelope."""
+        kind_of_error = a_word(an_object(reply.fields.get("error")).get("type"))
+        text = _text(reply.fields)
         if reply.ok and kind_of_error in _ERROR_TYPES:
             return _ERROR_TYPES[kind_of_error](
-                text, vendor=self.name, status_code=reply.status_code, code=kind_of_error, job_id=job_id
+                text or "refused without a reason",
+                vendor=self.name,
+                status_code=reply.status_code,
+                code=kind_of_error,
+                job_id=job_id,
             )
         if not reply.ok:
             return self.refusal(reply, text or reply.text, code=kind_of_error, job_id=job_id)
-        return self.malformed(reply, "the answer has no job id", job_id=job_id)
+        return self.malformed(reply, f"the answer has no {what}", job_id=job_id)
 
     def read_account(self, reply: Reply) -> str:
         """Whose account it is, and its balance."""
         [balance] = self.read_balances(reply)
-        organisation = reply.fields.get("orgId")
+        organisation = a_word(reply.fields.get("orgId"))
         owner = f"organisation {organisation}" if organisation else "wallet"
         limit = f", credit limit {balance.credit:.2f} RUB" if balance.credit else ""
         return f"{owner}, balance {balance.amount:.2f} RUB{limit}"
@@ -306,10 +336,8 @@ class GPTunnel(Vendor):
         """Roubles; the balance may be negative, down to the credit limit (assumed)."""
         body = reply.fields
         amount = a_number(body.get("balance"))
-        if not reply.ok:
-            raise self.refusal(reply, _text(body) or reply.text)
-        if amount is None:
-            raise self.malformed(reply, "the answer has no balance")
+        if not reply.ok or amount is None:
+            raise self._without(reply, "balance")
         credit = a_number(body.get("creditLimit")) or 0.0
         return (Balance(amount=amount, unit="RUB", credit=credit),)
 

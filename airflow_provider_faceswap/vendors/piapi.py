@@ -32,6 +32,8 @@ from airflow_provider_faceswap.vendors.wire import (
     Reply,
     Request,
     a_number,
+    a_word,
+    an_id,
     an_object,
     clean,
     path_segment,
@@ -187,23 +189,22 @@ class PiAPI(Vendor):
         A task can come back already failed, once seen together with a non-2xx status, when the vendor could
         not download an input.
         """
-        body = reply.fields
-        data = body.get("data")
-        task = data if isinstance(data, dict) and data.get("task_id") else body
-        if not task.get("task_id"):
+        body, task = reply.fields, _task(reply)
+        named = self.job_named(reply)
+        if not named:
             raise self._refused(reply, job_id)
-        status = str(task.get("status") or "")
+        status = a_word(task.get("status") or "")
         state = _STATES.get(status.strip().casefold(), JobState.RUNNING)
         urls, inline = _output(task.get("output")) if state is JobState.SUCCEEDED else ((), ())
         meta = an_object(task.get("meta"))
         failure = _text(body, task) if state is JobState.FAILED else ""
         if state is JobState.SUCCEEDED and not urls and not inline:
             keys = ", ".join(sorted(an_object(task.get("output")))) or "nothing"
-            failure = f"its output holds {keys}"
+            failure = clean(f"its output holds {keys}")
         return Job(
             vendor=self.name,
             kind=kind,
-            job_id=str(task["task_id"]) if job_id is None else job_id,
+            job_id=named if job_id is None else job_id,
             state=state,
             status=status,
             urls=urls,
@@ -215,11 +216,14 @@ class PiAPI(Vendor):
             finished_at=_moment(meta.get("ended_at")),
         )
 
+    def job_named(self, reply: Reply) -> str:
+        """The ``task_id`` inside the envelope, or of a task without one."""
+        return an_id(_task(reply).get("task_id"))
+
     def _refused(self, reply: Reply, job_id: str | None) -> Exception:
-        """Say why there is no task: an HTTP 200 may carry the real status as ``code``."""
+        """Say why there is no task."""
         body = reply.fields
-        code = body.get("code")
-        status = code if isinstance(code, int) and code >= 400 else reply.status_code
+        code, status = body.get("code"), _status(reply)
         text = _text(body, {}) or clean(reply.text)
         if job_id is not None and status == 404:  # may be plain text
             return JobLostError(f"the task is unknown or expired: {text}", vendor=self.name, job_id=job_id)
@@ -232,8 +236,7 @@ class PiAPI(Vendor):
 
     def read_canceled(self, reply: Reply) -> bool:
         """Confirmed where the status is 2xx and the envelope says no other."""
-        code = reply.fields.get("code")
-        return reply.ok and not (isinstance(code, int) and code >= 400)
+        return reply.ok and _status(reply) < 400
 
     def read_history(
         self,
@@ -244,16 +247,15 @@ class PiAPI(Vendor):
         until: datetime,  # noqa: ARG002
     ) -> Listing:
         """Rows of tasks without their input: each that fits has to be read for it."""
-        rows = an_object(reply.fields.get("data")).get("data")
-        if not reply.ok or not isinstance(rows, list):
-            refused = self._refused(reply, None)
-            raise refused
+        rows = self._data(reply).get("data")
+        if not isinstance(rows, list):
+            raise self.malformed(reply, "the answer holds no list of tasks")
         task_type = (request.body or {}).get("task_type")
         fitting = (
-            str(row["task_id"])
+            job_id
             for row in map(an_object, rows)
             # Assumed: the action of a row is the task type.
-            if row.get("task_id") and row.get("action") == task_type
+            if (job_id := an_id(row.get("task_id"))) and row.get("action") == task_type
         )
         return Listing(tuple(fitting), more=len(rows) >= _PAGE)
 
@@ -264,6 +266,18 @@ class PiAPI(Vendor):
             an_object(sent.get("input")), task.get("input"), {}
         )
 
+    def _data(self, reply: Reply) -> dict[str, Any]:
+        """
+        What an answer that is about no task holds.
+
+        :raises VendorError: It holds nothing, or its status or its code says that it was refused.
+        """
+        data = reply.fields.get("data")
+        if not reply.ok or _status(reply) >= 400 or not isinstance(data, dict):
+            refused = self._refused(reply, None)
+            raise refused
+        return data
+
     def read_limit(self, reply: Reply) -> int | None:
         """``max_concurrent_task_count`` of the account."""
         limit = a_number(an_object(reply.fields.get("data")).get("max_concurrent_task_count"))
@@ -271,10 +285,7 @@ class PiAPI(Vendor):
 
     def read_balances(self, reply: Reply) -> tuple[Balance, ...]:
         """What all is worth in dollars, then what it is made of: jobs are charged in points."""
-        data = reply.fields.get("data")
-        if not reply.ok or not isinstance(data, dict):
-            refused = self._refused(reply, None)
-            raise refused
+        data = self._data(reply)
         told = {
             "USD": data.get("equivalent_in_usd"),
             "point": an_object(data.get("wallet")).get("point_remain"),
@@ -290,24 +301,33 @@ class PiAPI(Vendor):
 
     def read_account(self, reply: Reply) -> str:
         """Plan, money and the number of tasks that may run at once; what is missing is left out."""
-        data = reply.fields.get("data")
-        if not reply.ok or not isinstance(data, dict):
-            refused = self._refused(reply, None)
-            raise refused
+        data = self._data(reply)
         worth = a_number(data.get("equivalent_in_usd"))
         points = a_number(an_object(data.get("wallet")).get("point_remain"))
         credit_packs = a_number(an_object(data.get("credit_pack_info")).get("available_credits"))
         limit = self.read_limit(reply)
         facts = {
-            f"account {data.get('name')}": data.get("name"),
+            f"account {a_word(data.get('name'))}": data.get("name"),
             "disabled by the vendor": data.get("is_enable") is False,
-            f"plan {data.get('plan')}": data.get("plan"),
+            f"plan {a_word(data.get('plan'))}": data.get("plan"),
             f"balance worth {worth or 0:.2f} USD": worth is not None,
             f"{points or 0:.0f} points": points is not None,
             f"{credit_packs or 0:.0f} credits": credit_packs,
             f"at most {limit} tasks at once": limit,
         }
         return ", ".join(text for text, told in facts.items() if told) or "the key is good"
+
+
+def _status(reply: Reply) -> int:
+    """The real status: an HTTP 200 may carry another as ``code``."""
+    code = a_number(reply.fields.get("code"))
+    return int(code) if reply.ok and code is not None and code >= 400 else reply.status_code
+
+
+def _task(reply: Reply) -> dict[str, Any]:
+    """The task in the envelope, or the answer itself: newer routes have none."""
+    data = an_object(reply.fields.get("data"))
+    return data if an_id(data.get("task_id")) else reply.fields
 
 
 def _output(output: object) -> tuple[tuple[str, ...], tuple[bytes, ...]]:

@@ -39,20 +39,14 @@ def _picture(value: str) -> str:
 
 def _indices(value: object) -> object:
     """Take ``[0, 1]``, ``"0,1"``, ``"0, 1"`` or ``0``; the wire wants ``"0,1"``."""
-    if isinstance(value, bool):
-        raise ValueError("must be a list of face positions counted from 0")  # noqa: TRY004 - pydantic's way
-    if isinstance(value, int):
-        value = [value]
     if isinstance(value, str):
         value = [part for part in value.split(",") if part.strip()]
-    if isinstance(value, list | tuple):
-        try:
-            numbers = [int(part) for part in value]
-        except (TypeError, ValueError):
-            numbers = []
-        if numbers and min(numbers) >= 0:
-            return ",".join(str(number) for number in numbers)
-    raise ValueError("must be a list of face positions counted from 0")
+    given = value if isinstance(value, list | tuple) else [value]
+    # Python would make a position of True and of 0.7 as well.
+    texts = ["" if isinstance(part, bool | float) else str(part).strip() for part in given]
+    if not texts or not all(map(str.isdecimal, texts)):
+        raise ValueError("must be a list of face positions counted from 0")
+    return ",".join(str(int(text)) for text in texts)
 
 
 Picture = Annotated[str, AfterValidator(_picture)]

@@ -13,10 +13,19 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from airflow_provider_faceswap.exceptions import JobLostError
 from airflow_provider_faceswap.jobs import Job, JobState
-from airflow_provider_faceswap.vendors.arguments import Arguments, HttpsUrl, HttpUrl, Json
+from airflow_provider_faceswap.vendors.arguments import Arguments, HttpsUrl, HttpUrl, Json, WholeNumber
 from airflow_provider_faceswap.vendors.base import Accepts, Kind, Timing, Vendor
 from airflow_provider_faceswap.vendors.history import ANY, Listing, same_request
-from airflow_provider_faceswap.vendors.wire import Reply, Request, an_object, clean, path_segment, url_list
+from airflow_provider_faceswap.vendors.wire import (
+    Reply,
+    Request,
+    a_word,
+    an_id,
+    an_object,
+    clean,
+    path_segment,
+    url_list,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,8 +50,8 @@ _TYPES = {"upscaling": "upscaling_v2"}
 #: What the vendor may show of a face swap although it was not sent: its documented defaults.
 _FACE_SWAP_FILLERS = {"denoising": (3,), "outputFormat": ("auto", "webp")}
 
-Strength = Annotated[int, Field(ge=1, le=5)]
-Seed = Annotated[int, Field(ge=1, le=2_147_483_647)]
+Strength = Annotated[WholeNumber, Field(ge=1, le=5)]
+Seed = Annotated[WholeNumber, Field(ge=1, le=2_147_483_647)]
 Format = Literal["auto", "png", "webp"]
 
 
@@ -76,6 +85,7 @@ class Parameters(BaseModel):
     seed: Seed | None = None
     outputFormat: Format | None = None  # noqa: N815 - the vendor's name
     imageUrl: HttpUrl | None = None  # noqa: N815 - the vendor's name
+    webhook: HttpsUrl | None = None
 
 
 class Artwork(Arguments):
@@ -125,7 +135,7 @@ class Tengrai(Vendor):
         "photo_pilot": _artwork(
             "photo_pilot",
             imageUrl=HttpUrl,
-            imageGuidance=Annotated[int, Field(ge=1, le=3)],
+            imageGuidance=Annotated[WholeNumber, Field(ge=1, le=3)],
             modification=Strength,
             creativity=Strength,
             effort=Strength,
@@ -165,8 +175,10 @@ class Tengrai(Vendor):
     def _read_job(self, kind: str, reply: Reply, *, job_id: str | None = None) -> Job:
         """Read an artwork object; 200, 201 and 202 are all answers to a create."""
         body = reply.fields
-        # A job in the body is a job, whatever the HTTP status says.
-        if not reply.ok and not (body.get("id") and body.get("artworkType")):
+        named = self.job_named(reply)
+        # A job in the body is a job, whatever the HTTP status says; but an id alone may be that of a refusal.
+        says_more = any(isinstance(body.get(key) or None, str) for key in ("artworkType", "status"))
+        if not reply.ok and not (named and says_more):
             if job_id is not None and reply.status_code == 404:
                 raise JobLostError(
                     f"the job is unknown, or older than {_RETENTION.days} days: {_text(reply)}",
@@ -174,9 +186,9 @@ class Tengrai(Vendor):
                     job_id=job_id,
                 )
             raise self.refusal(reply, _text(reply), code=body.get("error"), job_id=job_id)
-        if not body.get("id"):
+        if not named:
             raise self.malformed(reply, "the answer has no job id", job_id=job_id)
-        status = str(body.get("status") or "")
+        status = a_word(body.get("status") or "")
         state = _STATES.get(status.casefold(), JobState.RUNNING)
         # No documented field carries a reason; these are looked at in case one does.
         reasons = (body.get(key) for key in ("error", "message", "failureReason"))
@@ -184,7 +196,7 @@ class Tengrai(Vendor):
         return Job(
             vendor=self.name,
             kind=kind,
-            job_id=str(body["id"]) if job_id is None else job_id,
+            job_id=named if job_id is None else job_id,
             state=state,
             status=status,
             # The page's sample shows a filled list while starting: it is filler, not a result.
@@ -194,16 +206,19 @@ class Tengrai(Vendor):
             created_at=_moment(body.get("createdAt")),
         )
 
+    def job_named(self, reply: Reply) -> str:
+        """An artwork's ``id``."""
+        return an_id(reply.fields.get("id"))
+
     def read_history(
         self, kind: str, request: Request, reply: Reply, since: datetime, until: datetime
     ) -> Listing:
         """A bare array of artworks, each with the parameters it was created with."""
         artworks = self._artworks(reply)
         fitting = (
-            str(artwork["id"])
-            for artwork in artworks
-            if isinstance(artwork, dict)
-            and artwork.get("id")
+            job_id
+            for artwork in map(an_object, artworks)
+            if (job_id := an_id(artwork.get("id")))
             and (created := _moment(artwork.get("createdAt"))) is not None
             and since <= created <= until
             and _is_of(kind, request, artwork)

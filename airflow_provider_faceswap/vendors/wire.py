@@ -5,17 +5,23 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from airflow_provider_faceswap.exceptions import InvalidRequestError
 from airflow_provider_faceswap.redaction import without_queries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: Text of a vendor that goes into a message is cut here.
+#: Text of a vendor that goes into a message is cut here, and a mere word of it, such as a code, here.
 LONGEST_MESSAGE = 500
+LONGEST_WORD = 80
+#: Seconds: nobody waits longer, whatever a vendor asks.
+LONGEST_DELAY = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +80,27 @@ class Reply:
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds of the ``Retry-After`` header where it is a number, else ``None``."""
-        try:
-            return max(0.0, float(self.headers.get("retry-after", "")))
-        except ValueError:
-            return None
+        """
+        Seconds that the ``Retry-After`` header asks to wait, at most a day; ``None`` where it asks for none.
+
+        A date (RFC 9110, 10.2.3) counts from the ``Date`` of the same answer: no other clock has to agree.
+        """
+        asked = self.headers.get("retry-after", "")
+        seconds = a_number(asked)
+        if seconds is None:
+            until, told = _http_date(asked), _http_date(self.headers.get("date", ""))
+            seconds = (until - told).total_seconds() if until and told else None
+        return min(seconds, LONGEST_DELAY) if seconds is not None and seconds >= 0 else None
 
 
 def clean(text: object) -> str:
     """A vendor's text as it may be shown: one line, no signed queries, at most 500 characters."""
     return without_queries(" ".join(str(text or "").split()))[:LONGEST_MESSAGE]
+
+
+def a_word(value: object) -> str:
+    """A vendor's word as it may be shown, such as a status or a code: as :func:`clean`, at most 80 characters."""
+    return "" if value is None else clean(str(value))[:LONGEST_WORD]
 
 
 def an_object(value: object) -> dict[str, Any]:
@@ -102,9 +119,35 @@ def a_number(value: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def path_segment(job_id: str) -> str:
-    """An id as one segment of a path, whatever stands in it."""
-    return quote(job_id, safe="")
+def an_id(value: object) -> str:
+    """
+    A vendor's id of a job as a text, empty where the value is none.
+
+    An id is a text, or a number from 1; the text of anything else would look like an id and be asked for.
+    """
+    if isinstance(value, str):
+        return value if value.strip() else ""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) and value > 0 else ""
+
+
+def asked_id(job_id: object) -> str:
+    """
+    A job's id as it may be asked for.
+
+    :raises InvalidRequestError: It is no text, empty, or a step of a path, which would lead to another endpoint.
+    """
+    if not isinstance(job_id, str) or job_id.strip() in {"", ".", ".."}:
+        raise InvalidRequestError("the job id must be the text that the vendor gave for it")
+    return job_id
+
+
+def path_segment(job_id: object) -> str:
+    """
+    A job's id as one segment of a path, whatever stands in it.
+
+    :raises InvalidRequestError: It can be none.
+    """
+    return quote(asked_id(job_id), safe="")
 
 
 def url_list(*candidates: object) -> tuple[str, ...]:
@@ -123,3 +166,12 @@ def url_list(*candidates: object) -> tuple[str, ...]:
             case list():
                 found.update(dict.fromkeys(url_list(*candidate)))
     return tuple(found)
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(text)
+    except (IndexError, OverflowError, TypeError, ValueError):
+        return None
+    # The oldest of the three forms names no zone.
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

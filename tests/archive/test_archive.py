@@ -144,15 +144,28 @@ def test_a_file_on_a_disk_is_written_under_another_name_beside_it(disk):
     with pytest.raises(OSError):  # noqa: PT011 - raised without a text
         write(disk / "pic.png", source)
     assert len(names) == 1
-    assert names[0].startswith(".pic.png.")
+    assert names[0].startswith(".")
     assert names[0].endswith(".part")
+
+
+def test_a_name_may_be_as_long_as_the_disk_allows(disk):
+    name = "a" * 251 + ".png"
+    write(disk / name, io.BytesIO(b"whole"))
+    assert files(disk) == [name]
+
+
+def test_a_folder_that_has_the_name_is_an_error_and_nothing_is_put_into_it(disk):
+    (disk / "pic.png").mkdir(parents=True)
+    with pytest.raises(IsADirectoryError):
+        write(disk / "pic.png", io.BytesIO(b"whole"))
+    assert files(disk) == []
 
 
 def test_a_move_that_fails_leaves_nothing(disk, monkeypatch):
     def refuse(*_, **__):
         raise PermissionError("read only")
 
-    monkeypatch.setattr(disk.fs, "mv", refuse)
+    monkeypatch.setattr("os.replace", refuse)
     with pytest.raises(PermissionError):
         write(disk / "pic.png", io.BytesIO(b"whole"))
     assert files(disk) == []
@@ -260,8 +273,32 @@ def test_a_download_that_fails_leaves_nothing(disk, web, made):
     piece = Piece(url=URL, result=made())
     with pytest.raises(ArchiveError, match="could not be read"):
         keep(disk, piece)
-    with pytest.raises(ResultExpiredError):
+    with pytest.raises(ResultExpiredError, match="job 65819c48"):
         keep(disk, piece)
+    assert files(disk) == []
+
+
+@pytest.mark.parametrize("linked", [True, False])
+def test_a_worker_whose_disk_is_full_says_which_job_is_not_kept(
+    disk, web, made, picture, monkeypatch, linked
+):
+    class Full(io.BytesIO):
+        def __init__(self, _):
+            super().__init__()
+
+        def write(self, data):
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("airflow_provider_faceswap.archive.tempfile.SpooledTemporaryFile", Full)
+    web.will(picture())
+    with pytest.raises(ArchiveError, match=r"could not be kept \(OSError: .*No space left.*job 65819c48"):
+        keep(disk, Piece(url=URL if linked else None, result=made()), None if linked else picture())
+    assert files(disk) == []
+
+
+def test_a_result_whose_story_makes_no_sense_is_an_archive_error(disk, made, picture):
+    with pytest.raises(ArchiveError, match=r"could not be kept .*job 65819c48"):
+        keep(disk, Piece(url=None, result=made(provenance={}) | {"provenance": "nonsense"}), picture())
     assert files(disk) == []
 
 
@@ -355,6 +392,12 @@ def test_a_name_that_leads_out_of_the_folder_is_refused(disk, tmp_path, made, pi
     assert list(tmp_path.rglob("*.png")) == []
 
 
+@pytest.mark.parametrize("filename", ["", " ", "None", "job::6", "s3://bucket/x", 20261121])
+def test_what_is_no_name_is_refused_before_anything_is_fetched(disk, filename):
+    with pytest.raises(InvalidRequestError, match=r"^filename: must"):
+        archive(disk, filename=filename)
+
+
 def test_several_outputs_of_a_job_are_numbered(disk, web, made, picture):
     result = made(links=3)
     web.will(*[picture(colour=colour) for colour in ("red", "green", "blue")])
@@ -406,6 +449,118 @@ def test_error_leaves_both_and_says_what_to_do(place, taken, picture):
     with pytest.raises(ArchiveError, match=r"exists already.*job 65819c48.*overwrite='replace' or 'skip'"):
         keep(place, piece, picture("PNG", (50, 60)), overwrite="error")
     assert (place / "gptunnel-face_swap-65819c48.png").read_bytes() == picture(colour="red")
+
+
+def test_error_is_not_for_the_very_picture_that_an_earlier_try_has_kept(place, taken, picture, caplog):
+    piece, first = taken
+    caplog.set_level("INFO")
+    before = (place / "gptunnel-face_swap-65819c48.png.json").read_bytes()
+    assert keep(place, piece, picture(colour="red"), overwrite="error") == first
+    assert "was kept by an earlier try" in caplog.text
+    assert (place / "gptunnel-face_swap-65819c48.png.json").read_bytes() == before
+
+
+def test_error_is_not_for_a_bare_link_that_an_earlier_try_has_kept(place, web, picture):
+    web.will(picture(), picture())
+    piece = Piece(url=URL, result=None)
+    assert len({keep(place, piece, overwrite="error", filename="pic") for _ in range(2)}) == 1
+
+
+def others(made):
+    return [
+        Piece(url=None, result=made("piapi"), number=1),
+        Piece(url=None, result=made(job_id="another"), number=1),
+        Piece(url=None, result=made(), position=1, number=1),
+    ]
+
+
+@pytest.mark.parametrize("which", range(3), ids=["vendor", "job", "output"])
+def test_the_same_bytes_of_another_job_are_another_picture(place, made, picture, which):
+    keep(place, Piece(url=None, result=made(), number=1), picture(), filename="pic")
+    with pytest.raises(ArchiveError, match="exists already"):
+        keep(place, others(made)[which], picture(), overwrite="error", filename="pic")
+
+
+def test_replacing_the_picture_of_another_job_is_told(place, made, picture, caplog):
+    for job_id in ("one", "two", "two"):
+        keep(place, Piece(url=None, result=made(job_id=job_id)), picture(), filename="pic")
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert warning == (
+        f"{place}/pic.png, which was output 1 of gptunnel job one, is replaced by output 1 of gptunnel job two"
+    )
+
+
+def breaking_before_the_manifest(monkeypatch):
+    def write_some(path, source):
+        if path.name.endswith(".json"):
+            raise OSError("the storage is gone")
+        write(path, source)
+
+    monkeypatch.setattr("airflow_provider_faceswap.archive.write", write_some)
+
+
+@pytest.mark.parametrize("job_id", ["65819c48", "another"])
+def test_a_picture_never_stands_beside_the_manifest_of_another(
+    place, made, taken, picture, monkeypatch, job_id
+):
+    piece = Piece(url=None, result=made(job_id=job_id))
+    name = "gptunnel-face_swap-65819c48"
+    with monkeypatch.context() as breaking:
+        breaking_before_the_manifest(breaking)
+        with pytest.raises(ArchiveError, match=f"storage is gone.*job {job_id}"):
+            keep(place, piece, picture(colour="blue"), filename=name)
+    assert files(place) == [f"{name}.png"]
+    kept = keep(place, piece, picture(colour="blue"), filename=name, overwrite="skip")
+    assert hashlib.sha256(ObjectStoragePath(kept.uri).read_bytes()).hexdigest() == kept.sha256
+    assert json.loads(ObjectStoragePath(kept.manifest_uri).read_text())["job"]["job_id"] == job_id
+
+
+def test_writing_the_same_picture_anew_never_leaves_it_without_its_manifest(
+    place, taken, picture, monkeypatch
+):
+    breaking_before_the_manifest(monkeypatch)
+    with pytest.raises(ArchiveError, match="storage is gone"):
+        keep(place, taken[0], picture(colour="red"))
+    assert len(files(place)) == 2
+
+
+@pytest.mark.parametrize("refused", ["cat_file", "rm_file"])
+def test_a_storage_that_may_only_be_written_to_gets_the_picture(disk, made, picture, monkeypatch, refused):
+    def refuse(*_, **__):
+        raise PermissionError("write only")
+
+    keep(disk, Piece(url=None, result=made()), picture(colour="red"))
+    monkeypatch.setattr(disk.fs, refused, refuse)
+    kept = keep(disk, Piece(url=None, result=made()), picture())
+    monkeypatch.undo()
+    told = json.loads(ObjectStoragePath(kept.manifest_uri).read_text())
+    assert told["file"]["sha256"] == hashlib.sha256(ObjectStoragePath(kept.uri).read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("overwrite", ["error", "skip"])
+def test_what_may_not_be_looked_at_is_not_overwritten_unasked(disk, made, picture, monkeypatch, overwrite):
+    def refuse(*_, **__):
+        raise PermissionError("not yours")
+
+    first = keep(disk, Piece(url=None, result=made()), picture(colour="red"))
+    monkeypatch.setattr(disk.fs, "cat_file", refuse)
+    with pytest.raises(
+        ArchiveError, match=r"could not be written \(PermissionError: not yours\).*job 65819c48"
+    ):
+        keep(disk, Piece(url=None, result=made()), picture(), overwrite=overwrite)
+    assert ObjectStoragePath(first.uri).read_bytes() == picture(colour="red")
+
+
+@pytest.mark.parametrize("found", [b"{}", b"[]", b"\xff", b'{"file": 1, "source": {}, "job": null}'])
+def test_another_file_under_the_manifests_name_is_replaced_on_request_only(place, made, picture, found):
+    piece = Piece(url=None, result=made())
+    write(place / "pic.png.json", io.BytesIO(found))
+    for overwrite in ("error", "skip"):
+        with pytest.raises(ArchiveError, match="is there already, and is no manifest"):
+            keep(place, piece, picture(), filename="pic", overwrite=overwrite)
+    assert files(place) == ["pic.png.json"]
+    kept = keep(place, piece, picture(), filename="pic")
+    assert json.loads(ObjectStoragePath(kept.manifest_uri).read_text())["file"] == kept.model_dump()
 
 
 @pytest.mark.parametrize("overwrite", ["error", "skip", "replace"])

@@ -7,6 +7,7 @@ import hashlib
 import io
 import socket
 import ssl
+import sys
 import threading
 import tracemalloc
 from contextlib import contextmanager, suppress
@@ -52,6 +53,16 @@ def test_the_result_is_in_the_file_from_its_beginning(web):
     told, data = fetch(URL)
     assert data == b"picture"
     assert (told.size, told.sha256) == (7, hashlib.sha256(b"picture").hexdigest())
+
+
+@pytest.mark.parametrize("charset", ["hex", "rot13", "no-such", "\xe4", '"'])
+def test_what_an_answer_says_of_its_text_does_not_matter(web, charset):
+    kind = f"text/plain; charset={charset}".encode("latin-1")
+    web.will(
+        httpx.Response(302, headers=[(b"content-type", kind), (b"location", b"/next.png")]),
+        httpx.Response(200, content=b"picture", headers=[(b"content-type", kind)]),
+    )
+    assert fetch(URL)[1] == b"picture"
 
 
 def test_no_credentials_and_no_cookies_are_sent_to_any_hop(web, connections):
@@ -787,6 +798,16 @@ def test_a_host_and_port_that_go_past_the_proxy_are_checked_too(names, dialled, 
     with suppress(ArchiveError):
         fetch("https://files.test:8443/pic.png")
     assert {host for host, _ in dialled.calls} <= {"127.0.0.1"}
+
+
+@pytest.mark.parametrize("address", ["socks5://me:planted@proxy.test:1080", "ftp://me:planted@proxy.test:1"])
+def test_a_proxy_that_cannot_be_used_is_said_without_its_password(names, monkeypatch, address):
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    monkeypatch.setenv("https_proxy", address)
+    with pytest.raises(ArchiveError, match=rf"{address.partition(':')[0]}://\.\.\., cannot be used") as told:
+        fetch(URL)
+    assert "planted" not in str(told.value)
+    assert names.asked == []
 
 
 def test_an_open_host_is_reached_without_the_proxy(uploaded, dialled, proxy, monkeypatch):

@@ -194,6 +194,28 @@ def test_a_refusal_does_not_repeat_a_signed_link(web, keep):
     assert "SECRET" not in str(told.value)
 
 
+@pytest.mark.parametrize("more", [{"url": 5}, {"urls": [None]}, {"urls": "https://files.test/pic.png"}])
+def test_a_result_whose_links_are_no_texts_is_refused(web, made, keep, more):
+    with pytest.raises(InvalidRequestError, match=r"gptunnel: source: url must be.*job 65819c48"):
+        keep({**made(links=0), **more})
+    assert web.requests == []
+
+
+def test_a_result_without_a_link_must_say_where_its_job_is(web, keep):
+    with pytest.raises(
+        InvalidRequestError, match=r"gptunnel: source: .* needs conn_id and kind too \[job 9\]"
+    ):
+        keep({"vendor": "gptunnel", "job_id": "9", "url": None})
+    assert web.requests == []
+
+
+@pytest.mark.parametrize("filename", ["", "None", "job::6"])
+def test_what_is_no_name_is_refused_before_anything_is_fetched(web, made, keep, filename):
+    with pytest.raises(InvalidRequestError, match=r"^filename: must"):
+        keep(made(), filename=filename)
+    assert web.requests == []
+
+
 def test_one_name_for_several_sources_is_numbered_through(web, made, picture, keep, kept):
     web.will(*[picture(colour=colour) for colour in ("red", "green", "blue")])
     keep([made(job_id="one", links=2), made(job_id="two")], filename="swap")
@@ -216,9 +238,9 @@ def test_numbering_leaves_the_jobs_own_count_in_the_manifest(web, made, picture,
 # -- pictures that came inside an answer --------------------------------------------------------------
 
 
-def finished(*pictures):
+def finished(*pictures, job_id="p1"):
     encoded = [{"b64_json": base64.b64encode(data).decode()} for data in pictures]
-    return {"code": 200, "data": {"task_id": "p1", "status": "completed", "output": {"data": encoded}}}
+    return {"code": 200, "data": {"task_id": job_id, "status": "completed", "output": {"data": encoded}}}
 
 
 @pytest.fixture
@@ -238,7 +260,7 @@ def test_a_job_without_a_link_is_read_again(vendor, inline, picture, keep, kept)
 
 
 def test_several_jobs_without_links_may_share_a_name(vendor, inline, picture, keep, tmp_path):
-    vendor.will(finished(picture(colour="red")), finished(picture(colour="green")))
+    vendor.will(finished(picture(colour="red")), finished(picture(colour="green"), job_id="p2"))
     keep([inline("p1"), inline("p2")], filename="swap")
     assert (tmp_path / "kept/swap-1.png").read_bytes() == picture(colour="red")
     assert (tmp_path / "kept/swap-2.png").read_bytes() == picture(colour="green")
@@ -320,15 +342,54 @@ def test_the_destinations_connection_is_used_for_everything(web, picture, keep, 
     assert ObjectStoragePath(told["uri"]).read_bytes() == picture()
 
 
-@pytest.mark.parametrize("destination", ["", None])
-def test_a_missing_destination_is_refused(web, keep, destination):
-    with pytest.raises(InvalidRequestError, match="destination: must be"):
+@pytest.mark.parametrize(
+    "destination",
+    [
+        *("", None, " ", "None", ["/swaps"], 5),
+        *(
+            "swaps",
+            "./swaps",
+            "~/swaps",
+            "file:",
+            "file://",
+            "file://swaps",
+            "file://c@swaps",
+            "local://swaps",
+        ),
+        *("file:////swaps", "file:///swaps/a::b", "s3://"),
+    ],
+)
+def test_a_missing_or_relative_destination_is_refused(web, keep, destination, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InvalidRequestError, match="destination: must be the whole name of a folder"):
         keep("https://files.test/pic.png", destination=destination)
+    assert web.requests == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("trouble", [ValueError, ImportError])
+def test_a_destination_in_a_storage_that_is_not_there_is_named_without_its_password(
+    web, keep, monkeypatch, trouble
+):
+    def absent(*_):
+        raise trouble
+
+    monkeypatch.setattr("airflow_provider_faceswap.operators.archive.usable_path", absent)
+    with pytest.raises(InvalidRequestError, match=r"destination: .* no storage for 'zzz://b'") as told:
+        keep("https://files.test/pic.png", destination="zzz://me:planted@b")
+    assert "planted" not in str(told.value)
+    assert web.requests == []
+
+
+def test_no_storage_has_such_a_scheme(web, keep):
+    with pytest.raises(InvalidRequestError, match=r"destination: .* no storage for 'zzz://b' \(ValueError\)"):
+        keep("https://files.test/pic.png", destination="zzz://b")
     assert web.requests == []
 
 
 @pytest.mark.parametrize(
-    ("argument", "value"), [("overwrite", "always"), ("overwrite", ""), ("max_bytes", 0), ("max_bytes", -1)]
+    ("argument", "value"),
+    [("overwrite", "always"), ("overwrite", ""), ("max_bytes", 0), ("max_bytes", -1), ("max_bytes", "10")],
 )
 def test_a_wrong_rule_is_found_when_the_dag_is_read(argument, value):
     with pytest.raises(InvalidRequestError, match=argument):
@@ -354,8 +415,20 @@ def test_a_retry_follows_the_rule(web, picture, keep, overwrite, colour):
     assert ObjectStoragePath(first["uri"]).read_bytes() == picture(colour=colour)
 
 
+def test_after_a_failure_a_retry_keeps_the_rest_though_a_taken_name_is_an_error(
+    web, made, picture, keep, kept
+):
+    sources = [made(job_id=f"job{n}") for n in range(3)]
+    web.will(picture(), httpx.Response(404), picture(), *[picture()] * 3)
+    with pytest.raises(ArchiveError, match="job job1"):
+        keep(sources, overwrite="error")
+    told = keep(sources, overwrite="error")
+    assert [Path(item["uri"]).name for item in told] == [f"gptunnel-face_swap-job{n}.png" for n in range(3)]
+    assert kept() == with_manifests(*(Path(item["uri"]).name for item in told))
+
+
 def test_a_name_that_is_taken_may_be_an_error(web, made, picture, keep):
-    web.will(picture(), picture())
+    web.will(picture(), picture(colour="red"))
     keep(made(), overwrite="error")
     with pytest.raises(ArchiveError, match="exists already"):
         keep(made(), overwrite="error")

@@ -154,11 +154,14 @@ class Site:
         self.row(conn_id).get_by_role("button", name="Edit Connection").click()
         self.dialog.locator("input[name=host]").wait_for()
 
-    def picture(self, path):
+    def picture(self, path, *, answered=True):
         """Keep a picture of the whole form, and of the answer below it, which must not have gone meanwhile."""
         self.page.set_viewport_size({"width": 1000, "height": 1600})
         box = self.dialog.bounding_box()
-        self.page.set_viewport_size({"width": 1000, "height": int(box["y"] + box["height"]) + 170})
-        self.answer.scroll_into_view_if_needed(timeout=1_000)
+        self.page.set_viewport_size(
+            {"width": 1000, "height": int(box["y"] + box["height"]) + (170 if answered else 30)}
+        )
+        if answered:
+            self.answer.scroll_into_view_if_needed(timeout=1_000)
         self.page.screenshot(path=path)
         self.page.set_viewport_size({"width": 1000, "height": 900})

@@ -102,7 +102,9 @@ def wire(monkeypatch, connections):
 
 @pytest.fixture(autouse=True)
 def at_a_shell():
-    """A shell starts what runs in its background with SIGINT ignored; a person's Ctrl-C is not."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    """What runs in a shell's background, or under nohup, ignores some signals; a person's command does not."""
+    heard = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in heard.items()}
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)

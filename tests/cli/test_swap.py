@@ -264,7 +264,7 @@ def test_where_the_vendor_has_a_list_the_job_is_found_in_it(run, pictures, fault
 # -- Ctrl-C -------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(params=[signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+@pytest.fixture(params=[signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
 def interrupt(request):
     """A signal to this process, as from a keyboard or from ``timeout``."""
     return lambda: signal.raise_signal(request.param)
@@ -325,11 +325,21 @@ def test_ctrl_c_before_the_purchase_has_cost_nothing(run, wire, monkeypatch, int
     assert not wire.requests
 
 
+def test_what_nohup_ignores_stays_ignored(run, wire, hasty, monkeypatch):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        monkeypatch.setattr(hasty, "sleep", lambda _seconds: signal.raise_signal(signal.SIGHUP))
+        wire.will(ACCEPTED, {"id": JOB_ID, "status": "failed", "error": "engine broke"})
+        assert run(*SWAP).code == Exit.FAILED
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_the_signals_are_given_back(run, wire):
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
     wire.will(httpx.Response(402, json={}))
     run(*SWAP)
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
 
 
 # -- secrets ------------------------------------------------------------------------------------------

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+from datetime import timedelta
 
 import httpx
 import pytest
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
-from airflow_provider_faceswap.exceptions import AuthenticationError, InvalidRequestError
+from airflow_provider_faceswap.exceptions import (
+    AuthenticationError,
+    FaceSwapError,
+    InvalidRequestError,
+    RateLimitError,
+    VendorUnavailableError,
+)
 from airflow_provider_faceswap.hooks.gptunnel import GPTunnelHook
 from airflow_provider_faceswap.hooks.piapi import PiAPIHook
+from airflow_provider_faceswap.jobs import Submission
+from airflow_provider_faceswap.waiting import await_job, wait, watch_for
 from tests.conftest import DrivenClock
 
 JOB = {"id": "j1", "status": "processing"}
@@ -159,6 +170,27 @@ def test_creates_and_questions_of_a_process_share_the_rate_and_a_cancel_does_not
     assert sum(clock.slept) == pytest.approx(1.5), "nothing waits for a rate when a task is ended"
 
 
+def test_a_hold_keeps_nobody_beyond_a_moment_and_a_cancel_not_at_all(wire, connect, monkeypatch):
+    clock = DrivenClock()
+    for module in ("transport", "pace"):
+        monkeypatch.setattr(f"airflow_provider_faceswap.{module}.CLOCK", clock)
+    connect("piapi_default", conn_type="piapi", password="a-key-of-this-test", host="https://vendor.test")
+    hook = PiAPIHook()
+    wire.says(httpx.Response(429, headers={"Retry-After": "86400"}), {"code": 200}, JOB)
+
+    async def held():
+        async with hook.session():
+            with pytest.raises(RateLimitError):
+                await hook.afetch("t1", "face_swap")
+            assert await hook.acancel("t1", "face_swap")
+            assert not sum(clock.slept)
+            with suppress(FaceSwapError):
+                await PiAPIHook().afetch("t2", "face_swap")
+
+    asyncio.run(held())
+    assert sum(clock.slept) == pytest.approx(30)
+
+
 @pytest.mark.parametrize("rate", [0, -1, "fast", "nan"])
 def test_a_rate_that_is_none_is_said_before_anything_is_sent(wire, connect, rate):
     with pytest.raises(InvalidRequestError, match="requests_per_second"):
@@ -207,3 +239,75 @@ def test_a_webhook_secret_is_kept_once_however_many_jobs_have_it(wire, connect):
     for _ in range(3):
         hook.prepare("face_swap", target_image="https://a.test/a.png", face_image="https://a.test/b.png")
     assert hook.channel().secrets == ("a-long-key", "planted")
+
+
+@pytest.fixture
+def outage(monkeypatch):
+    """Connections cannot be read, for so many readings; after that they can."""
+    from airflow_provider_faceswap.hooks import account
+
+    left = {"error": RuntimeError("the API answered 503: a-key-of-this-test"), "times": 0}
+    sync, asynchronous = account.AccountHook.get_connection, account.get_async_connection
+
+    def trouble():
+        if left["times"] > 0:
+            left["times"] -= 1
+            raise left["error"]
+
+    def read(conn_id):
+        trouble()
+        return sync(conn_id)
+
+    async def aread(conn_id):
+        trouble()
+        return await asynchronous(conn_id)
+
+    monkeypatch.setattr(account.AccountHook, "get_connection", staticmethod(read))
+    monkeypatch.setattr(account, "get_async_connection", aread)
+    return left
+
+
+@pytest.mark.parametrize("error", [RuntimeError("503"), AirflowNotFoundException("no such connection")])
+@pytest.mark.parametrize("asynchronous", [True, False])
+def test_a_connection_that_cannot_be_read_for_a_while_ends_no_wait(
+    wire, connect, outage, monkeypatch, error, asynchronous
+):
+    clock = DrivenClock()
+    monkeypatch.setattr("airflow_provider_faceswap.waiting.CLOCK", clock)
+    hook = connected(connect)
+    outage.update(error=error, times=6)
+    wire.says({"id": "j1", "status": "done", "percent": 100, "result": "https://a.test/r.png"})
+    submission = Submission(
+        vendor="gptunnel",
+        kind="face_swap",
+        job_id="j1",
+        conn_id="gptunnel_default",
+        submitted_at=clock.moment(),
+        deadline=clock.moment() + timedelta(minutes=10),
+    )
+    told = []
+    watch = watch_for(hook, submission)
+    if asynchronous:
+        ending = asyncio.run(await_job(hook, "face_swap", watch, log=told.append))
+    else:
+        ending = wait(hook, "face_swap", watch, log=told.append)
+    assert ending.word == "succeeded"
+    assert len([line for line in told if "asking again" in line]) == 1
+
+
+def test_a_reading_that_failed_is_told_without_what_the_backend_said(wire, connect, outage):
+    hook = connected(connect)
+    outage["times"] = 1
+    with pytest.raises(
+        VendorUnavailableError, match=r"'gptunnel_default' could not be read \(RuntimeError\)"
+    ) as told:
+        hook.balances()
+    assert told.value.__cause__ is None
+    assert "a-key-of-this-test" not in str(told.value)
+
+
+def test_an_extra_that_is_no_object_is_said(connect):
+    connect("piapi_default", conn_type="piapi", password="a-key-of-this-test", extra='["a"]')
+    well, message = PiAPIHook().test_connection()
+    assert not well
+    assert "must be a JSON object" in message

@@ -9,6 +9,7 @@ import traceback
 
 import httpx
 import pytest
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
 from airflow_provider_faceswap.exceptions import (
     AuthenticationError,
@@ -86,11 +87,17 @@ def test_a_host_that_is_no_full_url_is_said_before_anything_is_sent(face, wire, 
     assert wire.requests == []
 
 
-def test_a_connection_that_does_not_exist_is_airflows_own_error(face, wire):
+def test_a_connection_that_does_not_exist_buys_nothing(face, wire):
     # Airflow 3.1.0 asks a supervisor that is not there.
-    with pytest.raises(Exception, match=r"nowhere|SUPERVISOR_COMMS") as caught:
+    with pytest.raises((AirflowNotFoundException, VendorUnavailableError), match="nowhere"):
+        face.submit(GPTunnelHook("nowhere"), **PICTURES)
+    assert wire.requests == []
+
+
+def test_a_connection_that_is_gone_says_nothing_against_the_job(face, wire):
+    with pytest.raises(VendorUnavailableError, match="nowhere") as caught:
         face.fetch(GPTunnelHook("nowhere"))
-    assert not isinstance(caught.value, FaceSwapError)
+    assert caught.value.job_id
     assert wire.requests == []
 
 

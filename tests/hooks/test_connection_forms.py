@@ -375,6 +375,38 @@ def test_the_test_says_who_was_asked_without_what_stands_before_the_host(wire, c
     assert wire.requests[0].url.port == 8443
 
 
+@pytest.mark.parametrize(
+    ("host", "says"),
+    [
+        ("https://proxy.example.com/x?key=planted-word", "https://proxy.example.com/x"),
+        ("https://proxy.example.com/#planted-word", "https://proxy.example.com/"),
+        ("https://me:planted@word@proxy.example.com/v?a=planted-word&b='", "https://proxy.example.com/v"),
+    ],
+)
+def test_the_test_shows_nothing_of_what_stands_behind_the_hosts_path(wire, connect, host, says):
+    connect("mine", conn_type="piapi", password=KEY, host=host)
+    wire.says({"code": 200, "data": {"name": "studio"}})
+    _, text = hook_for_connection("mine").test_connection()
+    assert text.endswith(f"(asked: {says})")
+    assert "planted" not in text
+
+
+@pytest.mark.parametrize(
+    ("vendor", "answer", "says"),
+    [
+        ("piapi", {"code": 401, "data": {}, "message": "Invalid API key"}, "Invalid API key"),
+        ("gptunnel", {"error": {"type": "unauthorized_request_error", "message": "bad key"}}, "bad key"),
+    ],
+)
+def test_a_key_that_is_refused_under_a_good_status_is_refused(wire, connect, vendor, answer, says):
+    connect("mine", conn_type=vendor, password=KEY)
+    wire.says(answer)
+    well, text = hook_for_connection("mine").test_connection()
+    assert not well
+    assert says in text
+    assert "Put a valid API key into the connection's password field" in text
+
+
 @pytest.mark.parametrize("port", [None, 443])
 def test_a_port_belongs_to_the_vendors_own_address_too(wire, connect, port):
     connect("mine", conn_type="piapi", password=KEY, port=port)

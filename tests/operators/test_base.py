@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import httpx
 import pytest
 from airflow.listeners import hookimpl
 from airflow.providers.common.compat.sdk import TaskDeferred
+from airflow.sdk.bases.xcom import BaseXCom
 from PIL import Image
 
 try:
@@ -490,6 +492,56 @@ def test_a_job_with_a_known_id_is_finished_without_buying(vendor, answer, contex
     assert not vendor.creates
 
 
+@pytest.mark.parametrize(
+    "given", [{"job_id": "65819c485337280001a609e7", "url": None}, " 65819c485337280001a609e7 "]
+)
+def test_the_job_to_finish_may_be_given_as_a_result(vendor, answer, context, clock, given):
+    vendor.will(done(answer))
+    assert swap(resume_job_id=given).execute(context)["job_id"] == "65819c485337280001a609e7"
+    assert not vendor.creates
+
+
+@pytest.mark.parametrize("given", ["None", "  ", "{'job_id': 'j1'}", [1]])
+def test_what_names_no_job_to_finish_buys_none(vendor, context, given):
+    with pytest.raises(InvalidRequestError, match="resume_job_id"):
+        swap(resume_job_id=given).execute(context)
+    assert not vendor.requests
+
+
+def test_a_template_that_renders_to_no_job_buys_one(vendor, answer, context, clock):
+    vendor.will(answer("idle"), done(answer))
+    swap(resume_job_id="").execute(context)
+    assert len(vendor.creates) == 1
+
+
+@pytest.mark.parametrize("given", ["", "  ", None])
+def test_a_connection_that_renders_to_nothing_is_no_other_account(vendor, context, given):
+    operator = swap()
+    operator.conn_id = given
+    with pytest.raises(InvalidRequestError, match="conn_id: is empty"):
+        operator.execute(context)
+    assert not vendor.requests
+
+
+class Lazy(Sequence):
+    """Another task's mapped results, each of which Airflow would be asked for."""
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        assert isinstance(index, slice), "all at once"
+        return ["https://a.test/1.png", "https://a.test/2.png"][index]
+
+
+def test_the_results_of_a_mapped_task_are_a_list(vendor, context, clock):
+    operator = GPTunnelImageOperator(task_id="i", model="m", prompt="p", images=Lazy(), deferrable=False)
+    vendor.will(httpx.Response(400, json={"error": {"message": "seen"}}))
+    with pytest.raises(InvalidRequestError, match="seen"):
+        operator.execute(context)
+    assert vendor.creates[0]["images"] == ["https://a.test/1.png", "https://a.test/2.png"]
+
+
 # -- deferring ----------------------------------------------------------------------------------------
 
 
@@ -578,6 +630,20 @@ def test_success_needs_a_worker_where_something_is_left_to_do(vendor, answer, co
         assert deferred.trigger.end_in_place is in_place
 
 
+def test_a_retry_that_cannot_read_its_picture_any_more_says_that_a_purchase_is_uncertain(
+    vendor, answer, context, clock, tmp_path
+):
+    picture = tmp_path / "face.png"
+    Image.new("RGB", (64, 64)).save(picture)
+    vendor.will(httpx.ReadTimeout("slow"))
+    again = {"deferrable": True, "face_image": f"file://{picture}"}
+    with pytest.raises(SubmissionUncertainError):
+        swap(**again).execute(context)
+    picture.unlink()
+    with pytest.raises(InvalidRequestError, match="may have bought a job whose id nobody knows"):
+        swap(**again).execute(context)
+
+
 def test_a_retry_that_cannot_read_its_picture_any_more_names_the_job_that_was_bought(
     vendor, answer, context, clock, tmp_path
 ):
@@ -618,6 +684,12 @@ def test_success_needs_a_worker_where_a_plugin_listens_to_it(
     assert deferred.trigger.end_in_place is in_place
 
 
+def test_success_needs_a_worker_where_xcom_is_kept_elsewhere(vendor, answer, context, clock, monkeypatch):
+    vendor.will(answer("idle"))
+    monkeypatch.setattr("airflow.sdk.execution_time.xcom.XCom", type("Elsewhere", (BaseXCom,), {}))
+    assert deferral(swap(deferrable=True), context).trigger.end_in_place is False
+
+
 def run_trigger(trigger):
     import asyncio
 
@@ -649,3 +721,26 @@ def test_on_kill_cancels_the_running_job_where_the_vendor_can(vendor, context, c
 def test_on_kill_before_the_create_sends_nothing(vendor):
     swap().on_kill()
     assert not vendor.requests
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_job_that_an_unclear_answer_names_is_taken_up_and_not_bought_again(
+    vendor, answer, context, clock, status
+):
+    vendor.will(
+        httpx.Response(status, json={"id": "j7"}),
+        answer("processing", job_id="j7"),
+        done(answer, job_id="j7"),
+    )
+    result = swap().execute(context)
+    assert (result["job_id"], result["url"]) == ("j7", DONE_URL)
+    assert len(vendor.creates) == 1
+    [record] = context["task_state_store"].values.values()
+    assert (record["job_id"], record["stage"]) == ("j7", "settled")
+
+
+def test_a_job_that_is_named_and_not_found_stays_uncertain(vendor, context, clock):
+    vendor.will(httpx.Response(503, json={"id": "j7"}), httpx.Response(404))
+    with pytest.raises(SubmissionUncertainError, match="j7"):
+        swap().execute(context)
+    assert len(vendor.creates) == 1

@@ -6,16 +6,18 @@ import asyncio
 
 import httpx
 import pytest
-from airflow.providers.common.compat.sdk import TaskDeferred
+from airflow.providers.common.compat.sdk import DAG, TaskDeferred, task
 
 from airflow_provider_faceswap.exceptions import (
     InsufficientBalanceError,
     InvalidRequestError,
+    JobFailedError,
     NoFaceError,
     SubmissionUncertainError,
     VendorUnavailableError,
 )
 from airflow_provider_faceswap.operators.faceswap import FaceSwapOperator
+from tests.conftest import FACE, PICTURE
 
 DONE = {
     "code": 200,
@@ -108,8 +110,6 @@ def test_a_job_that_fails_while_deferred_goes_to_the_next_vendor(vendor, answer,
 
 
 def test_the_last_vendors_failure_while_deferred_is_raised(vendor, answer, context, clock):
-    from airflow_provider_faceswap.exceptions import JobFailedError
-
     operator = swap("gptunnel_default", deferrable=True)
     vendor.will(answer("idle"))
     with pytest.raises(TaskDeferred) as caught:
@@ -124,7 +124,71 @@ def test_the_last_vendors_failure_while_deferred_is_raised(vendor, answer, conte
         operator.execute_complete(context, event.payload, **caught.value.kwargs)
 
 
-@pytest.mark.parametrize("conn_ids", [[], "piapi_default"])
-def test_conn_ids_must_be_a_list(conn_ids):
+@pytest.mark.parametrize("given", [[], "piapi_default", [None], [""], ["piapi_default", 3], [" "]])
+def test_what_are_no_connections_is_said_where_the_task_is_made(given):
+    with pytest.raises(InvalidRequestError, match="conn_ids: must be a list"):
+        FaceSwapOperator(task_id="s", target_image="t", face_image="f", conn_ids=given)
+
+
+def test_another_task_may_choose_the_connections(vendor, context, clock):
+    with DAG("a_dag", schedule=None):
+
+        @task
+        def choose():
+            return ["piapi_default"]
+
+        operator = FaceSwapOperator(
+            task_id="swap", target_image=PICTURE, face_image=FACE, conn_ids=choose(), deferrable=False
+        )
+    assert operator.upstream_task_ids == {"choose"}
+    operator.conn_ids = ["piapi_default"]
+    vendor.will(DONE)
+    assert operator.execute(context)["vendor"] == "piapi"
+    operator.conn_ids = None
     with pytest.raises(InvalidRequestError, match="conn_ids"):
-        FaceSwapOperator(task_id="t", target_image="x", face_image="y", conn_ids=conn_ids)
+        operator.execute(context)
+
+
+def test_a_job_to_finish_that_failed_is_asked_for_nowhere_else(vendor, answer, context, clock):
+    vendor.will(answer("failed", error="engine broke"))
+    with pytest.raises(JobFailedError, match="engine broke"):
+        swap(resume_job_id="65819c485337280001a609e7").execute(context)
+    assert len(vendor.requests) == 1
+
+
+def test_nor_where_it_fails_while_deferred(vendor, answer, context, clock):
+    operator = swap(resume_job_id="65819c485337280001a609e7", deferrable=True)
+    with pytest.raises(TaskDeferred) as caught:
+        operator.execute(context)
+    vendor.will(answer("failed", error="engine broke"))
+
+    async def fired():
+        return [event async for event in caught.value.trigger.run()]
+
+    [event] = asyncio.run(fired())
+    with pytest.raises(JobFailedError, match="engine broke"):
+        operator.execute_complete(context, event.payload, **caught.value.kwargs)
+    assert len(vendor.requests) == 1
+
+
+def test_a_job_that_is_done_needs_no_second_look_at_the_connections(
+    vendor, answer, context, clock, monkeypatch
+):
+    operator = swap(deferrable=True)
+    vendor.will(answer("idle"))
+    with pytest.raises(TaskDeferred) as caught:
+        operator.execute(context)
+    done = answer("done", percent=100, result="https://a.test/r.png")
+    vendor.will(done, done)
+
+    async def fired():
+        return [event async for event in caught.value.trigger.run()]
+
+    [event] = asyncio.run(fired())
+
+    def down(_):
+        raise RuntimeError("the API is restarting")
+
+    monkeypatch.setattr("airflow_provider_faceswap.operators.faceswap.hook_for_connection", down)
+    result = swap(deferrable=True).execute_complete(context, event.payload, **caught.value.kwargs)
+    assert result["url"] == "https://a.test/r.png"

@@ -110,6 +110,26 @@ def record_of(context):
     return record
 
 
+# -- a result that is gone ---------------------------------------------------------------------------------
+
+
+def test_a_cleared_task_whose_result_is_kept_no_longer_buys_anew(vendor, context, clock, run, left):
+    left(cleared=True)
+    clock.time += 30 * 86_400
+    vendor.will(job("completed"), job("completed", "second"))
+    result = run(swap(), context)
+    assert (result["job_id"], result["attempt_reused"]) == ("second", False)
+    assert len(vendor.creates) == 2
+
+
+def test_a_retry_buys_no_second_one_however_late_it_comes(vendor, context, clock, run, left):
+    left()
+    clock.time += 30 * 86_400
+    vendor.will(job("completed"))
+    assert run(swap(), context)["job_id"] == "first"
+    assert len(vendor.creates) == 1
+
+
 # -- cancelled under a try that has taken it up -----------------------------------------------------------
 
 BOTH = pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "trigger"])

@@ -6,9 +6,14 @@ import asyncio
 
 import httpx
 import pytest
-from airflow.providers.common.compat.sdk import TaskDeferred
+from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException, TaskDeferred
 
-from airflow_provider_faceswap.exceptions import InvalidRequestError, JobFailedError, JobLostError
+from airflow_provider_faceswap.exceptions import (
+    InvalidRequestError,
+    JobFailedError,
+    JobLostError,
+    MalformedResponseError,
+)
 from airflow_provider_faceswap.sensors.job import JobSensor
 
 JOB = "65819c485337280001a609e7"
@@ -46,6 +51,61 @@ def test_it_takes_the_result_of_an_operator_as_the_job(vendor, answer, clock):
 def test_done_without_a_link_is_not_done_yet(vendor, answer, clock):
     vendor.will(answer("done", percent=100))
     assert not sensor().poke({}).is_done
+
+
+def test_done_without_a_link_for_long_is_an_error(vendor, answer, clock):
+    waiting = sensor()
+    vendor.will(*[answer("done", percent=100)] * 4)
+    assert not any(waiting.poke({}).is_done for _ in range(3))
+    with pytest.raises(MalformedResponseError, match="without a usable link"):
+        waiting.poke({})
+
+
+def test_a_job_that_is_not_listed_yet_is_asked_for_again(vendor, clock):
+    waiting = sensor(conn_id="tengrai_default")
+    vendor.will(httpx.Response(404), httpx.Response(404))
+    assert not waiting.poke({}).is_done
+    clock.time += 3600
+    with pytest.raises(JobLostError):
+        waiting.poke({})
+
+
+def test_where_each_question_has_a_process_of_its_own_not_found_is_lost(vendor, clock):
+    vendor.will(httpx.Response(404))
+    with pytest.raises(JobLostError):
+        sensor(conn_id="tengrai_default", mode="reschedule").poke({})
+
+
+def test_how_long_to_be_patient_is_for_airflow_to_say(vendor, answer, clock):
+    waiting = sensor(timeout=60)
+    vendor.will(*[httpx.Response(502)] * 30, answer("processing"))
+    assert not any(waiting.poke({}).is_done for _ in range(10)), "a vendor may be down for long"
+    clock.time += 3600
+    vendor.answers.clear()
+    vendor.will(answer("processing"))
+    assert not waiting.poke({}).is_done
+
+
+@pytest.mark.parametrize("given", ["", "None", None, "[1, 2]"])
+def test_what_names_no_job_is_refused_before_anybody_is_asked(vendor, clock, given):
+    with pytest.raises(InvalidRequestError, match="job_id"):
+        sensor(job_id=given).poke({})
+    assert not vendor.requests
+
+
+@pytest.mark.parametrize(("soft", "error"), [(False, AirflowSensorTimeout), (True, AirflowSkipException)])
+def test_a_deadline_in_the_triggerer_is_a_sensors_timeout(vendor, answer, clock, soft, error):
+    waiting = sensor(deferrable=True, timeout=30, soft_fail=soft)
+    with pytest.raises(TaskDeferred) as caught:
+        waiting.execute({})
+    vendor.will(*[answer("processing")] * 60)
+
+    async def fired():
+        return [event async for event in caught.value.trigger.run()]
+
+    [event] = asyncio.run(fired())
+    with pytest.raises(error):
+        waiting.resume_execution("execute_complete", {"event": event.payload, **caught.value.kwargs}, {})
 
 
 def test_a_vendor_in_trouble_is_asked_again(vendor, clock):

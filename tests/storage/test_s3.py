@@ -159,13 +159,15 @@ NAME = "kept/gptunnel-face_swap-65819c48.png"
 def test_a_picture_and_its_manifest_are_kept(bucket, door, keep, web, made, picture):
     web.will(picture())
     told = keep(made())
+    assert door.seen == ["get_object", "put_object", "put_object"], (
+        "the manifest is looked for, and nothing else"
+    )
     assert bucket.keys == [NAME, f"{NAME}.json"]
     assert bucket.get(NAME) == picture()
     manifest = json.loads(bucket.get(f"{NAME}.json"))
     assert manifest["file"] == told
     assert told["uri"] == f"{bucket.uri}/{NAME}"
     assert ObjectStoragePath(told["uri"]).read_bytes() == picture()
-    assert door.counted["put_object"] == 2
     assert "SECRET" not in json.dumps(manifest)
 
 
@@ -198,6 +200,38 @@ def test_replace_writes_both_anew(bucket, keep, web, made, picture):
     told = keep(made(), overwrite="replace")
     assert bucket.get(NAME) == picture(colour="red")
     assert json.loads(bucket.get(f"{NAME}.json"))["file"] == told
+
+
+def test_a_picture_never_stands_beside_the_manifest_of_another(bucket, door, keep, web, made, picture):
+    web.will(picture(), picture(colour="red"))
+    keep(made(), filename="pic")
+    door.breaks("put_object", 403, after=1)
+    with pytest.raises(ArchiveError):
+        keep(made(job_id="another"), filename="pic")
+    assert bucket.keys == ["kept/pic.png"]
+    assert bucket.get("kept/pic.png") == picture(colour="red")
+
+
+@pytest.mark.parametrize("refused", ["get_object", "delete_object"])
+def test_a_bucket_that_may_only_be_written_to_gets_the_picture(
+    bucket, door, keep, web, made, picture, refused
+):
+    web.will(picture(), picture(colour="red"))
+    keep(made(), filename="pic")
+    door.breaks(refused, 403)
+    told = keep(made(job_id="another"), filename="pic")
+    door.rules.clear()
+    assert bucket.get("kept/pic.png") == picture(colour="red")
+    assert json.loads(bucket.get("kept/pic.png.json"))["file"] == told
+
+
+def test_error_is_not_for_the_very_picture_that_an_earlier_try_has_kept(
+    bucket, door, keep, web, made, picture
+):
+    web.will(picture(), picture())
+    first = keep(made(), overwrite="error")
+    assert keep(made(), overwrite="error") == first
+    assert door.counted["put_object"] == 2
 
 
 def test_skip_leaves_both_and_tells_what_is_there(bucket, door, keep, web, made, picture):
@@ -442,7 +476,7 @@ def test_a_batch_tells_which_pictures_could_not_be_written(sandbox, bucket, door
         concurrency=1,
         fail_on="all",
     )
-    with pytest.raises(PermissionError):  # nor can its manifest
+    with pytest.raises(ArchiveError, match=r"batch's manifest .* could not be written \(PermissionError"):
         task.execute(context)
     assert len([key for key in bucket.keys if key.endswith(".png")]) == 1
     assert creates(sandbox) == 5

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import httpx
 import pytest
 from airflow.providers.common.compat.module_loading import import_string
+from airflow.sdk.bases.xcom import BaseXCom
 from airflow.triggers.base import TaskSuccessEvent
 
 from airflow_provider_faceswap import supervisor
@@ -221,6 +222,36 @@ def test_an_airflow_without_the_internals_resumes_on_a_worker(vendor, answer, cl
     assert event.payload["ending"]["word"] == "succeeded"
 
 
+def test_a_result_that_cannot_be_stored_from_here_resumes_a_worker(
+    vendor, answer, clock, airflow, monkeypatch
+):
+    async def down(_):
+        raise ConnectionError("the API is restarting")
+
+    monkeypatch.setattr(airflow, "asend", down)
+    vendor.will(answer("done", percent=100, result="https://a.test/r.png"))
+    it = placed(clock, end_in_place=True)
+    [event] = events(it)
+    assert event.payload["ending"]["word"] == "succeeded"
+
+
+class Elsewhere(BaseXCom):
+    """A backend that keeps values in a storage."""
+
+    @staticmethod
+    def serialize_value(value, **_):
+        raise AssertionError("no trigger may write to a storage")
+
+
+def test_another_xcom_backend_is_left_to_a_worker(vendor, answer, clock, airflow, monkeypatch):
+    monkeypatch.setattr("airflow.sdk.execution_time.xcom.XCom", Elsewhere)
+    assert not supervisor.xcom_is_plain()
+    vendor.will(answer("done", percent=100, result="https://a.test/r.png"))
+    [event] = events(placed(clock, end_in_place=True))
+    assert event.payload["ending"]["word"] == "succeeded"
+    assert not airflow.stored
+
+
 def test_missing_internals_are_noticed(monkeypatch, airflow):
     import sys
 
@@ -269,6 +300,43 @@ def test_a_cancel_is_sent_once_however_often_airflow_asks(vendor, clock, airflow
 
     asyncio.run(killed_twice())
     assert [request.method for request in vendor.requests] == ["DELETE"]
+
+
+def told_by(it, monkeypatch):
+    """What a trigger tells while its task is ended."""
+    lines = []
+
+    def keep(text, *args):
+        lines.append(text % args)
+
+    monkeypatch.setattr(type(it), "log", SimpleNamespace(info=keep, warning=keep))
+    asyncio.run(it.on_kill())
+    return lines
+
+
+def test_a_cancel_that_takes_too_long_is_told_all_the_same(vendor, clock, airflow, monkeypatch):
+    async def stuck(*_):
+        await asyncio.Event().wait()
+
+    airflow.state = "failed"
+    monkeypatch.setattr("airflow_provider_faceswap.triggers.job.PATIENCE", 0.05)
+    monkeypatch.setattr("airflow_provider_faceswap.hooks.piapi.PiAPIHook.acancel", stuck)
+    *_, last = told_by(placed(clock, vendor="piapi"), monkeypatch)
+    assert "was ended (failed) while piapi job" in last
+    assert "may still finish and be charged" in last
+
+
+@pytest.mark.parametrize("broken", ["state", "connection"])
+def test_a_cancel_that_could_not_be_tried_is_told(vendor, clock, airflow, monkeypatch, broken):
+    airflow.state = "failed"
+    if broken == "state":
+        monkeypatch.setattr(airflow, "asend", None)
+    else:
+        monkeypatch.delenv("AIRFLOW_CONN_PIAPI_DEFAULT")
+    first, last = told_by(placed(clock, vendor="piapi"), monkeypatch)
+    assert first.startswith("The cancel of job ")
+    assert ("may still finish" if broken == "connection" else "in a state not known") in last
+    assert not vendor.requests
 
 
 def test_a_cancel_outlives_the_cancellation_of_on_kill(vendor, clock, airflow):

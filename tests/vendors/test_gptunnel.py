@@ -302,13 +302,14 @@ def test_ambiguity_7_the_media_api_takes_links_only(value):
     assert PNG64 not in text
 
 
-@pytest.mark.parametrize("image", [0, 5, -1, 1.5, "one", None])
+@pytest.mark.parametrize("image", [0, 5, -1, 1.5, "one", None, True])
 def test_a_position_in_the_grid_is_1_to_4(image):
     assert "image" in refused("upsample", parent_job_id=ID, image=image)
 
 
-def test_a_position_of_a_variation_is_1_to_4():
-    assert "image" in refused("variation", parent_job_id=ID, image=5)
+@pytest.mark.parametrize("image", [5, True])
+def test_a_position_of_a_variation_is_1_to_4(image):
+    assert "image" in refused("variation", parent_job_id=ID, image=image)
 
 
 def test_a_variation_needs_a_position_or_a_mode():
@@ -703,7 +704,7 @@ def test_a_result_that_meets_a_server_error_is_worth_asking_again():
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [("7", 7.0), ("0", 0.0), ("1.5", 1.5), ("-3", 0.0), ("Wed, 21 Oct 2026 07:28:00 GMT", None), ("", None)],
+    [("7", 7.0), ("0", 0.0), ("1.5", 1.5), ("-3", None), ("Wed, 21 Oct 2026 07:28:00 GMT", None), ("", None)],
 )
 def test_too_many_requests_carries_the_wait_where_it_is_a_number(header, seconds):
     with pytest.raises(RateLimitError) as caught:
@@ -750,6 +751,9 @@ def test_the_account_says_who_pays_and_what_is_left(body, text):
         (answer("<html>", 502), VendorUnavailableError),
         (answer("<html>"), MalformedResponseError),
         (answer({"balance": None}), MalformedResponseError),
+        (answer({"error": {"type": "unauthorized_request_error"}}), AuthenticationError),
+        (answer({"error": {"type": "insufficient_balance_error"}}), InsufficientBalanceError),
+        (answer({"error": {"type": "another_error"}}), MalformedResponseError),
         (answer([]), MalformedResponseError),
     ],
 )

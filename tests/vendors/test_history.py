@@ -175,7 +175,9 @@ def test_a_tengrai_job_without_a_time_is_not_listed():
     assert listed(without, artwork("good")).job_ids == ("good",)
 
 
-@pytest.mark.parametrize("odd", [None, "a1", 7, [], artwork(job_id=""), artwork(job_id=None)])
+@pytest.mark.parametrize(
+    "odd", [None, "a1", 7, [], artwork(job_id=""), artwork(job_id=None), artwork(job_id={"a": 1})]
+)
 def test_odd_entries_of_tengrais_list_are_passed_over(odd):
     assert listed(odd, artwork("good")).job_ids == ("good",)
 
@@ -322,7 +324,7 @@ def test_piapis_action_is_the_task_type_of_the_request():
     assert rows(row("t1"), row("t2", "txt2img"), kind="task", request=request).job_ids == ("t2",)
 
 
-@pytest.mark.parametrize("odd", [None, "t1", 7, [], row(job_id=""), row(job_id=None)])
+@pytest.mark.parametrize("odd", [None, "t1", 7, [], row(job_id=""), row(job_id=None), row(job_id=True)])
 def test_odd_rows_of_piapi_are_passed_over(odd):
     assert rows(odd, row("good")).job_ids == ("good",)
 
@@ -339,6 +341,7 @@ def test_a_full_page_of_piapis_may_have_another_behind_it(length, more):
     [
         (answer({"code": 401, "message": "bad key"}, 401), AuthenticationError),
         (answer({"code": 401, "message": "bad key"}), AuthenticationError),
+        (answer({"code": 401, "message": "bad key", "data": {"data": []}}), AuthenticationError),
         (answer({"code": 500, "message": "down"}, 500), VendorUnavailableError),
         (answer({"code": 500, "data": {"data": [row()]}}, 500), VendorUnavailableError),
         (answer({"code": 200, "data": [row()]}), MalformedResponseError),

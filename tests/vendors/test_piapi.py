@@ -362,7 +362,31 @@ def test_ambiguity_26_uneven_lists_are_refused(kind, target, source):
     assert "same length" in text
 
 
-@pytest.mark.parametrize("value", [[], "", "left", [-1], [0.5, "x"], ["topsecret"], True, {}, [None]])
+@pytest.mark.parametrize(
+    "value",
+    [
+        [],
+        "",
+        "left",
+        -1,
+        [-1],
+        "-1",
+        [0.5, "x"],
+        [0.7],
+        0.0,
+        [True],
+        [math.inf],
+        [math.nan],
+        [[0]],
+        ["topsecret"],
+        ["0x1"],
+        ["1_0"],
+        True,
+        {},
+        [None],
+    ],
+    ids=repr,
+)
 def test_ambiguity_26_positions_are_whole_numbers_from_0(value):
     text = refused("multi_face_swap", **SWAP, target_faces=value, source_faces=[0])
     assert "target_faces" in text
@@ -694,6 +718,9 @@ def test_a_code_of_400_or_more_under_a_status_of_200_means_the_same(code, cls, d
         answer("<html>", 504),
         answer("<html>", 524),
         answer(envelope(None, code=500)),
+        # Under another status than 200 the code does not turn a doubt into a no.
+        answer(envelope(None, code=503), 500),
+        answer(envelope(None, code=429), 502),
         answer(envelope(None)),
         answer(envelope({})),
         answer(""),
@@ -798,15 +825,24 @@ def test_the_account_says_what_matters_before_a_job_is_bought():
     [
         (answer(envelope(None, 401, "bad key"), 401), AuthenticationError),
         (answer(envelope(None, 401, "bad key")), AuthenticationError),
+        (answer(envelope({}, 401, "bad key")), AuthenticationError),
+        (answer(envelope({}, "401", "bad key")), AuthenticationError),
+        (answer(envelope({"equivalent_in_usd": 1}, 403, "disabled")), PermissionDeniedError),
         (answer("", 403), PermissionDeniedError),
         (answer("<html>", 502), VendorUnavailableError),
         (answer("<html>"), MalformedResponseError),
     ],
 )
 def test_an_account_that_cannot_be_read_says_why(reply, cls):
-    with pytest.raises(VendorError) as caught:
-        VENDOR.read_account(reply)
-    assert type(caught.value) is cls
+    for read_account in (VENDOR.read_account, VENDOR.read_balances):
+        with pytest.raises(VendorError) as caught:
+            read_account(reply)
+        assert type(caught.value) is cls
+
+
+def test_what_an_account_is_called_is_shown_without_a_signed_query():
+    text = VENDOR.read_account(answer(envelope({"name": f"see {SIGNED}", "plan": f"by {SIGNED}"})))
+    assert text == "account see https://bucket.test/a.png, plan by https://bucket.test/a.png"
 
 
 # -- any answer at all ----------------------------------------------------------------------------------------

@@ -273,7 +273,7 @@ def test_ambiguity_11_denoising_inside_its_range_is_taken(value):
     assert VENDOR.create("face_swap", {**SWAP, "denoising": value}).body["denoising"] == int(value)
 
 
-@pytest.mark.parametrize("value", [0, 6, -1, 2.5, "strong"])
+@pytest.mark.parametrize("value", [0, 6, -1, 2.5, "strong", True])
 def test_ambiguity_11_denoising_is_a_whole_number_of_1_to_5(value):
     assert "denoising" in refused(**SWAP, denoising=value)
     assert "denoising" in refused("face_refiner", parameters={"imageUrl": TARGET, "denoising": value})
@@ -284,7 +284,7 @@ def test_ambiguity_11_a_seed_inside_its_range_is_taken(value):
     assert VENDOR.create("face_swap", {**SWAP, "seed": value}).body["seed"] == value
 
 
-@pytest.mark.parametrize("value", [0, -1, 2_147_483_648, 1.5, "x"])
+@pytest.mark.parametrize("value", [0, -1, 2_147_483_648, 1.5, "x", True])
 def test_ambiguity_11_a_seed_is_1_to_2147483647(value):
     assert "seed" in refused(**SWAP, seed=value)
     assert "seed" in refused("upscaling", parameters={"imageUrl": TARGET, "seed": value})
@@ -305,9 +305,15 @@ def test_ambiguity_11_an_unknown_output_format_is_refused(value):
 @pytest.mark.parametrize("value", ["http://hook.test/x", "hook.test", "", "ftp://hook.test/?token=topsecret"])
 def test_ambiguity_10_a_webhook_must_be_https(kind, value):
     arguments = SWAP if kind == "face_swap" else {"parameters": {"prompt": "p"}}
-    text = refused(kind, **arguments, webhook=value)
-    assert "webhook" in text
-    assert "topsecret" not in text
+    texts = [refused(kind, **arguments, webhook=value)]
+    if kind != "face_swap":
+        texts.append(refused(kind, parameters={"prompt": "p", "webhook": value}))
+    assert all("webhook: must be" in text and "topsecret" not in text for text in texts)
+
+
+def test_ambiguity_10_a_webhook_among_the_parameters_travels_as_one_beside_them():
+    within = VENDOR.create("selena", {"parameters": {"prompt": "p", "webhook": HOOK}})
+    assert within.body == VENDOR.create("selena", {"parameters": {"prompt": "p"}, "webhook": HOOK}).body
 
 
 @pytest.mark.parametrize("value", [HOOK, "https://10.0.0.1/x", "https://localhost/x"])
@@ -342,6 +348,8 @@ def test_a_parameter_that_the_pages_mark_as_required_is_missed_before_anything_i
         ("upscaling", "imageUrl", SIGNED.replace("https", "ftp")),
         ("photo_pilot", "imageGuidance", 4),
         ("photo_pilot", "modification", 0),
+        ("photo_pilot", "imageGuidance", True),
+        ("photo_pilot", "effort", True),
         ("segmentation", "method", "topsecret"),
     ],
 )
