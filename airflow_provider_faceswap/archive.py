@@ -93,6 +93,7 @@ class _Manifest(BaseModel):
     file: Archived
     source: dict[str, Any]
     job: dict[str, Any] | None
+    airflow: dict[str, Any] = {}
 
     @property
     def origin(self) -> str:
@@ -105,6 +106,12 @@ class _Manifest(BaseModel):
         """True where both are of the same picture, to the byte."""
         return (self.origin, self.file.sha256) == (other.origin, other.file.sha256)
 
+    def is_of_an_earlier_try(self, other: _Manifest) -> bool:
+        """True where it was written by another try of the same task, before the other one's."""
+        mine, its = ({**manifest.airflow, "try_number": None} for manifest in (self, other))
+        tries = [manifest.airflow.get("try_number") for manifest in (self, other)]
+        return mine == its and all(isinstance(number, int) for number in tries) and tries[0] < tries[1]
+
 
 class Archive:
     """
@@ -115,7 +122,7 @@ class Archive:
         several outputs. Default: vendor, kind and job id, or the hash for a bare URL.
     :param overwrite: What to do where the name is taken, by a picture and its manifest: a picture without one
         was not finished, and is written again whatever the rule. ``error`` is not for the very picture that is
-        to be kept, which an earlier try has left.
+        to be kept, where an earlier try of the same task has left it.
     :param max_bytes: The largest result taken.
     :param open_hosts: Hosts that downloads may reach though they are private or plain http.
     :param run: What the manifest says of the Airflow run.
@@ -205,7 +212,7 @@ class Archive:
         if self._overwrite != "replace" and path.exists():
             if self._overwrite == "skip":
                 return old.file
-            if old.is_of(new):
+            if old.is_of(new) and old.is_of_an_earlier_try(new):
                 _log.info("%s was kept by an earlier try, and stays", path)
                 return old.file
             raise ArchiveError(

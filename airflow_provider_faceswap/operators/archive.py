@@ -54,8 +54,8 @@ class ArchiveOperator(BaseOperator):
     :param destination_conn_id: Airflow connection for that storage, where it needs one.
     :param filename: Name below the folder; a suffix is added where it has none, and a number where there are
         several pictures. Default: vendor, kind and job id, so that a retry writes the same file.
-    :param overwrite: Where the name is taken: ``replace`` it (default), ``skip``, or ``error``, unless by the same
-        picture of the same job. A picture without its manifest was left by a try that broke off, and is written
+    :param overwrite: Where the name is taken: ``replace`` it (default), ``skip``, or ``error``, unless an earlier try
+        of this very task has kept the picture. A picture without its manifest was left by a try that broke off, and is written
         again whatever the rule.
     :param max_bytes: The largest result taken; default: ``[faceswap] max_archive_bytes``.
     :raises InvalidRequestError: An argument is wrong.

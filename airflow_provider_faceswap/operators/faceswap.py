@@ -60,10 +60,9 @@ class FaceSwapOperator(JobOperator):
     kind = "face_swap"
 
     def __init__(self, *, target_image: Any, face_image: Any, conn_ids: Sequence[str], **kwargs: Any) -> None:
-        if isinstance(conn_ids, str | list | tuple):
-            _checked(conn_ids)
-        # Which one it is, is known when the task runs.
-        super().__init__(conn_id="conn_ids", **kwargs)
+        # Another task's output is known when this one runs.
+        known = _checked(conn_ids) if isinstance(conn_ids, str | list | tuple) else ["unknown"]
+        super().__init__(conn_id=known[0], **kwargs)
         self.target_image = target_image
         self.face_image = face_image
         self.conn_ids = conn_ids

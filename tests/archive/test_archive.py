@@ -95,6 +95,10 @@ def unwanted():
     raise AssertionError("the picture has a link")
 
 
+#: A first try, as a manifest names it.
+TRY = {"dag_id": "d", "run_id": "r", "task_id": "keep", "map_index": -1, "try_number": 1}
+
+
 def keep(folder, piece, data=None, **more):
     """Keep a piece; with data, as a picture that came inside the vendor's answer."""
     if data is not None:
@@ -452,18 +456,34 @@ def test_error_leaves_both_and_says_what_to_do(place, taken, picture):
 
 
 def test_error_is_not_for_the_very_picture_that_an_earlier_try_has_kept(place, taken, picture, caplog):
-    piece, first = taken
+    piece, _ = taken
+    first = keep(place, piece, picture(colour="red"), run=TRY)
     caplog.set_level("INFO")
     before = (place / "gptunnel-face_swap-65819c48.png.json").read_bytes()
-    assert keep(place, piece, picture(colour="red"), overwrite="error") == first
+    retry = {"overwrite": "error", "run": {**TRY, "try_number": 2}}
+    assert keep(place, piece, picture(colour="red"), **retry) == first
     assert "was kept by an earlier try" in caplog.text
     assert (place / "gptunnel-face_swap-65819c48.png.json").read_bytes() == before
+    with pytest.raises(ArchiveError, match="exists already"):
+        keep(place, piece, picture(colour="green"), **retry)
+
+
+@pytest.mark.parametrize("run", [TRY, {**TRY, "task_id": "another", "try_number": 2}, {}])
+def test_error_is_for_everybody_else_though_the_picture_is_the_same(place, taken, picture, run):
+    piece, _ = taken
+    keep(place, piece, picture(colour="red"), run=TRY)
+    with pytest.raises(ArchiveError, match="exists already"):
+        keep(place, piece, picture(colour="red"), overwrite="error", run=run)
 
 
 def test_error_is_not_for_a_bare_link_that_an_earlier_try_has_kept(place, web, picture):
     web.will(picture(), picture())
     piece = Piece(url=URL, result=None)
-    assert len({keep(place, piece, overwrite="error", filename="pic") for _ in range(2)}) == 1
+    kept = {
+        keep(place, piece, overwrite="error", filename="pic", run={**TRY, "try_number": number})
+        for number in (1, 2)
+    }
+    assert len(kept) == 1
 
 
 def others(made):
