@@ -108,9 +108,10 @@ class _Manifest(BaseModel):
 
     def is_of_an_earlier_try(self, other: _Manifest) -> bool:
         """True where it was written by another try of the same task, before the other one's."""
-        mine, its = ({**manifest.airflow, "try_number": None} for manifest in (self, other))
-        tries = [manifest.airflow.get("try_number") for manifest in (self, other)]
-        return mine == its and all(isinstance(number, int) for number in tries) and tries[0] < tries[1]
+        before, now = (manifest.airflow.get("try_number") for manifest in (self, other))
+        if not isinstance(before, int) or not isinstance(now, int):
+            return False
+        return before < now and {**self.airflow, "try_number": now} == other.airflow
 
 
 class Archive:
