@@ -21,7 +21,8 @@ _NOT_IN_A_URL = re.compile(r"[\s\x00-\x1f\x7f-\x9f\"<>\\]")
 class Arguments(BaseModel):
     """Arguments of one kind under their neutral names; serialised under the vendor's own."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+    # Schemas are made when first used: a Dag that is parsed uses none.
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, defer_build=True)
 
     def to_wire(self) -> dict[str, Any]:
         """The request body: what is unset stays out, as old servers may refuse keys they do not know."""

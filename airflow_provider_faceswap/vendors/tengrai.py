@@ -78,7 +78,7 @@ class Parameters(BaseModel):
     Those whose range is the same at every kind are checked; the others pass as they are, as JSON.
     """
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
     __pydantic_extra__: dict[str, Json]
 
     denoising: Strength | None = None
