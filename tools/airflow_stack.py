@@ -17,6 +17,7 @@ import sys
 import time
 import uuid
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -30,6 +31,8 @@ COMPONENTS = ("api-server", "dag-processor", "scheduler", "triggerer")
 
 #: Seconds. A cold start of all four takes about 15 on two cores; a busy machine needs more.
 START_TIMEOUT = 180.0
+#: Seconds without a heartbeat after which a scheduler is taken for dead; it beats every five.
+STOPPED_HEART = 60.0
 #: The HTTP status for what is there already.
 CONFLICT = 409
 
@@ -175,14 +178,31 @@ class AirflowStack:
 
     def revive(self) -> list[str]:
         """
-        Start again what has ended by itself, as whatever runs services would.
+        Start again what has ended by itself, as whatever runs services would, and a scheduler whose heart has stopped.
+
+        A scheduler that its database left was seen to wait for ever for a worker of its executor.
 
         :returns: The names of what was started.
         """
+        if self._scheduler_is_dead():
+            self.kill("scheduler")
+            self.start("scheduler")
+            return ["scheduler"]
         ended = [name for name, process in self._processes.items() if process.poll() is not None]
         for name in ended:
             self.start(next(part for part in COMPONENTS if name.startswith(part)), name)
         return ended
+
+    def _scheduler_is_dead(self) -> bool:
+        """Whether there is a process, and its last heartbeat, and its start, are long ago."""
+        process = self._processes.get("scheduler")
+        if process is None or process.poll() is not None:
+            return False
+        with suppress(httpx.HTTPError, ValueError, KeyError, TypeError):
+            health = httpx.get(f"{self.url}/api/v2/monitor/health", timeout=5).json()
+            beat = datetime.fromisoformat(health["scheduler"]["latest_scheduler_heartbeat"]).timestamp()
+            return time.time() - max(beat, psutil.Process(process.pid).create_time()) > STOPPED_HEART
+        return False
 
     def close(self) -> None:
         """Stop everything, politely first; also what has outlived the component that started it."""
@@ -306,6 +326,24 @@ class AirflowStack:
     def summary(self, dag_id: str, run_id: str) -> str:
         """One line: every task and its state."""
         return ", ".join(f"{task['task_id']} {task['state']}" for task in self.tasks(dag_id, run_id))
+
+    def story(self, dag_id: str, run_id: str) -> str:
+        """What is known of the tasks of a run that did not succeed: what they, and the scheduler, say went wrong."""
+        told = []
+        for task in self.tasks(dag_id, run_id):
+            if task["state"] == "success":
+                continue
+            who = f"{task['task_id']}[{task['map_index']}] {task['state']}, try {task['try_number']}"
+            told.append(f"{who}, {task['start_date']} to {task['end_date']}")
+            with suppress(httpx.HTTPError):
+                log = self.task_log(dag_id, run_id, task["task_id"], task["try_number"], task["map_index"])
+                told += [
+                    f"  {line['timestamp']} {line['event']} {line.get('error_detail', '')}"
+                    for line in json.loads(log)["content"]
+                    if line.get("level") in {"warning", "error"}
+                ]
+        told += [line for line in self.log("scheduler").splitlines() if dag_id in line and "[error" in line]
+        return "\n".join(told)
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> Any:
         """What a task returned."""

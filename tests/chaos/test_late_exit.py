@@ -20,7 +20,7 @@ def test_forty_five_short_swaps_all_succeed_without_a_retry(world, platform, dag
     run_id = world.airflow.run_dag(dag_id)
     world.airflow.wait_for(dag_id, run_id, timeout=600)
     states = [task["state"] for task in world.airflow.tasks(dag_id, run_id)]
-    assert states == ["success"] * 45
+    assert states == ["success"] * 45, world.airflow.story(dag_id, run_id)
     assert world.creates("late_exit") - before == 45
 
 
