@@ -113,33 +113,35 @@ class Purchase:
         purchases = before.purchases if before is not None and before.epoch == self.epoch else 0
         while purchases < self.terms.max_submissions:
             purchases += 1
-            intent = Record(
-                fingerprint=mark,
-                stage=Stage.INTENT,
-                epoch=self.epoch,
-                purchases=purchases,
-                vendor=vendor,
-                kind=self.kind,
-                conn_id=self.hook.conn_id,
-                begun_at=CLOCK.moment(),
-                earlier=before.ids if before is not None else (),
-            )
-            self.ledger.write(intent)
-            try:
-                job = self.hook.buy(self.kind, self.request)
-            except SubmissionUncertainError as error:
-                adopted = self._adopt(intent, named=error.job_id)
-                if adopted is not None:
-                    return adopted
-                if self.terms.on_uncertain == "fail" or purchases >= self.terms.max_submissions:
+            with self.hook.ready(self.request) as (request, http):
+                intent = Record(
+                    fingerprint=mark,
+                    stage=Stage.INTENT,
+                    epoch=self.epoch,
+                    purchases=purchases,
+                    vendor=vendor,
+                    kind=self.kind,
+                    conn_id=self.hook.conn_id,
+                    begun_at=CLOCK.moment(),
+                    earlier=before.ids if before is not None else (),
+                )
+                self.ledger.write(intent)
+                try:
+                    job = self.hook.buy(self.kind, request, by=http)
+                except SubmissionUncertainError as error:
+                    doubt = error
+                except VendorError:
+                    # Certainly not accepted: neither an intent to worry about, nor a purchase to count.
+                    self.ledger.write(intent.refused())
                     raise
-                self.log.warning("on_uncertain='resubmit', which may pay twice: buying anew after: %s", error)
-            except VendorError:
-                # Certainly not accepted: neither an intent to worry about, nor a purchase to count.
-                self.ledger.write(intent.refused())
-                raise
-            else:
-                return self._book(intent, job)
+                else:
+                    return self._book(intent, job)
+            adopted = self._adopt(intent, named=doubt.job_id)
+            if adopted is not None:
+                return adopted
+            if self.terms.on_uncertain == "fail" or purchases >= self.terms.max_submissions:
+                raise doubt
+            self.log.warning("on_uncertain='resubmit', which may pay twice: buying anew after: %s", doubt)
         raise JobFailedError(
             f"this task has bought {purchases} jobs, as many as max_submissions allows",
             vendor=vendor,

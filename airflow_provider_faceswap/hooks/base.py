@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from importlib import import_module
@@ -30,6 +30,8 @@ from airflow_provider_faceswap.waiting import wait, watch_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    import httpx
 
     from airflow_provider_faceswap.jobs import Job
     from airflow_provider_faceswap.pictures import Preflight
@@ -99,20 +101,42 @@ class JobHook(AccountHook):
             links[name] = self.ask(upload, self.vendor.read_upload)
         return delivered(request, links)
 
-    def buy(self, kind: str, request: Request) -> Job:
+    @contextmanager
+    def ready(self, request: Request) -> Iterator[tuple[Request, httpx.Client]]:
         """
-        Send a prepared request. Each accepted one is paid for.
+        Do all that comes before a create: store its pictures at the vendor, make a client, wait for the next turn.
 
-        It is sent again only after "too many requests", "unavailable", or a connection that never opened.
+        Whoever writes down that a create is about to be sent does so inside: of a crash before it, nobody has to
+        ask whether it bought something.
 
-        :raises VendorError: The vendor accepted nothing.
-        :raises SubmissionUncertainError: It may have accepted it.
+        :returns: What to give to :meth:`buy`.
+        :raises VendorError: A picture was refused, and nothing was bought.
         """
         request = self._deliver(request)
         channel = self.channel()
+        with self._client(fresh=True) as http:
+            channel.pace.turn(channel.rate)
+            yield request, http
+
+    def buy(self, kind: str, request: Request, *, by: httpx.Client | None = None) -> Job:
+        """
+        Send a prepared request. Each accepted one is paid for.
+
+        It is sent again only after "too many requests", "unavailable", or a connection that never opened; each time
+        by a client with no open connection, so that nothing is sent twice.
+
+        :param by: The client that :meth:`ready` made, inside it, with its request.
+        :raises VendorError: The vendor accepted nothing.
+        :raises SubmissionUncertainError: It may have accepted it.
+        """
+        if by is None:
+            with self.ready(request) as (delivered_request, http):
+                return self.buy(kind, delivered_request, by=http)
+        channel = self.channel()
         for attempt in attempts():
-            with attempt, self._client(fresh=True) as http:
-                reply = channel.send(http, request, paid=True)
+            first = attempt.num == 1
+            with attempt, nullcontext(by) if first else self._client(fresh=True) as http:
+                reply = channel.send(http, request, paid=True, queued=not first)
                 job = self.vendor.read_created(kind, reply)
         return job
 

@@ -29,6 +29,8 @@ WORKERS = ("worker-1", "worker-2")
 TRIGGERERS = ("triggerer", "triggerer-2")
 #: Seconds that a job takes at the vendor.
 JOB_SECONDS = 5
+#: Seconds in which a record that was sent to the api server is certainly in the database.
+ON_ITS_WAY = 1.0
 #: Which triggerer is which: the first to be started has the lowest id.
 TRIGGERER_JOBS = "select id from job where job_type = 'TriggererJob' order by id"
 
@@ -114,13 +116,51 @@ class Cluster:
 
     def lose(self, name: str) -> None:
         """End a component and every process below it at once, as when its machine goes down."""
-        root = self.airflow._processes[name].pid
-        # A task's process is in a group of its own, and nobody may tell of its end.
-        os.killpg(root, signal.SIGSTOP)
-        for process in psutil.Process(root).children(recursive=True):
+        self.freeze(name)
+        for process in self.below(name):
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         self.airflow.kill(name)
+
+    def lose_without_doubt(self, name: str) -> None:
+        """
+        As :meth:`lose`, at a moment when none of its tasks is between an intent and its job.
+
+        What becomes of one that is, which nobody can know of, is told in tests/chaos.
+        """
+        while True:
+            self.freeze(name)
+            time.sleep(ON_ITS_WAY)
+            with suppress(TimeoutError):
+                # Those of the other worker come and go; one of this one stays.
+                self.until(lambda: not self.intents(), timeout=2)
+                break
+            self.thaw(name)
+            time.sleep(0.5)
+        self.lose(name)
+
+    def intents(self) -> int:
+        """How many creates may be on their way."""
+        records = self.database.rows("select value from task_state_store where value like '%intent%'")
+        return len(records)
+
+    def below(self, name: str) -> list[psutil.Process]:
+        """The processes that a component has started; a task's is in a group of its own."""
+        return psutil.Process(self.airflow._processes[name].pid).children(recursive=True)
+
+    def freeze(self, name: str) -> None:
+        """Stop a component, from the top, so that nothing is started meanwhile."""
+        os.killpg(self.airflow._processes[name].pid, signal.SIGSTOP)
+        for process in self.below(name):
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()
+
+    def thaw(self, name: str) -> None:
+        """Let it go on."""
+        for process in self.below(name):
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
+        os.killpg(self.airflow._processes[name].pid, signal.SIGCONT)
 
 
 def start_worker(airflow: AirflowStack, name: str) -> None:

@@ -45,7 +45,7 @@ def ended(cluster):
     cluster.until(lambda: len(cluster.archived("mapped")) >= MAPPED // 3 and cluster.billed("batch"), LONGEST)
     worker = cluster.until(lambda: worker_with_most_to_lose(cluster, set(runs)))
     archived = len(cluster.archived("mapped"))
-    cluster.lose(worker)
+    cluster.lose_without_doubt(worker)
     cluster.say(f"{worker} is lost: {archived} archived, {len(cluster.billed('batch'))} of the batch bought")
     waiting = cluster.until(lambda: busy(cluster))
     triggerer = max(waiting, key=waiting.get)

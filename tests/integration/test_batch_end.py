@@ -93,8 +93,8 @@ class Run:
         [path] = self.folder.glob("batch-*.jsonl")
         return [json.loads(line) for line in path.read_text().splitlines()]
 
-    def buy(self, kind, request):
-        del request
+    def buy(self, kind, request, *, by=None):
+        del request, by
         self.bought.append(f"job-{len(self.bought) + 1}")
         number = self.bought[-1]
         self.answer()
@@ -162,6 +162,23 @@ def test_creates_on_their_way_are_waited_for_where_the_items_break_off(batch, it
     batch.answer = lambda: None
     assert batch(items)["archived"] == 6
     assert len(batch.bought) == 6, "the next try takes them up"
+
+
+def test_a_create_that_waits_for_its_turn_when_the_end_begins_is_not_sent(batch, items, store, monkeypatch):
+    turns = []
+
+    def turn(*_):
+        turns.append(None)
+        if len(turns) > 2:
+            soon(lambda: batch.ending)
+
+    monkeypatch.setattr("airflow_provider_faceswap.pace.Pace.turn", turn)
+    away = Items(items, batch, sound=4, jobs=2)
+    with pytest.raises(FaceSwapError, match=r"0 of 6 archived, 0 failed"):
+        batch(away, concurrency=4)
+    assert len(turns) > 2
+    assert len(batch.bought) == 2
+    assert recorded(store) == ({"job-1", "job-2"}, 0)
 
 
 def test_creates_on_their_way_are_waited_for_where_the_task_runs_out_of_time(batch, items, store):

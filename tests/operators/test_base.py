@@ -381,6 +381,25 @@ def test_an_intent_of_a_dead_try_is_resubmitted_only_by_choice(vendor, answer, c
     assert len(vendor.creates) == 2
 
 
+def test_a_try_that_dies_while_it_waits_for_its_turn_leaves_no_doubt(
+    vendor, answer, context, clock, store, monkeypatch
+):
+    class DiedError(BaseException):
+        pass
+
+    def dies(*_):
+        raise DiedError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("airflow_provider_faceswap.pace.Pace.turn", dies)
+        with pytest.raises(DiedError):
+            swap().execute(context)
+    assert not store.values
+    vendor.will(done(answer))
+    assert swap().execute(context)["url"] == DONE_URL
+    assert len(vendor.creates) == 1
+
+
 def test_an_unforeseen_error_after_the_send_leaves_the_intent_standing(
     vendor, answer, context, clock, monkeypatch
 ):
