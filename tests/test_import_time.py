@@ -26,21 +26,35 @@ ANYWAY = "from airflow.sdk import DAG, ObjectStoragePath; from airflow.providers
 TIME = re.compile(r"import time:\s+\d+ \|\s+(?P<total>\d+) \| (?P<indent>\s*)(?P<name>\S+)")
 
 
+#: A module may cost a tenth of a second where Airflow costs three; on a slower machine, or at a slower moment, more.
+MOST, AIRFLOWS = 0.1, 3.0
+
+
 def seconds(module):
-    """What importing it adds, as the interpreter tells: the whole of the outermost line that is the module's own."""
+    """
+    What importing it adds, and what all before it took, as the interpreter tells.
+
+    It is the whole of the outermost lines that are the module's own.
+    """
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-c", f"{ANYWAY}; import {module}"],
         capture_output=True,
         text=True,
         check=True,
     )
-    told = [match for match in map(TIME.match, done.stderr.splitlines()) if match]
+    told = [match for match in map(TIME.match, done.stderr.splitlines()) if match and not match["indent"]]
     # The package, its folder and the module each have a line, none of which holds the others.
     names = {".".join(module.split(".")[:parts]) for parts in range(1, module.count(".") + 2)}
-    return sum(int(match["total"]) for match in told if match["name"] in names and not match["indent"]) / 1e6
+    own = sum(int(match["total"]) for match in told if match["name"] in names)
+    return own / 1e6, sum(int(match["total"]) for match in told) / 1e6 - own / 1e6
+
+
+def is_cheap(module):
+    own, before = seconds(module)
+    return 0 < own < MOST * max(1.0, before / AIRFLOWS)
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_an_import_costs_less_than_a_tenth_of_a_second(module):
-    # The least of ten: whatever else the machine does only adds.
-    assert any(0 < seconds(module) < 0.1 for _ in range(10))
+    # One of ten: whatever else the machine does only adds.
+    assert any(is_cheap(module) for _ in range(10))
