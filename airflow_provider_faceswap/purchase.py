@@ -113,7 +113,7 @@ class Purchase:
         purchases = before.purchases if before is not None and before.epoch == self.epoch else 0
         while purchases < self.terms.max_submissions:
             purchases += 1
-            with self.hook.ready(self.request) as (request, http):
+            with self.hook.ready(self.request) as (request, turn):
                 intent = Record(
                     fingerprint=mark,
                     stage=Stage.INTENT,
@@ -127,7 +127,7 @@ class Purchase:
                 )
                 self.ledger.write(intent)
                 try:
-                    job = self.hook.buy(self.kind, request, by=http)
+                    job = self.hook.buy(self.kind, request, turn)
                 except SubmissionUncertainError as error:
                     doubt = error
                 except VendorError:

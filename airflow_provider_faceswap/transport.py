@@ -137,6 +137,17 @@ class Channel:
         return reply
 
 
+@dataclass(frozen=True)
+class Turn:
+    """
+    A place in an account's queue that has come up.
+
+    :param http: What to send by: a client with no open connection.
+    """
+
+    http: httpx.Client
+
+
 def _text(response: httpx.Response) -> str:
     try:
         return response.text

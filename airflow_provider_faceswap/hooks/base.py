@@ -25,13 +25,11 @@ from airflow_provider_faceswap.hooks.account import AccountHook
 from airflow_provider_faceswap.hooks.settings import shown
 from airflow_provider_faceswap.jobs import Submission
 from airflow_provider_faceswap.pictures import PREFLIGHTS, Journey, delivered
-from airflow_provider_faceswap.transport import attempts, shared_client
+from airflow_provider_faceswap.transport import Turn, attempts, shared_client
 from airflow_provider_faceswap.waiting import wait, watch_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-    import httpx
 
     from airflow_provider_faceswap.jobs import Job
     from airflow_provider_faceswap.pictures import Preflight
@@ -102,7 +100,7 @@ class JobHook(AccountHook):
         return delivered(request, links)
 
     @contextmanager
-    def ready(self, request: Request) -> Iterator[tuple[Request, httpx.Client]]:
+    def ready(self, request: Request) -> Iterator[tuple[Request, Turn]]:
         """
         Do all that comes before a create: store its pictures at the vendor, make a client, wait for the next turn.
 
@@ -116,26 +114,23 @@ class JobHook(AccountHook):
         channel = self.channel()
         with self._client(fresh=True) as http:
             channel.pace.turn(channel.rate)
-            yield request, http
+            yield request, Turn(http)
 
-    def buy(self, kind: str, request: Request, *, by: httpx.Client | None = None) -> Job:
+    def buy(self, kind: str, request: Request, turn: Turn) -> Job:
         """
-        Send a prepared request. Each accepted one is paid for.
+        Send a request that is ready. Each accepted one is paid for.
 
         It is sent again only after "too many requests", "unavailable", or a connection that never opened; each time
         by a client with no open connection, so that nothing is sent twice.
 
-        :param by: The client that :meth:`ready` made, inside it, with its request.
+        :param turn: What :meth:`ready` gave together with the request; it is used inside that block.
         :raises VendorError: The vendor accepted nothing.
         :raises SubmissionUncertainError: It may have accepted it.
         """
-        if by is None:
-            with self.ready(request) as (delivered_request, http):
-                return self.buy(kind, delivered_request, by=http)
         channel = self.channel()
         for attempt in attempts():
             first = attempt.num == 1
-            with attempt, nullcontext(by) if first else self._client(fresh=True) as http:
+            with attempt, nullcontext(turn.http) if first else self._client(fresh=True) as http:
                 reply = channel.send(http, request, paid=True, queued=not first)
                 job = self.vendor.read_created(kind, reply)
         return job
@@ -150,7 +145,8 @@ class JobHook(AccountHook):
         :raises VendorError: The vendor accepted nothing.
         :raises SubmissionUncertainError: The vendor may have accepted it.
         """
-        job = self.buy(kind, self.prepare(kind, **arguments))
+        with self.ready(self.prepare(kind, **arguments)) as (request, turn):
+            job = self.buy(kind, request, turn)
         lineage.collect(self, lineage.of_job(None, arguments))
         return job
 
@@ -224,7 +220,7 @@ class JobHook(AccountHook):
         return job
 
     async def abuy(self, kind: str, request: Request) -> Job:
-        """Send a prepared request, as :meth:`buy` does."""
+        """Make a prepared request ready, and send it, as :meth:`ready` and :meth:`buy` do."""
         async with shared_client(self.conn_id) as shared:
             channel = await self.achannel()
             request = await asyncio.to_thread(self._deliver, request)
