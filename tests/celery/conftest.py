@@ -31,6 +31,8 @@ TRIGGERERS = ("triggerer", "triggerer-2")
 JOB_SECONDS = 5
 #: Seconds in which a record that was sent to the api server is certainly in the database.
 ON_ITS_WAY = 1.0
+#: How often such a moment is looked for.
+MOMENTS = 30
 #: Which triggerer is which: the first to be started has the lowest id.
 TRIGGERER_JOBS = "select id from job where job_type = 'TriggererJob' order by id"
 
@@ -128,7 +130,7 @@ class Cluster:
 
         What becomes of one that is, which nobody can know of, is told in tests/chaos.
         """
-        while True:
+        for _ in range(MOMENTS):
             self.freeze(name)
             time.sleep(ON_ITS_WAY)
             with suppress(TimeoutError):
@@ -137,6 +139,8 @@ class Cluster:
                 break
             self.thaw(name)
             time.sleep(0.5)
+        else:
+            raise TimeoutError(f"{name} has always a create on its way")
         self.lose(name)
 
     def intents(self) -> int:

@@ -25,6 +25,8 @@ DEFERRED = (
     "deferred_timeout_cancel",
 )
 RUNNING = ("running_marked_failed", "running_cleared", "running_terminated", "running_execution_timeout")
+#: Deferred when no triggerer lives.
+UNWATCHED = "deferred_unwatched"
 
 
 class Ended:
@@ -85,6 +87,9 @@ def ended(world, platform):
         wanted = {"deferred"} if dag_id in DEFERRED else {"running"}
         past = {"failed", "skipped"} if dag_id.endswith(("timeout", "timeout_cancel")) else set()
         world.until(lambda d=dag_id, w=wanted | past: tasks.state(d) in w and tasks.jobs(d))
+    # A deferred task is nobody's until a triggerer runs its trigger: see the test of UNWATCHED.
+    for dag_id in DEFERRED:
+        tasks.logged(dag_id, "is pending")
     return tasks
 
 
@@ -217,7 +222,23 @@ def test_a_triggerer_that_ends_cancels_nothing(ended, world, name, sign):
     assert ended.state("deferred_moved") == "deferred"
 
 
+def test_a_deferred_task_marked_failed_before_a_triggerer_runs_its_trigger_leaves_its_job(ended, world):
+    """Nothing of ours runs between a deferral and its trigger; what the worker logged names the job."""
+    for name in ("triggerer", "triggerer-2"):
+        world.airflow.kill(name)
+    ended.runs[UNWATCHED] = world.airflow.run_dag(UNWATCHED)
+    world.until(lambda: ended.state(UNWATCHED) == "deferred")
+    [[trigger]] = world.database.rows("select trigger_id from task_instance where dag_id = %s", UNWATCHED)
+    ended.tell(UNWATCHED, "failed")
+    for name in ("triggerer", "triggerer-2"):
+        world.airflow.start("triggerer", name)
+    world.until(lambda: not world.database.rows("select 1 from trigger where id = %s", trigger))
+    [job] = ended.jobs(UNWATCHED)
+    assert job.canceled_at is None
+    assert f"accepted face_swap as job {job.id}" in ended.log(UNWATCHED)
+    assert "the vendor confirmed the cancel" not in ended.log(UNWATCHED)
+
+
 def test_every_one_was_bought_once(ended):
-    assert {dag_id: len(ended.jobs(dag_id)) for dag_id in (*DEFERRED, *RUNNING)} == dict.fromkeys(
-        (*DEFERRED, *RUNNING), 1
-    )
+    bought = (*DEFERRED, *RUNNING, UNWATCHED)
+    assert {dag_id: len(ended.jobs(dag_id)) for dag_id in bought} == dict.fromkeys(bought, 1)

@@ -21,6 +21,7 @@ DAGS = {
     "deferred_execution_timeout": (True, {}, {"execution_timeout": timedelta(seconds=30)}),
     "deferred_timeout": (True, {}, {"timeout": 20}),
     "deferred_timeout_cancel": (True, {}, {"timeout": 20, "cancel_on_timeout": True}),
+    "deferred_unwatched": (True, {}, {}),
     "running_marked_failed": (False, {}, {}),
     "running_cleared": (False, {}, {}),
     "running_terminated": (False, {}, {}),
