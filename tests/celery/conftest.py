@@ -29,6 +29,8 @@ WORKERS = ("worker-1", "worker-2")
 TRIGGERERS = ("triggerer", "triggerer-2")
 #: Seconds that a job takes at the vendor.
 JOB_SECONDS = 5
+#: Seconds that a job takes there while it is held: longer than any of these tests.
+HELD = 3600
 #: Seconds in which a record that was sent to the api server is certainly in the database.
 ON_ITS_WAY = 1.0
 #: How often such a moment is looked for.
@@ -56,6 +58,17 @@ class Cluster:
     def wanted(self, vendor: str) -> set[str]:
         """The face of every job that was bought."""
         return {job.request["sourceImage"] for job in self.vendors[vendor].sandbox.jobs.values()}
+
+    def hold(self, vendor: str) -> None:
+        """Let no job end that is bought from now on, so that there is still something to lose when it comes to it."""
+        self.vendors[vendor].sandbox.job_seconds = HELD
+
+    def release(self, vendor: str) -> None:
+        """Let the held jobs end as all others do."""
+        sandbox = self.vendors[vendor].sandbox
+        sandbox.job_seconds = JOB_SECONDS
+        for job in list(sandbox.jobs.values()):
+            job.seconds = JOB_SECONDS
 
     def archived(self, name: str) -> dict[str, str]:
         """The pictures that are kept with their manifests: the job's id, and the file."""
