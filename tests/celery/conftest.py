@@ -70,14 +70,13 @@ class Cluster:
         for job in list(sandbox.jobs.values()):
             job.seconds = JOB_SECONDS
 
-    def archived(self, name: str) -> dict[str, str]:
-        """The pictures that are kept with their manifests: the job's id, and the file."""
-        found = {}
-        for manifest in sorted((self.home / name).glob("*.json")):
-            picture = manifest.with_suffix("")
-            if picture.exists():
-                found[json.loads(manifest.read_text())["job"]["job_id"]] = picture.name
-        return found
+    def archived(self, name: str) -> list[str]:
+        """The id of the job of every picture that is kept with its manifest: twice, if one is kept twice."""
+        return [
+            json.loads(manifest.read_text())["job"]["job_id"]
+            for manifest in sorted((self.home / name).glob("*.json"))
+            if manifest.with_suffix("").exists()
+        ]
 
     def tries(self, dag_id: str) -> list[int]:
         """The number of the last try of every task of a Dag."""
