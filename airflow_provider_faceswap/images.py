@@ -9,12 +9,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError
-from airflow_provider_faceswap.media import HEAD, dimensions, sniff
-from airflow_provider_faceswap.redaction import without_queries
-from airflow_provider_faceswap.storage import path_of
+from airflow_provider_faceswap.foundation.redaction import without_queries
+from airflow_provider_faceswap.media.file_types import HEAD, dimensions, sniff
+from airflow_provider_faceswap.storage.files import path_of
 
 if TYPE_CHECKING:
-    from airflow_provider_faceswap.media import MediaType
+    from airflow_provider_faceswap.media.file_types import MediaType
     from airflow_provider_faceswap.vendors.base import Accepts
 
 #: Bytes; nothing larger is read for an argument, whatever the vendor says.

@@ -13,8 +13,8 @@ from urllib.parse import quote, urlsplit
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink, conf
 
-from airflow_provider_faceswap.redaction import bare_url
-from airflow_provider_faceswap.storage import path_of
+from airflow_provider_faceswap.foundation.redaction import bare_url
+from airflow_provider_faceswap.storage.files import path_of
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator

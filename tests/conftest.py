@@ -35,25 +35,35 @@ os.environ.update(
     }
 )
 
-from airflow_provider_faceswap.clock import Clock  # noqa: E402 - not before Airflow's settings
+from airflow_provider_faceswap.foundation.clock import Clock  # noqa: E402 - not before Airflow's settings
+from tests.web import (  # noqa: E402, F401 - fixtures; not before Airflow's settings
+    alone,
+    downloads,
+    made,
+    names,
+    one_after_the_other,
+    order,
+    picture,
+    web,
+)
 
 KEY = "sandbox-key"
 
 #: Modules that look at the time.
 CLOCKED = (
-    "batch",
+    "batch.runner",
     "hooks.account",
     "hooks.base",
-    "metrics",
+    "http.client",
+    "http.rate_limiter",
+    "lifecycle.purchase",
+    "lifecycle.reconcile",
+    "lifecycle.waiting",
     "operators.base",
     "operators.batch",
-    "pace",
-    "purchase",
-    "reconcile",
     "sensors.job",
-    "transport",
+    "telemetry.metrics",
     "triggers.job",
-    "waiting",
 )
 
 
@@ -250,7 +260,7 @@ def vendor(monkeypatch, connections, no_waiting_between_tries):
         "airflow_provider_faceswap.hooks.account.sync_client", lambda: httpx.Client(transport=transport)
     )
     monkeypatch.setattr(
-        "airflow_provider_faceswap.transport.async_client",
+        "airflow_provider_faceswap.http.client.async_client",
         lambda **_: httpx.AsyncClient(transport=transport),
     )
     connections("https://vendor.test")
@@ -260,7 +270,7 @@ def vendor(monkeypatch, connections, no_waiting_between_tries):
 @pytest.fixture(autouse=True)
 def paces_of_this_test(monkeypatch):
     """A queue that another test filled, maybe at another clock's time, is none of this one's."""
-    monkeypatch.setattr("airflow_provider_faceswap.pace._paces", {})
+    monkeypatch.setattr("airflow_provider_faceswap.http.rate_limiter._paces", {})
 
 
 @pytest.fixture

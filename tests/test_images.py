@@ -11,7 +11,7 @@ from PIL import Image as Pictures
 
 from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError
 from airflow_provider_faceswap.images import Image, faults_of, fitted, upright
-from airflow_provider_faceswap.media import dimensions
+from airflow_provider_faceswap.media.file_types import dimensions
 from airflow_provider_faceswap.vendors.base import Accepts
 
 JPEG_AND_PNG = frozenset({"image/jpeg", "image/png"})

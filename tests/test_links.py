@@ -10,9 +10,9 @@ from unittest.mock import Mock
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 
-from airflow_provider_faceswap.endings import Ending, Word
 from airflow_provider_faceswap.exceptions import BatchFailedError
 from airflow_provider_faceswap.jobs import Job, Submission
+from airflow_provider_faceswap.lifecycle.outcomes import Ending, Word
 from airflow_provider_faceswap.links import (
     ArchivedLink,
     ManifestLink,
@@ -274,7 +274,7 @@ def test_a_swap_that_failed_has_no_link(vendor, answer, context, clock):
 @pytest.fixture
 def pixels(monkeypatch):
     """Every picture of the world, without a network."""
-    from airflow_provider_faceswap.download import Downloaded
+    from airflow_provider_faceswap.http.download import Downloaded
 
     def fetch(url, into, **_):
         del url
@@ -283,7 +283,7 @@ def pixels(monkeypatch):
         into.seek(0)
         return Downloaded(len(data), "ab" * 32)
 
-    monkeypatch.setattr("airflow_provider_faceswap.archive.download", fetch)
+    monkeypatch.setattr("airflow_provider_faceswap.archive.store.download", fetch)
 
 
 @pytest.mark.parametrize("source", [SIGNED, [SIGNED], [SIGNED, PLAIN]])

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.utils.cli import suppress_logs_and_warning
 
+from airflow_provider_faceswap.cli.console import Screen
 from airflow_provider_faceswap.cli.destination import Destination
-from airflow_provider_faceswap.cli.errand import Errand
 from airflow_provider_faceswap.cli.exits import Exit
 from airflow_provider_faceswap.cli.interrupt import interruptible
+from airflow_provider_faceswap.cli.job_command import Errand
 from airflow_provider_faceswap.cli.output import show
-from airflow_provider_faceswap.cli.screen import Screen
 from airflow_provider_faceswap.exceptions import FaceSwapError
+from airflow_provider_faceswap.foundation.redaction import without_queries
+from airflow_provider_faceswap.foundation.validation import seconds_of
 from airflow_provider_faceswap.hooks.base import hook_for_connection
-from airflow_provider_faceswap.options import seconds_of
-from airflow_provider_faceswap.redaction import without_queries
 
 if TYPE_CHECKING:
     from argparse import Namespace

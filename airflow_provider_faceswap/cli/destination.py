@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_faceswap.archive import Archive
+    from airflow_provider_faceswap.archive.store import Archive
 
 
 @dataclass(frozen=True)

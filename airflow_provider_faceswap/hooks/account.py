@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
-from airflow_provider_faceswap.clock import CLOCK
 from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError, VendorUnavailableError
+from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.hooks import form
-from airflow_provider_faceswap.hooks.settings import channel_of
-from airflow_provider_faceswap.transport import Channel, attempts, shared_client, sync_client
+from airflow_provider_faceswap.hooks.connection import channel_of
+from airflow_provider_faceswap.http.client import Channel, attempts, shared_client, sync_client
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_faceswap.jobs import Balance
     from airflow_provider_faceswap.vendors.base import Vendor
-    from airflow_provider_faceswap.vendors.wire import Reply, Request
+    from airflow_provider_faceswap.vendors.messages import Reply, Request
 
 T = TypeVar("T")
 

@@ -11,9 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
-from airflow_provider_faceswap import lineage
-from airflow_provider_faceswap.clock import CLOCK
-from airflow_provider_faceswap.endings import Ending, Word
 from airflow_provider_faceswap.exceptions import (
     AuthenticationError,
     FaceSwapError,
@@ -21,19 +18,22 @@ from airflow_provider_faceswap.exceptions import (
     MalformedResponseError,
     VendorUnavailableError,
 )
+from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.hooks.account import AccountHook
-from airflow_provider_faceswap.hooks.settings import shown
+from airflow_provider_faceswap.hooks.connection import shown
+from airflow_provider_faceswap.http.client import Turn, attempts, shared_client
 from airflow_provider_faceswap.jobs import Submission
-from airflow_provider_faceswap.pictures import PREFLIGHTS, Journey, delivered
-from airflow_provider_faceswap.transport import Turn, attempts, shared_client
-from airflow_provider_faceswap.waiting import wait, watch_for
+from airflow_provider_faceswap.lifecycle.outcomes import Ending, Word
+from airflow_provider_faceswap.lifecycle.waiting import wait, watch_for
+from airflow_provider_faceswap.media.inputs import PREFLIGHTS, Journey, delivered
+from airflow_provider_faceswap.telemetry import lineage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from airflow_provider_faceswap.jobs import Job
-    from airflow_provider_faceswap.pictures import Preflight
-    from airflow_provider_faceswap.vendors.wire import Request
+    from airflow_provider_faceswap.media.inputs import Preflight
+    from airflow_provider_faceswap.vendors.messages import Request
 
 
 class JobHook(AccountHook):

@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
-from airflow_provider_faceswap import lineage
-from airflow_provider_faceswap.archive import Archive, Archived, Piece
+from airflow_provider_faceswap.archive.store import Archive, Archived, Piece
 from airflow_provider_faceswap.exceptions import ArchiveError, FaceSwapError, InvalidRequestError
+from airflow_provider_faceswap.foundation.redaction import bare_url
+from airflow_provider_faceswap.foundation.validation import count_of, one_of
 from airflow_provider_faceswap.hooks.base import hook_for
+from airflow_provider_faceswap.lifecycle.provenance import is_result
 from airflow_provider_faceswap.links import ArchivedLink, ManifestLink
-from airflow_provider_faceswap.openlineage import facets
-from airflow_provider_faceswap.options import count_of, one_of
-from airflow_provider_faceswap.pictures import open_hosts
-from airflow_provider_faceswap.provenance import is_result
-from airflow_provider_faceswap.redaction import bare_url
-from airflow_provider_faceswap.storage import usable_path
+from airflow_provider_faceswap.media.inputs import open_hosts
+from airflow_provider_faceswap.storage.files import usable_path
+from airflow_provider_faceswap.telemetry import lineage
+from airflow_provider_faceswap.telemetry.openlineage import facets
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
     from airflow.providers.openlineage.extractors import OperatorLineage
 
-    from airflow_provider_faceswap.archive import Overwrite
+    from airflow_provider_faceswap.archive.store import Overwrite
 
 _RULES = ("error", "skip", "replace")
 _CORRECT = "Nothing was archived. Correct the argument."

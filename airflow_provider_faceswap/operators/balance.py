@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator
 
 from airflow_provider_faceswap.exceptions import InsufficientBalanceError, InvalidRequestError
+from airflow_provider_faceswap.foundation.validation import one_of
 from airflow_provider_faceswap.hooks.base import hook_for_connection
-from airflow_provider_faceswap.options import one_of
-from airflow_provider_faceswap.vendors.wire import a_number
+from airflow_provider_faceswap.vendors.messages import a_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,23 +11,29 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
-from airflow_provider_faceswap import lineage
-from airflow_provider_faceswap.clock import CLOCK
-from airflow_provider_faceswap.endings import Ending, Word, after_kill, read_event
 from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError
+from airflow_provider_faceswap.foundation.clock import CLOCK
+from airflow_provider_faceswap.foundation.validation import count_of, job_id_of, one_of, seconds_of
 from airflow_provider_faceswap.hooks.base import hook_for
 from airflow_provider_faceswap.jobs import Submission
-from airflow_provider_faceswap.ledger import Ledger, Stage, epoch_of
+from airflow_provider_faceswap.lifecycle.ledger import Ledger, Stage, epoch_of
+from airflow_provider_faceswap.lifecycle.outcomes import Ending, Word, after_kill, read_event
+from airflow_provider_faceswap.lifecycle.provenance import at_hand, on_the_wire, provenance
+from airflow_provider_faceswap.lifecycle.purchase import Purchase, Terms
+from airflow_provider_faceswap.lifecycle.waiting import done, wait, watch_for
 from airflow_provider_faceswap.links import ResultLink
-from airflow_provider_faceswap.metrics import job_ended
-from airflow_provider_faceswap.openlineage import facets
-from airflow_provider_faceswap.options import count_of, job_id_of, one_of, seconds_of
-from airflow_provider_faceswap.pictures import PREFLIGHTS
-from airflow_provider_faceswap.provenance import at_hand, on_the_wire, provenance
-from airflow_provider_faceswap.purchase import Purchase, Terms
-from airflow_provider_faceswap.supervisor import ALONE, ENDED, somebody_listens, task_state_now, xcom_is_plain
+from airflow_provider_faceswap.media.inputs import PREFLIGHTS
+from airflow_provider_faceswap.telemetry import lineage
+from airflow_provider_faceswap.telemetry.metrics import job_ended
+from airflow_provider_faceswap.telemetry.openlineage import facets
+from airflow_provider_faceswap.triggers._airflow_internals import (
+    ALONE,
+    ENDED,
+    somebody_listens,
+    task_state_now,
+    xcom_is_plain,
+)
 from airflow_provider_faceswap.triggers.job import SAFE_RESUME_DELAY, JobTrigger, deferral_timeout
-from airflow_provider_faceswap.waiting import done, wait, watch_for
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -37,9 +43,9 @@ if TYPE_CHECKING:
 
     from airflow_provider_faceswap.hooks.base import JobHook
     from airflow_provider_faceswap.jobs import Job
-    from airflow_provider_faceswap.ledger import Record
-    from airflow_provider_faceswap.pictures import Preflight
-    from airflow_provider_faceswap.vendors.wire import Request
+    from airflow_provider_faceswap.lifecycle.ledger import Record
+    from airflow_provider_faceswap.media.inputs import Preflight
+    from airflow_provider_faceswap.vendors.messages import Request
 
 #: The deadline comes before ``execution_timeout`` by this share of it, at most by so many seconds: reads that
 #: are under way come to their end.

@@ -13,29 +13,29 @@ from urllib.parse import quote
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_faceswap import lineage
-from airflow_provider_faceswap.batch import Batch
-from airflow_provider_faceswap.clock import CLOCK
+from airflow_provider_faceswap.batch.items import Items
+from airflow_provider_faceswap.batch.report import Tally, judge, words
+from airflow_provider_faceswap.batch.runner import Batch
+from airflow_provider_faceswap.batch.sharded_store import SharedRecords
 from airflow_provider_faceswap.exceptions import (
     ArchiveError,
     FaceSwapError,
     InvalidRequestError,
 )
+from airflow_provider_faceswap.foundation.clock import CLOCK
+from airflow_provider_faceswap.foundation.validation import count_of, one_of, seconds_of
 from airflow_provider_faceswap.hooks.base import hook_for_connection
-from airflow_provider_faceswap.items import Items
 from airflow_provider_faceswap.jobs import Submission
-from airflow_provider_faceswap.ledger import epoch_of, store_of
+from airflow_provider_faceswap.lifecycle.ledger import epoch_of, store_of
+from airflow_provider_faceswap.lifecycle.provenance import on_the_wire, provenance
+from airflow_provider_faceswap.lifecycle.purchase import Terms
 from airflow_provider_faceswap.links import ManifestLink
-from airflow_provider_faceswap.openlineage import facets
+from airflow_provider_faceswap.media.inputs import PREFLIGHTS
 from airflow_provider_faceswap.operators.archive import archive_at, folder_of, pieces_of
-from airflow_provider_faceswap.options import count_of, one_of, seconds_of
-from airflow_provider_faceswap.pictures import PREFLIGHTS
-from airflow_provider_faceswap.provenance import on_the_wire, provenance
-from airflow_provider_faceswap.purchase import Terms
-from airflow_provider_faceswap.shared_records import SharedRecords
-from airflow_provider_faceswap.storage import write
-from airflow_provider_faceswap.supervisor import ALONE, ENDED, task_state_now
-from airflow_provider_faceswap.tally import Tally, judge, words
+from airflow_provider_faceswap.storage.files import write
+from airflow_provider_faceswap.telemetry import lineage
+from airflow_provider_faceswap.telemetry.openlineage import facets
+from airflow_provider_faceswap.triggers._airflow_internals import ALONE, ENDED, task_state_now
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,11 +43,11 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
     from airflow.providers.openlineage.extractors import OperatorLineage
 
-    from airflow_provider_faceswap.archive import Archived
+    from airflow_provider_faceswap.archive.store import Archived
     from airflow_provider_faceswap.hooks.base import JobHook
     from airflow_provider_faceswap.jobs import JobResult
-    from airflow_provider_faceswap.pictures import Preflight
-    from airflow_provider_faceswap.vendors.wire import Request
+    from airflow_provider_faceswap.media.inputs import Preflight
+    from airflow_provider_faceswap.vendors.messages import Request
 
 #: The records' key in the store, before the number of a shard.
 KEY = "faceswap_batch"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_faceswap.endings import Word, read_event
 from airflow_provider_faceswap.exceptions import (
     AuthenticationError,
     FaceSwapError,
@@ -17,9 +16,10 @@ from airflow_provider_faceswap.exceptions import (
     VendorUnavailableError,
 )
 from airflow_provider_faceswap.hooks.base import hook_for, hook_for_connection
-from airflow_provider_faceswap.ledger import KEY, Ledger, Stage
+from airflow_provider_faceswap.lifecycle.ledger import KEY, Ledger, Stage
+from airflow_provider_faceswap.lifecycle.outcomes import Word, read_event
+from airflow_provider_faceswap.lifecycle.provenance import at_hand
 from airflow_provider_faceswap.operators.base import JobOperator
-from airflow_provider_faceswap.provenance import at_hand
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -10,13 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from airflow_provider_faceswap.sandbox.app import create_app
-    from airflow_provider_faceswap.sandbox.server import SandboxServer
-    from airflow_provider_faceswap.sandbox.settings import Settings
+    from airflow_provider_faceswap.sandbox.server.app import create_app
+    from airflow_provider_faceswap.sandbox.server.server import SandboxServer
+    from airflow_provider_faceswap.sandbox.server.settings import Settings
 
 __all__ = ["SandboxServer", "Settings", "create_app"]
 
-_HOMES = {"SandboxServer": "server", "Settings": "settings", "create_app": "app"}
+_HOMES = {"SandboxServer": "server.server", "Settings": "server.settings", "create_app": "server.app"}
 
 
 def __getattr__(name: str) -> object:

@@ -50,8 +50,8 @@ def command(options: argparse.Namespace) -> NoReturn:
 
 def _run(options: argparse.Namespace) -> int:
     try:
-        from airflow_provider_faceswap.sandbox.server import serve
-        from airflow_provider_faceswap.sandbox.settings import Settings
+        from airflow_provider_faceswap.sandbox.server.server import serve
+        from airflow_provider_faceswap.sandbox.server.settings import Settings
     except ImportError as error:
         print(f"{_NEEDS} ({error})", file=sys.stderr)
         return _MISSING

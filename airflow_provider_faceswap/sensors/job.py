@@ -12,17 +12,17 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
-from airflow_provider_faceswap import lineage
-from airflow_provider_faceswap.clock import CLOCK
-from airflow_provider_faceswap.endings import Ending, Word, read_event
 from airflow_provider_faceswap.exceptions import FaceSwapError, JobLostError
+from airflow_provider_faceswap.foundation.clock import CLOCK
+from airflow_provider_faceswap.foundation.validation import job_id_of
 from airflow_provider_faceswap.hooks.base import hook_for, hook_for_connection
 from airflow_provider_faceswap.jobs import Submission
+from airflow_provider_faceswap.lifecycle.outcomes import Ending, Word, read_event
+from airflow_provider_faceswap.lifecycle.waiting import wait, watch_for
 from airflow_provider_faceswap.links import ResultLink
-from airflow_provider_faceswap.openlineage import facets
-from airflow_provider_faceswap.options import job_id_of
+from airflow_provider_faceswap.telemetry import lineage
+from airflow_provider_faceswap.telemetry.openlineage import facets
 from airflow_provider_faceswap.triggers.job import SAFE_RESUME_DELAY, JobTrigger, deferral_timeout
-from airflow_provider_faceswap.waiting import wait, watch_for
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_faceswap.hooks.base import JobHook
-    from airflow_provider_faceswap.polling import Watch
+    from airflow_provider_faceswap.lifecycle.polling import Watch
 
 
 class JobSensor(BaseSensorOperator):

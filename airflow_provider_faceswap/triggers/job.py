@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_faceswap.clock import CLOCK
-from airflow_provider_faceswap.endings import Word, after_kill
+from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.hooks.base import hook_for
 from airflow_provider_faceswap.jobs import Submission
+from airflow_provider_faceswap.lifecycle.outcomes import Word, after_kill
+from airflow_provider_faceswap.lifecycle.waiting import await_job, done, watch_for
 from airflow_provider_faceswap.links import result_links
-from airflow_provider_faceswap.metrics import job_ended
-from airflow_provider_faceswap.supervisor import ENDED, success_in_place, task_state
-from airflow_provider_faceswap.waiting import await_job, done, watch_for
+from airflow_provider_faceswap.telemetry.metrics import job_ended
+from airflow_provider_faceswap.triggers._airflow_internals import ENDED, success_in_place, task_state
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from airflow_provider_faceswap.endings import Ending
     from airflow_provider_faceswap.hooks.base import JobHook
+    from airflow_provider_faceswap.lifecycle.outcomes import Ending
 
 #: Seconds after a deferral before which a task must not be resumed on a worker: the scheduler may notice up
 #: to five seconds late that the deferring process has ended, and then takes the resumed task for a lost one.

@@ -24,7 +24,7 @@ from airflow_provider_faceswap.exceptions import (
 )
 from airflow_provider_faceswap.jobs import FailureReason, Job
 from airflow_provider_faceswap.vendors.arguments import faults_of
-from airflow_provider_faceswap.vendors.wire import Request, a_word, clean
+from airflow_provider_faceswap.vendors.messages import Request, a_word, clean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from airflow_provider_faceswap.jobs import Balance
     from airflow_provider_faceswap.vendors.arguments import Arguments
     from airflow_provider_faceswap.vendors.history import Listing
-    from airflow_provider_faceswap.vendors.wire import Reply
+    from airflow_provider_faceswap.vendors.messages import Reply
 
 
 @dataclass(frozen=True, slots=True)

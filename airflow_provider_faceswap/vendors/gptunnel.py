@@ -32,7 +32,7 @@ from airflow_provider_faceswap.vendors.arguments import (
     inline_media,
 )
 from airflow_provider_faceswap.vendors.base import Accepts, Kind, Timing, Vendor
-from airflow_provider_faceswap.vendors.wire import (
+from airflow_provider_faceswap.vendors.messages import (
     Reply,
     Request,
     a_number,

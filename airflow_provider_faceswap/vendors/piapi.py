@@ -18,17 +18,7 @@ from airflow_provider_faceswap.exceptions import JobLostError, RateLimitError
 from airflow_provider_faceswap.jobs import Balance, Cost, FailureReason, Job, JobState
 from airflow_provider_faceswap.vendors.base import Accepts, Kind, Timing, Vendor
 from airflow_provider_faceswap.vendors.history import Listing, same_request
-from airflow_provider_faceswap.vendors.piapi_arguments import (
-    MAX_BYTES,
-    MAX_SIDE,
-    PICTURES,
-    AnyTask,
-    FaceSwap,
-    MultiFaceSwap,
-    Task,
-    VideoFaceSwap,
-)
-from airflow_provider_faceswap.vendors.wire import (
+from airflow_provider_faceswap.vendors.messages import (
     Reply,
     Request,
     a_number,
@@ -38,6 +28,16 @@ from airflow_provider_faceswap.vendors.wire import (
     clean,
     path_segment,
     url_list,
+)
+from airflow_provider_faceswap.vendors.piapi_arguments import (
+    MAX_BYTES,
+    MAX_SIDE,
+    PICTURES,
+    AnyTask,
+    FaceSwap,
+    MultiFaceSwap,
+    Task,
+    VideoFaceSwap,
 )
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from airflow_provider_faceswap.jobs import Job, JobState
 from airflow_provider_faceswap.vendors.arguments import Arguments, HttpsUrl, HttpUrl, Json, WholeNumber
 from airflow_provider_faceswap.vendors.base import Accepts, Kind, Timing, Vendor
 from airflow_provider_faceswap.vendors.history import ANY, Listing, same_request
-from airflow_provider_faceswap.vendors.wire import (
+from airflow_provider_faceswap.vendors.messages import (
     Reply,
     Request,
     a_word,

@@ -15,7 +15,7 @@ HEAD = b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isomiso2"
 KEEP = """
 import resource, sys
 from airflow.sdk import ObjectStoragePath
-from airflow_provider_faceswap.archive import Archive, Piece
+from airflow_provider_faceswap.archive.store import Archive, Piece
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -37,7 +37,7 @@ class Done:
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch, no_waiting_between_tries):
     clock = HastyClock()
-    for module in (*CLOCKED, "cli.errand"):
+    for module in (*CLOCKED, "cli.job_command"):
         monkeypatch.setattr(f"airflow_provider_faceswap.{module}.CLOCK", clock)
     return clock
 

@@ -209,7 +209,7 @@ def test_a_picture_that_cannot_be_saved_is_still_to_be_had(run, pictures, monkey
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as broken:
-        broken.setattr("airflow_provider_faceswap.archive.write", full)
+        broken.setattr("airflow_provider_faceswap.archive.store.write", full)
         done = run("swap", "--conn-id", "gptunnel_default", *pictures, "--out", "a b.png")
     assert done.code == Exit.RESUMABLE
     assert "No space left" in done.stderr
@@ -235,7 +235,7 @@ def test_a_result_that_is_gone_is_no_reason_to_go_on(run, wire, answer, monkeypa
     def gone(*_, **__):
         raise ResultExpiredError("it answers HTTP 404")
 
-    monkeypatch.setattr("airflow_provider_faceswap.archive.download", gone)
+    monkeypatch.setattr("airflow_provider_faceswap.archive.store.download", gone)
     wire.will(ACCEPTED, answer("done", percent=100, result="https://files.test/a.png"))
     done = run(*SWAP)
     assert done.code == Exit.FAILED
@@ -362,7 +362,7 @@ def test_neither_a_key_nor_a_signed_query_is_ever_shown(run, wire, connections, 
         wire.will(*ending)
         with monkeypatch.context() as here:
             here.setattr(
-                "airflow_provider_faceswap.archive.download", lambda url, *_, **__: [][len(url) :][0]
+                "airflow_provider_faceswap.archive.store.download", lambda url, *_, **__: [][len(url) :][0]
             )
             done = run(*SWAP, "--target", f"{TARGET}?{SIGNATURE}", output=output)
         shown.append(done.stdout + done.stderr)

@@ -20,9 +20,9 @@ from airflow_provider_faceswap.exceptions import (
 )
 from airflow_provider_faceswap.jobs import Cost, JobState
 from airflow_provider_faceswap.vendors.gptunnel import GPTunnel
+from airflow_provider_faceswap.vendors.messages import Reply
 from airflow_provider_faceswap.vendors.piapi import PiAPI
 from airflow_provider_faceswap.vendors.tengrai import Tengrai
-from airflow_provider_faceswap.vendors.wire import Reply
 
 VECTORS = Path(__file__).parent / "vectors"
 VENDORS = {vendor.name: vendor for vendor in (GPTunnel(), Tengrai(), PiAPI())}

@@ -48,7 +48,7 @@ def wire(monkeypatch):
     base = "airflow_provider_faceswap.hooks.account"
     monkeypatch.setattr(f"{base}.sync_client", lambda: answering.make(httpx.Client))
     monkeypatch.setattr(
-        "airflow_provider_faceswap.transport.async_client", lambda **_: answering.make(httpx.AsyncClient)
+        "airflow_provider_faceswap.http.client.async_client", lambda **_: answering.make(httpx.AsyncClient)
     )
     with stamina.set_testing(True, attempts=3, cap=True):
         yield answering

@@ -20,7 +20,7 @@ from airflow_provider_faceswap.exceptions import (
 from airflow_provider_faceswap.hooks.gptunnel import GPTunnelHook
 from airflow_provider_faceswap.hooks.piapi import PiAPIHook
 from airflow_provider_faceswap.jobs import Submission
-from airflow_provider_faceswap.waiting import await_job, wait, watch_for
+from airflow_provider_faceswap.lifecycle.waiting import await_job, wait, watch_for
 from tests.conftest import DrivenClock
 
 JOB = {"id": "j1", "status": "processing"}
@@ -128,7 +128,7 @@ def test_another_vendor_under_the_same_id_reads_for_itself(wire, connect, readin
 @pytest.mark.parametrize("rate", [2, "2", 2.0])
 def test_the_connection_bounds_all_hooks_of_a_loop_together(wire, connect, monkeypatch, rate):
     clock = DrivenClock()
-    for module in ("transport", "pace"):
+    for module in ("http.client", "http.rate_limiter"):
         monkeypatch.setattr(f"airflow_provider_faceswap.{module}.CLOCK", clock)
     hooks = [connected(connect, requests_per_second=rate) for _ in range(4)]
     wire.says(*[JOB] * 4)
@@ -146,7 +146,7 @@ def test_creates_and_questions_of_a_process_share_the_rate_and_a_cancel_does_not
     wire, connect, monkeypatch
 ):
     clock = DrivenClock()
-    for module in ("transport", "pace"):
+    for module in ("http.client", "http.rate_limiter"):
         monkeypatch.setattr(f"airflow_provider_faceswap.{module}.CLOCK", clock)
     connect(
         "piapi_default",
@@ -172,7 +172,7 @@ def test_creates_and_questions_of_a_process_share_the_rate_and_a_cancel_does_not
 
 def test_a_hold_keeps_nobody_beyond_a_moment_and_a_cancel_not_at_all(wire, connect, monkeypatch):
     clock = DrivenClock()
-    for module in ("transport", "pace"):
+    for module in ("http.client", "http.rate_limiter"):
         monkeypatch.setattr(f"airflow_provider_faceswap.{module}.CLOCK", clock)
     connect("piapi_default", conn_type="piapi", password="a-key-of-this-test", host="https://vendor.test")
     hook = PiAPIHook()
@@ -273,7 +273,7 @@ def test_a_connection_that_cannot_be_read_for_a_while_ends_no_wait(
     wire, connect, outage, monkeypatch, error, asynchronous
 ):
     clock = DrivenClock()
-    monkeypatch.setattr("airflow_provider_faceswap.waiting.CLOCK", clock)
+    monkeypatch.setattr("airflow_provider_faceswap.lifecycle.waiting.CLOCK", clock)
     hook = connected(connect)
     outage.update(error=error, times=6)
     wire.says({"id": "j1", "status": "done", "percent": 100, "result": "https://a.test/r.png"})

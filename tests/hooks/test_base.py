@@ -23,7 +23,7 @@ from airflow_provider_faceswap.exceptions import (
 )
 from airflow_provider_faceswap.hooks.gptunnel import GPTunnelHook
 from airflow_provider_faceswap.hooks.piapi import PiAPIHook
-from airflow_provider_faceswap.transport import _shared
+from airflow_provider_faceswap.http.client import _shared
 
 KEY = "shds-topsecret"
 WEBHOOK_SECRET = "hook-topsecret"

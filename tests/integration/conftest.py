@@ -7,7 +7,7 @@ import time
 import httpx
 import pytest
 
-from airflow_provider_faceswap.clock import Clock
+from airflow_provider_faceswap.foundation.clock import Clock
 from tests.conftest import CLOCKED
 
 

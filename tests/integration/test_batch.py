@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from airflow_provider_faceswap.batch.sharded_store import SHARD
 from airflow_provider_faceswap.exceptions import (
     BatchFailedError,
     FaceSwapError,
@@ -18,7 +19,6 @@ from airflow_provider_faceswap.exceptions import (
     JobCanceledError,
 )
 from airflow_provider_faceswap.operators.batch import KEY, FaceSwapBatchOperator
-from airflow_provider_faceswap.shared_records import SHARD
 
 CONNECTION = "gptunnel_default"
 
@@ -123,7 +123,7 @@ def test_a_list_in_another_order_is_the_same_list(sandbox, items, batch):
 
 @pytest.mark.parametrize("number", [3, 4, 5, 9])
 def test_no_item_is_lost_where_items_are_read_in_chunks(sandbox, items, batch, monkeypatch, number):
-    monkeypatch.setattr("airflow_provider_faceswap.batch.CHUNK", 4)
+    monkeypatch.setattr("airflow_provider_faceswap.batch.runner.CHUNK", 4)
     assert batch(items(number))["archived"] == number
     assert [line["position"] for line in manifest(batch)] == list(range(number))
     assert bills(sandbox)["creates"] == number
@@ -258,7 +258,7 @@ def test_a_vendors_own_limit_bounds_what_runs_at_once(sandbox, items, batch, mon
 
 
 def test_a_picture_that_cannot_be_written_is_kept_by_the_retry(sandbox, items, batch, monkeypatch):
-    from airflow_provider_faceswap import archive
+    from airflow_provider_faceswap.archive.store import store as archive
 
     write, calls = archive.write, []
 
@@ -408,7 +408,7 @@ def test_records_of_many_items_stand_in_few_values(sandbox, items, batch, store)
 
 
 def test_progress_is_told(sandbox, items, batch, monkeypatch):
-    monkeypatch.setattr("airflow_provider_faceswap.batch.TELL_EVERY", 0.05)
+    monkeypatch.setattr("airflow_provider_faceswap.batch.runner.TELL_EVERY", 0.05)
     batch(items(12), concurrency=2)
     assert any("of 12 archived, 0 failed" in line and "s left" in line for line in batch.told)
 

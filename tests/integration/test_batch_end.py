@@ -118,7 +118,7 @@ def batch(tmp_path, context, monkeypatch):
         "AIRFLOW_CONN_GPTUNNEL_DEFAULT",
         json.dumps({"conn_type": "gptunnel", "password": KEY_OF_THE_ACCOUNT}),
     )
-    monkeypatch.setattr("airflow_provider_faceswap.batch.CHUNK", 1)
+    monkeypatch.setattr("airflow_provider_faceswap.batch.runner.CHUNK", 1)
     run = Run(tmp_path / "pictures", context)
 
     async def afetch(hook, job_id, kind):
@@ -172,7 +172,7 @@ def test_a_create_that_waits_for_its_turn_when_the_end_begins_is_not_sent(batch,
         if len(turns) > 2:
             soon(lambda: batch.ending)
 
-    monkeypatch.setattr("airflow_provider_faceswap.pace.Pace.turn", turn)
+    monkeypatch.setattr("airflow_provider_faceswap.http.rate_limiter.Pace.turn", turn)
     away = Items(items, batch, sound=4, jobs=2)
     with pytest.raises(FaceSwapError, match=r"broke off there.* 0 failed"):
         batch(away, concurrency=4)

@@ -18,8 +18,8 @@ SMALL, LARGE = 100, 600
 
 RUN = """
 import asyncio, gc, importlib, json, sys, time, tracemalloc, types
-from airflow_provider_faceswap.batch import Batch
-from airflow_provider_faceswap.clock import Clock
+from airflow_provider_faceswap.batch.runner import Batch
+from airflow_provider_faceswap.foundation.clock import Clock
 from airflow_provider_faceswap.operators.batch import FaceSwapBatchOperator
 from pathlib import Path
 
@@ -34,11 +34,11 @@ class Hasty(Clock):
         await asyncio.sleep(real)
         self.offset += (seconds - real) / 16
 
-for module in ("batch", "operators.batch", "purchase", "waiting"):
+for module in ("batch.runner", "operators.batch", "lifecycle.purchase", "lifecycle.waiting"):
     importlib.import_module(f"airflow_provider_faceswap.{module}").CLOCK = Hasty()
 # Bounded anyway: up to these sizes it would be in the figures.
 importlib.import_module("airflow_provider_faceswap.operators.batch").IN_MEMORY = 1024
-importlib.import_module("airflow_provider_faceswap.shared_records").SHARD = 8
+importlib.import_module("airflow_provider_faceswap.batch.sharded_store").SHARD = 8
 
 class Store:
     \"\"\"On disk, as Airflow's is in another process.\"\"\"

@@ -9,7 +9,7 @@ import sys
 #: What Airflow does in a worker before a task, where metrics have to be started.
 REFUSED = """
 from contextlib import suppress
-from airflow_provider_faceswap import metrics
+from airflow_provider_faceswap.telemetry import metrics
 from airflow_provider_faceswap.exceptions import RateLimitError
 with suppress(ImportError):
     from airflow.sdk.observability import stats

@@ -4,12 +4,12 @@ import cv2
 import numpy as np
 import pytest
 
-from airflow_provider_faceswap.sandbox.encoding import decode
-from airflow_provider_faceswap.sandbox.people import person_of
-from airflow_provider_faceswap.sandbox.portraits import draw_portrait
-from airflow_provider_faceswap.sandbox.samples import draw_sample
-from airflow_provider_faceswap.sandbox.state import JobFailedError
-from airflow_provider_faceswap.sandbox.swapping import find_faces, swap, swap_several
+from airflow_provider_faceswap.sandbox.drawing.encoding import decode
+from airflow_provider_faceswap.sandbox.drawing.people import person_of
+from airflow_provider_faceswap.sandbox.drawing.portraits import draw_portrait
+from airflow_provider_faceswap.sandbox.drawing.samples import draw_sample
+from airflow_provider_faceswap.sandbox.drawing.swapping import find_faces, swap, swap_several
+from airflow_provider_faceswap.sandbox.server.state import JobFailedError
 
 WORDS = ("", "smile", "glasses", "beard", "night", "sunset", "black", "night glasses beard")
 

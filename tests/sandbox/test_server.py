@@ -63,7 +63,7 @@ def test_missing_packages_are_named(monkeypatch, capsys):
     true_import = builtins.__import__
 
     def without_starlette(name, *args, **kwargs):
-        if name == "airflow_provider_faceswap.sandbox.server":
+        if name == "airflow_provider_faceswap.sandbox.server.server":
             raise ImportError("No module named 'starlette'")
         return true_import(name, *args, **kwargs)
 

@@ -14,13 +14,13 @@ from airflow.sdk import ObjectStoragePath
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 from structlog.testing import capture_logs
 
+from airflow_provider_faceswap.batch.items import Items
 from airflow_provider_faceswap.exceptions import ArchiveError, FaceSwapError, InvalidRequestError
-from airflow_provider_faceswap.items import Items
 from airflow_provider_faceswap.operators.archive import ArchiveOperator
 from airflow_provider_faceswap.operators.batch import FaceSwapBatchOperator
 from airflow_provider_faceswap.operators.gptunnel import GPTunnelFaceSwapOperator
-from airflow_provider_faceswap.records import ObjectRecords
-from airflow_provider_faceswap.storage import PART, write
+from airflow_provider_faceswap.storage.files import PART, write
+from airflow_provider_faceswap.storage.object_records import ObjectRecords
 from tests.storage.conftest import ACCESS_KEY, SECRET_KEY
 
 MANY = 2 * PART + 12_345

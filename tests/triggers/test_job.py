@@ -13,8 +13,8 @@ from airflow.providers.common.compat.module_loading import import_string
 from airflow.sdk.bases.xcom import BaseXCom
 from airflow.triggers.base import TaskSuccessEvent
 
-from airflow_provider_faceswap import supervisor
 from airflow_provider_faceswap.jobs import Submission
+from airflow_provider_faceswap.triggers import _airflow_internals as supervisor
 from airflow_provider_faceswap.triggers.job import JobTrigger
 from tests.conftest import on_a_triggerer
 

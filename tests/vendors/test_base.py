@@ -16,9 +16,9 @@ from airflow_provider_faceswap.exceptions import (
 )
 from airflow_provider_faceswap.jobs import JobState
 from airflow_provider_faceswap.vendors.gptunnel import GPTunnel
+from airflow_provider_faceswap.vendors.messages import Reply
 from airflow_provider_faceswap.vendors.piapi import PiAPI
 from airflow_provider_faceswap.vendors.tengrai import Tengrai
-from airflow_provider_faceswap.vendors.wire import Reply
 
 VENDORS = {vendor.name: vendor for vendor in (GPTunnel(), Tengrai(), PiAPI())}
 ID = "3FA85F64-5717-4562-b3fc-2c963f66afa6"

@@ -15,7 +15,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_faceswap.endings import Ending, Word
 from airflow_provider_faceswap.exceptions import (
     AuthenticationError,
     ContentRefusedError,
@@ -32,8 +31,9 @@ from airflow_provider_faceswap.exceptions import (
     VendorUnavailableError,
 )
 from airflow_provider_faceswap.jobs import Cost, FailureReason, JobState
+from airflow_provider_faceswap.lifecycle.outcomes import Ending, Word
 from airflow_provider_faceswap.vendors.gptunnel import GPTunnel
-from airflow_provider_faceswap.vendors.wire import Reply
+from airflow_provider_faceswap.vendors.messages import Reply
 
 VENDOR = GPTunnel()
 ID = "65819c485337280001a609e7"

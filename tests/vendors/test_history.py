@@ -16,9 +16,9 @@ from airflow_provider_faceswap.exceptions import (
 )
 from airflow_provider_faceswap.vendors.gptunnel import GPTunnel
 from airflow_provider_faceswap.vendors.history import ANY, same_request
+from airflow_provider_faceswap.vendors.messages import Reply
 from airflow_provider_faceswap.vendors.piapi import PiAPI
 from airflow_provider_faceswap.vendors.tengrai import Tengrai
-from airflow_provider_faceswap.vendors.wire import Reply
 
 QUICK = settings(max_examples=100, deadline=None, derandomize=True, database=None)
 TARGET = "https://pictures.test/target.jpg"

@@ -18,7 +18,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_faceswap.endings import Ending, Word
 from airflow_provider_faceswap.exceptions import (
     AuthenticationError,
     ContentRefusedError,
@@ -36,9 +35,10 @@ from airflow_provider_faceswap.exceptions import (
     VendorUnavailableError,
 )
 from airflow_provider_faceswap.jobs import Cost, JobState
-from airflow_provider_faceswap.polling import Schedule, Wait, Watch
+from airflow_provider_faceswap.lifecycle.outcomes import Ending, Word
+from airflow_provider_faceswap.lifecycle.polling import Schedule, Wait, Watch
+from airflow_provider_faceswap.vendors.messages import Reply
 from airflow_provider_faceswap.vendors.piapi import PiAPI
-from airflow_provider_faceswap.vendors.wire import Reply
 
 VENDOR = PiAPI()
 ID = "90efd2db-bcfc-413f-a0be-c893850c9d68"

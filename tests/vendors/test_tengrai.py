@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_faceswap.endings import Ending, Word
 from airflow_provider_faceswap.exceptions import (
     AuthenticationError,
     FaceSwapError,
@@ -29,9 +28,10 @@ from airflow_provider_faceswap.exceptions import (
     VendorUnavailableError,
 )
 from airflow_provider_faceswap.jobs import FailureReason, JobState
-from airflow_provider_faceswap.polling import Schedule, Wait, Watch
+from airflow_provider_faceswap.lifecycle.outcomes import Ending, Word
+from airflow_provider_faceswap.lifecycle.polling import Schedule, Wait, Watch
+from airflow_provider_faceswap.vendors.messages import Reply
 from airflow_provider_faceswap.vendors.tengrai import Tengrai
-from airflow_provider_faceswap.vendors.wire import Reply
 
 VENDOR = Tengrai()
 ID = "3fa85f64-5717-4562-b3fc-2c963f66afa6"

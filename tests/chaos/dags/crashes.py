@@ -75,7 +75,7 @@ def arm(scenario):
     def pre_execute(context):
         from airflow.sdk.execution_time import task_runner
 
-        from airflow_provider_faceswap.clock import Clock
+        from airflow_provider_faceswap.foundation.clock import Clock
         from airflow_provider_faceswap.hooks.base import JobHook
         from airflow_provider_faceswap.operators.base import JobOperator
 

@@ -1,0 +1,1 @@
+"""Keep a result: the file in object storage, and its manifest."""

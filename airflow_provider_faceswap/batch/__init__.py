@@ -1,0 +1,1 @@
+"""Many items in one task: items, records, runner, report."""

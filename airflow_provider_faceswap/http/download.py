@@ -1,0 +1,236 @@
+"""
+Fetch a result from wherever a vendor put it, without trusting the address.
+
+No credentials are sent. Every hop of a redirect must be https and resolve to public addresses, and the address
+that was checked is the one that is connected to. A setting opens single hosts, for the sandbox and for proxies.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import socket
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO
+from urllib.parse import urljoin, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import httpx
+import stamina
+
+from airflow_provider_faceswap.exceptions import (
+    ArchiveError,
+    ResultExpiredError,
+    TooLargeError,
+    UnsafeURLError,
+)
+from airflow_provider_faceswap.foundation.redaction import bare_url
+from airflow_provider_faceswap.http.client import tls_context
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+#: Redirects followed before an address is taken for a trap.
+MAX_HOPS = 5
+#: Bytes read at once; memory stays flat whatever the size.
+CHUNK = 256 * 1024
+ATTEMPTS = 3
+
+_TIMEOUT = httpx.Timeout(connect=10, read=60, write=30, pool=30)
+#: What storage services answer once a link is dead: removed, or its signature has expired.
+_EXPIRED = frozenset({403, 404, 410})
+
+
+#: IPv6 networks whose addresses carry an IPv4 address: NAT64, its local form, 6to4.
+_CARRIERS = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16")))
+
+
+@dataclass(frozen=True, slots=True)
+class Downloaded:
+    """
+    What was fetched.
+
+    :param size: Bytes.
+    :param sha256: In hex.
+    """
+
+    size: int
+    sha256: str
+
+
+class _TryAgainError(ArchiveError):
+    """A failure that another attempt may not meet."""
+
+
+def download(url: str, into: BinaryIO, *, max_bytes: int, open_hosts: Collection[str] = ()) -> Downloaded:
+    """
+    Stream a result into a file.
+
+    :param into: A seekable file; it is emptied first, and holds the whole result only on return.
+    :param max_bytes: Refuse more than this.
+    :param open_hosts: Hosts that may be private, and plain http.
+    :raises UnsafeURLError: The address, or one it redirects to, is not public https.
+    :raises ResultExpiredError: The link is dead.
+    :raises TooLargeError: There are more bytes than ``max_bytes``.
+    :raises ArchiveError: It could not be fetched; a retry may help.
+    """
+    fetched = Downloaded(0, "")
+    for attempt in stamina.retry_context(
+        on=_TryAgainError, attempts=ATTEMPTS, timeout=None, wait_initial=0.5, wait_max=5
+    ):
+        with attempt:
+            into.seek(0)
+            into.truncate()
+            fetched = _follow(url, into, max_bytes, open_hosts, attempt.num - 1)
+    into.seek(0)
+    return fetched
+
+
+def _follow(url: str, into: BinaryIO, max_bytes: int, open_hosts: Collection[str], turn: int) -> Downloaded:
+    for _ in range(MAX_HOPS + 1):
+        shown = bare_url(url)
+        try:
+            hop = _checked(url, open_hosts, turn)
+        except (ValueError, httpx.InvalidURL):
+            raise UnsafeURLError(f"{shown} is no valid address") from None
+        try:
+            with (
+                _client(hop.proxy) as http,
+                http.stream("GET", hop.url, headers=hop.headers, extensions=hop.extensions) as response,
+            ):
+                if response.has_redirect_location:
+                    url = _joined(url, response.headers["location"])
+                    continue
+                _check_status(response, shown)
+                return _copy(response, into, max_bytes, shown)
+        except httpx.HTTPError as error:
+            raise _TryAgainError(f"{shown} could not be read ({type(error).__name__})") from None
+        except httpx.InvalidURL:
+            raise UnsafeURLError(f"{shown} is no valid address") from None
+    raise UnsafeURLError(f"more than {MAX_HOPS} redirects, the last to {bare_url(url)}")
+
+
+def _client(proxy: str | None) -> httpx.Client:
+    """
+    What sends one request, and nothing of this machine's but its proxy.
+
+    :raises ArchiveError: The proxy is none that can be used.
+    """
+    try:
+        return httpx.Client(verify=tls_context(), timeout=_TIMEOUT, trust_env=False, proxy=proxy)
+    except (ImportError, ValueError, httpx.InvalidURL) as error:
+        # Of what the variable holds only the scheme: it may have a password.
+        raise ArchiveError(
+            f"the proxy that this worker's environment names, {str(proxy).partition('://')[0]}://..., cannot be used "
+            f"({type(error).__name__})",
+            advice="The job is paid; save it before its link expires. Name a proxy of http:// or https://, or "
+            "install httpx[socks] for one of socks5://.",
+        ) from None
+
+
+def _check_status(response: httpx.Response, shown: str) -> None:
+    status = response.status_code
+    if status in _EXPIRED:
+        raise ResultExpiredError(f"{shown} answers HTTP {status}")
+    if status == 429 or status >= 500:
+        raise _TryAgainError(f"{shown} answers HTTP {status}")
+    if status != 200:
+        raise ArchiveError(f"{shown} answers HTTP {status}")
+
+
+def _copy(response: httpx.Response, into: BinaryIO, max_bytes: int, shown: str) -> Downloaded:
+    announced = response.headers.get("content-length", "")
+    if announced.isdigit() and int(announced) > max_bytes:
+        raise TooLargeError(f"{shown} has {announced} bytes, over the cap of {max_bytes}")
+    digest = hashlib.sha256()
+    size = 0
+    for chunk in response.iter_bytes(CHUNK):
+        size += len(chunk)
+        if size > max_bytes:
+            raise TooLargeError(f"{shown} has more than {max_bytes} bytes, the cap")
+        digest.update(chunk)
+        into.write(chunk)
+    return Downloaded(size, digest.hexdigest())
+
+
+@dataclass(frozen=True, slots=True)
+class _Hop:
+    """A checked address: the URL to connect to, and what keeps its real name for TLS and the server."""
+
+    url: str
+    headers: dict[str, str]
+    extensions: dict[str, Any]
+    proxy: str | None
+
+
+def _checked(url: str, open_hosts: Collection[str], turn: int) -> _Hop:
+    """
+    Check an address and pin it.
+
+    Connecting by the name again would let the name point elsewhere the second time, so the checked address
+    itself is connected to. Behind a proxy the proxy resolves the name, so only a literal address is checked.
+    """
+    shown = bare_url(url)
+    parts = urlsplit(url)
+    host = parts.hostname
+    if parts.scheme not in {"http", "https"} or not host or parts.username or parts.password:
+        raise UnsafeURLError(f"{shown} is no plain http or https address")
+    headers = {"Accept-Encoding": "identity"}
+    if host in open_hosts:
+        return _Hop(url, headers, {}, None)
+    if parts.scheme != "https":
+        raise UnsafeURLError(f"{shown} is not https")
+    try:
+        port = parts.port or 443
+    except ValueError:
+        raise UnsafeURLError(f"{shown} has no valid port") from None
+    host = httpx.URL(url).raw_host.decode("ascii")
+    proxies = getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if proxy and not proxy_bypass(f"{host}:{port}"):
+        if _is_local(host):
+            raise UnsafeURLError(f"{shown} is not a public address")
+        return _Hop(url, headers, {}, proxy if "://" in proxy else f"http://{proxy}")
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError:
+        raise _TryAgainError(f"the name of {shown} cannot be resolved") from None
+    addresses = [str(entry[4][0]) for entry in found]
+    if not addresses or any(_is_private(address) for address in addresses):
+        raise UnsafeURLError(f"{shown} does not resolve to public addresses only")
+    address = addresses[turn % len(addresses)]
+    literal = f"[{address}]" if ":" in address else address
+    pinned = parts._replace(netloc=f"{literal}:{port}", fragment="").geturl()
+    name = f"[{host}]" if ":" in host else host
+    headers["Host"] = name if port == 443 else f"{name}:{port}"
+    return _Hop(pinned, headers, {"sni_hostname": host}, None)
+
+
+def _joined(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        raise UnsafeURLError(f"{bare_url(url)} redirects to no valid address") from None
+
+
+def _is_local(host: str) -> bool:
+    """True for this machine's own name and for a private address, also in the old spellings."""
+    if host.rstrip(".") == "localhost":
+        return True
+    with suppress(OSError):
+        host = socket.inet_ntoa(socket.inet_aton(host))
+    return _is_private(host)
+
+
+def _is_private(address: str) -> bool:
+    """True for a literal address that is not public; False for a name."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.is_site_local or any(parsed in network for network in _CARRIERS):
+            return True
+        parsed = parsed.ipv4_mapped or parsed
+    return not parsed.is_global or parsed.is_multicast

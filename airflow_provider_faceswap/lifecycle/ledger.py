@@ -1,0 +1,232 @@
+"""
+The record that makes a job paid once.
+
+One record stands for one logical job of one task instance (dag, run, task, map index; never the try). It moves
+*intent → submitted → settled*. The intent is written before the paid call and the id right after it, so a
+crash leaves either nothing bought, an id to go on with, or an intent that says "this may have been bought".
+
+It is kept in Airflow's task state store, for the life of the run; where this Airflow has none (before 3.3), in
+object storage under ``[faceswap] ledger_uri``; and where that is not set, nowhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Protocol
+
+from airflow.providers.common.compat.sdk import conf
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from airflow_provider_faceswap.exceptions import FaceSwapError
+from airflow_provider_faceswap.foundation.redaction import unsigned
+from airflow_provider_faceswap.jobs import Cost
+from airflow_provider_faceswap.storage.object_records import ObjectRecords
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_faceswap.jobs import Submission
+    from airflow_provider_faceswap.vendors.messages import Request
+
+#: The record's key in the store; operators with several records add to it.
+KEY = "faceswap_job"
+
+
+class Stage(StrEnum):
+    """How far a logical job got."""
+
+    INTENT = "intent"
+    SUBMITTED = "submitted"
+    SETTLED = "settled"
+
+
+class Record(BaseModel):
+    """
+    One logical job.
+
+    :param fingerprint: Of vendor, connection id, kind and request; a hash, so that it holds no secret.
+    :param epoch: Changes when the task is cleared, and at nothing else.
+    :param purchases: Creates within this epoch, this one included.
+    :param begun_at: When the intent was written, just before the create.
+    :param earlier: The ids of the jobs that this task instance had before, which it is done with.
+    :param outcome: How the job ended, once settled.
+    :param counted: Whether metrics have its end, or may have it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    fingerprint: str
+    stage: Stage
+    epoch: int
+    purchases: int
+    vendor: str
+    kind: str
+    conn_id: str
+    begun_at: datetime
+    earlier: tuple[str, ...] = ()
+    job_id: str | None = None
+    submitted_at: datetime | None = None
+    deadline: datetime | None = None
+    cost: Cost | None = None
+    outcome: str | None = None
+    counted: bool = False
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Every job that this task instance ever had, as far as it knows."""
+        return (*self.earlier, self.job_id) if self.job_id else self.earlier
+
+    def submitted(self, submission: Submission) -> Record:
+        """The record once the vendor has accepted the job."""
+        return self.model_copy(
+            update={
+                "stage": Stage.SUBMITTED,
+                "job_id": submission.job_id,
+                "submitted_at": submission.submitted_at,
+                "deadline": submission.deadline,
+                "cost": submission.cost,
+                "counted": submission.counted,
+            }
+        )
+
+    def refused(self) -> Record:
+        """The record once the vendor has certainly accepted nothing."""
+        return self.model_copy(
+            update={"stage": Stage.SETTLED, "outcome": "refused", "purchases": self.purchases - 1}
+        )
+
+    def cleared(self, epoch: int, submission: Submission) -> Record:
+        """The record once a cleared task has taken its job up again: nothing bought since, a new deadline."""
+        return self.model_copy(update={"epoch": epoch, "purchases": 0}).submitted(submission)
+
+    def settled(self, outcome: str) -> Record:
+        """The record once its owner has seen how it ended."""
+        return self.model_copy(update={"stage": Stage.SETTLED, "outcome": outcome, "counted": True})
+
+
+def epoch_of(context: Context) -> int:
+    """What changes when a task is cleared, and at nothing else: Airflow then adds the used tries to it."""
+    return getattr(context["ti"], "max_tries", 0) or 0
+
+
+def fingerprint(vendor: str, conn_id: str, kind: str, request: Request) -> str:
+    """
+    Tell one logical job from another: the same request on the same account is the same job.
+
+    What merely signs a link does not count, as a template may sign the same picture anew in each try.
+    """
+    canonical = json.dumps(
+        [
+            vendor,
+            conn_id,
+            kind,
+            request.path,
+            unsigned(request.body if request.known_as is None else request.known_as),
+        ],
+        sort_keys=True,
+    )
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+class Store(Protocol):
+    """Where records are kept, by key, for one task instance."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value, or the default where there is none; raises where it cannot be read."""
+
+    def set(self, key: str, value: Any) -> None:
+        """Write; raises where it cannot."""
+
+
+class _TaskState:
+    """Airflow's task state store, told to forget nothing while the run lives."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self._store.get(key, default)
+
+    def set(self, key: str, value: Any) -> None:
+        from airflow.sdk import NEVER_EXPIRE  # type: ignore[attr-defined]  # lazily exported
+
+        self._store.set(key, value, retention=NEVER_EXPIRE)
+
+
+def store_of(context: Mapping[str, Any]) -> Store | None:
+    """The place for records of the task instance that runs in this context, ``None`` where there is none."""
+    if (store := context.get("task_state_store")) is not None:
+        return _TaskState(store)
+    uri = conf.get("faceswap", "ledger_uri", fallback="")
+    return ObjectRecords.of(uri, context["ti"]) if uri else None
+
+
+class Ledger:
+    """
+    The record of one logical job in a store.
+
+    :param store: The store, or ``None`` where this Airflow has none: then nothing is remembered.
+    """
+
+    def __init__(self, store: Store | None, key: str = KEY) -> None:
+        self._store = store
+        self._key = key
+
+    @classmethod
+    def of(cls, context: Mapping[str, Any], key: str = KEY) -> Ledger:
+        """The ledger of the task instance that runs in this context."""
+        return cls(store_of(context), key)
+
+    @property
+    def remembers(self) -> bool:
+        """False where there is no place for records, so that a retry may pay again."""
+        return self._store is not None
+
+    def read(self) -> Record | None:
+        """
+        Read the record.
+
+        :returns: ``None`` where there certainly is none.
+        :raises FaceSwapError: It could not be read, which is not the same.
+        """
+        if self._store is None:
+            return None
+        try:
+            value = self._store.get(self._key)
+            return None if value is None else Record.model_validate(value)
+        except ValidationError:
+            raise FaceSwapError(
+                f"the record {self._key!r} of this task is damaged",
+                advice="Nothing was bought. Delete the record to let the task buy anew.",
+            ) from None
+        except Exception as error:
+            raise FaceSwapError(
+                f"the record {self._key!r} of this task could not be read ({type(error).__name__})",
+                advice="Nothing was bought. Retry once Airflow is well.",
+            ) from error
+
+    def write(self, record: Record) -> None:
+        """
+        Write the record, for as long as the run lives.
+
+        :raises FaceSwapError: It could not be written.
+        """
+        if self._store is None:
+            return
+        try:
+            self._store.set(self._key, record.model_dump(mode="json"))
+        except Exception as error:
+            raise FaceSwapError(
+                f"the record {self._key!r} of this task could not be written ({type(error).__name__})",
+                job_id=record.job_id,
+                advice=(
+                    "The job was accepted and goes on: finish it with resume_job_id."
+                    if record.job_id
+                    else "Nothing was bought. Retry once Airflow is well."
+                ),
+            ) from error

@@ -1,0 +1,118 @@
+"""A create got no answer: look in the vendor's list for the job it may have made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_faceswap.exceptions import FaceSwapError
+from airflow_provider_faceswap.foundation.clock import CLOCK
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from datetime import datetime
+
+    from airflow_provider_faceswap.hooks.base import JobHook
+    from airflow_provider_faceswap.jobs import Job
+    from airflow_provider_faceswap.vendors.history import Listing
+    from airflow_provider_faceswap.vendors.messages import Reply, Request
+
+#: A vendor's clock and ours may differ by as much.
+CLOCK_SKEW = timedelta(seconds=60)
+#: The longest that a create can be on its way: every try of it, with all its timeouts.
+LONGEST_CREATE = timedelta(minutes=10)
+#: A longer list is not searched: nothing would be sure.
+MOST_PAGES = 20
+MOST_CANDIDATES = 100
+#: Seconds before each look. Assumed: a job is listed within five seconds of its acceptance. Before that, a job
+#: just like it, of somebody else, might stand there alone.
+LOOKS = (5.0, 5.0, 5.0)
+
+
+def find_again(
+    hook: JobHook,
+    kind: str,
+    request: Request,
+    begun_at: datetime,
+    *,
+    known: Collection[str] = (),
+    log: Any,
+) -> Job | None:
+    """
+    Find the one job of that time that came from this request.
+
+    Where the create never arrived, that can be the job of an equal request of somebody else on this account,
+    such as another task instance: then both share its picture, and it is paid once.
+
+    :param begun_at: When the create was about to be sent.
+    :param known: Ids of jobs that are something else: those that this task has bought before.
+    :returns: ``None`` where the vendor lists nothing, and where none or several fit: then nobody knows.
+    """
+    until = min(CLOCK.moment(), begun_at + LONGEST_CREATE) + CLOCK_SKEW
+    search = _Search(hook, kind, request, begun_at - CLOCK_SKEW, until)
+    if hook.vendor.history(search.since, search.until, 0) is None:
+        log.info("%s has no list of jobs to look in", hook.vendor.name)
+        return None
+    for pause in LOOKS:
+        CLOCK.sleep(pause)
+        try:
+            found = search.fitting(known)
+        except FaceSwapError as error:
+            log.warning("The list of jobs could not be searched: %s", error)
+            continue
+        if len(found) == 1:
+            return found[0]
+        if found:
+            ids = ", ".join(job.job_id for job in found)
+            log.warning("The create may have made any of these jobs: %s", ids)
+            return None
+    log.info("No job in the list of %s comes from this create for certain", hook.vendor.name)
+    return None
+
+
+@dataclass(frozen=True)
+class _Search:
+    """One look through a vendor's list, for the jobs of one request and one time."""
+
+    hook: JobHook
+    kind: str
+    request: Request
+    since: datetime
+    until: datetime
+
+    def fitting(self, known: Collection[str]) -> list[Job]:
+        """
+        The jobs that came from the request, or from one just like it.
+
+        :raises FaceSwapError: The list cannot be read, or is too long to be sure.
+        """
+        candidates = [job_id for job_id in self._listed() if job_id not in known]
+        if len(candidates) > MOST_CANDIDATES:
+            raise FaceSwapError(f"more than {MOST_CANDIDATES} jobs of that time would have to be read")
+        jobs = map(self._read_if_own, candidates)
+        return [job for job in jobs if job is not None]
+
+    def _listed(self) -> list[str]:
+        found: dict[str, None] = {}
+        for page in range(MOST_PAGES):
+            asked = self.hook.vendor.history(self.since, self.until, page)
+            if asked is None:
+                break
+            listing = self.hook.ask(asked, self._page)
+            found.update(dict.fromkeys(listing.job_ids))
+            if not listing.more:
+                return list(found)
+        raise FaceSwapError(f"it has more than {MOST_PAGES} pages")
+
+    def _page(self, reply: Reply) -> Listing:
+        return self.hook.vendor.read_history(self.kind, self.request, reply, self.since, self.until)
+
+    def _read_if_own(self, job_id: str) -> Job | None:
+        vendor = self.hook.vendor
+
+        def read(reply: Reply) -> Job | None:
+            job = vendor.read_job(self.kind, reply, job_id=job_id)
+            return job if vendor.stems_from(self.kind, self.request, reply) else None
+
+        return self.hook.ask(vendor.fetch(self.kind, job_id), read)

@@ -1,0 +1,1 @@
+"""What bytes are, and how a picture gets to a vendor."""

@@ -1,0 +1,1 @@
+"""The sandbox's HTTP server: requests, jobs, files, faults."""

@@ -1,0 +1,154 @@
+"""The application: all vendors, the files, the samples and the control endpoints on one root."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from airflow_provider_faceswap.sandbox.server import files
+from airflow_provider_faceswap.sandbox.server.faults import FaultError
+from airflow_provider_faceswap.sandbox.server.settings import UNITS
+from airflow_provider_faceswap.sandbox.server.state import Sandbox
+from airflow_provider_faceswap.sandbox.vendors import (
+    gptunnel,
+    gptunnel_media,
+    gptunnel_midjourney,
+    piapi,
+    tengrai,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.requests import Request
+
+    from airflow_provider_faceswap.sandbox.server.exchange import Dialect, Endpoint
+    from airflow_provider_faceswap.sandbox.server.settings import Settings
+
+
+def _vendors() -> list[tuple[Dialect, list[Endpoint]]]:
+    """Every vendor with its paths: the one place to name a new vendor's file."""
+    return [
+        (
+            gptunnel.GPTunneL(),
+            gptunnel.endpoints() + gptunnel_media.endpoints() + gptunnel_midjourney.endpoints(),
+        ),
+        (tengrai.Tengrai(), tengrai.endpoints()),
+        (piapi.PiAPI(), piapi.endpoints()),
+    ]
+
+
+def create_app(settings: Settings) -> Starlette:
+    """The sandbox as an ASGI application.
+
+    ``app.state.sandbox`` is its :class:`~airflow_provider_faceswap.sandbox.server.state.Sandbox`.
+
+    :param settings: speed, key, money and clock.
+    """
+    sandbox = Sandbox(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        sandbox.close()
+
+    routes = [endpoint.route(sandbox, dialect) for dialect, endpoints in _vendors() for endpoint in endpoints]
+    routes += gptunnel_midjourney.picture_routes(sandbox)
+    routes += files.routes(sandbox) + files.sample_routes() + _control(sandbox)
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={404: _not_found})
+    app.state.sandbox = sandbox
+    app.state.stopping = asyncio.Event()
+    return app
+
+
+async def _not_found(_: Request, __: Exception) -> Response:
+    return PlainTextResponse("404 page not found", status_code=404)
+
+
+def _control(sandbox: Sandbox) -> list[Route]:
+    """The endpoints under ``/sandbox/``, which need no key."""
+
+    async def ledger(_: Request) -> Response:
+        return JSONResponse(sandbox.report())
+
+    async def reset(_: Request) -> Response:
+        sandbox.reset()
+        return JSONResponse({"status": "ok"})
+
+    async def health(_: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def settings(request: Request) -> Response:
+        try:
+            _apply(sandbox, await request.json())
+        except ValueError as error:
+            return JSONResponse({"error": str(error)}, status_code=422)
+        return JSONResponse(
+            {"job_seconds": sandbox.job_seconds, "balance": {unit: sandbox.balance(unit) for unit in UNITS}}
+        )
+
+    return [
+        Route("/sandbox/health", health),
+        Route("/sandbox/ledger", ledger),
+        Route("/sandbox/reset", reset, methods=["POST"]),
+        Route("/sandbox/settings", settings, methods=["POST"]),
+        *_fault_routes(sandbox),
+    ]
+
+
+def _fault_routes(sandbox: Sandbox) -> list[Route]:
+    """Ordering, listing and clearing troubles."""
+
+    async def order(request: Request) -> Response:
+        try:
+            fault = sandbox.faults.order(await request.json())
+        except json.JSONDecodeError:
+            return JSONResponse({"error": "the body is not JSON"}, status_code=422)
+        except FaultError as error:
+            return JSONResponse({"error": str(error)}, status_code=422)
+        return JSONResponse({"id": fault.id}, status_code=201)
+
+    async def listed(_: Request) -> Response:
+        return JSONResponse({"faults": sandbox.faults.listed()})
+
+    async def clear(_: Request) -> Response:
+        sandbox.faults.clear()
+        return JSONResponse({"status": "ok"})
+
+    return [
+        Route("/sandbox/faults", order, methods=["POST"]),
+        Route("/sandbox/faults", listed, methods=["GET"]),
+        Route("/sandbox/faults", clear, methods=["DELETE"]),
+    ]
+
+
+def _apply(sandbox: Sandbox, changes: Any) -> None:
+    """Change settings at run time.
+
+    :param changes: ``job_seconds``: a number; ``balance``: a number for all units, or an object by unit.
+    :raises ValueError: if a name or a value is wrong; then nothing is changed.
+    """
+    if not isinstance(changes, dict) or set(changes) - {"job_seconds", "balance"}:
+        raise ValueError("the body must be an object with job_seconds and/or balance")
+    numbers = dict.fromkeys(UNITS, changes.get("balance"))
+    if isinstance(changes.get("balance"), dict):
+        numbers = changes["balance"]
+    if set(numbers) - set(UNITS):
+        raise ValueError(f"balance has the units: {', '.join(UNITS)}")
+    for number in (changes.get("job_seconds"), *numbers.values()):
+        if number is not None and (isinstance(number, bool) or not isinstance(number, int | float)):
+            raise ValueError("job_seconds and balance must be numbers")
+    seconds = changes.get("job_seconds")
+    if seconds is not None and seconds < 0:
+        raise ValueError("job_seconds must not be negative")
+    if seconds is not None:
+        sandbox.job_seconds = float(seconds)
+    for unit, amount in numbers.items():
+        if amount is not None:
+            sandbox.set_balance(unit, float(amount))

@@ -1,0 +1,1 @@
+"""Object storage and disks: paths, whole writes, records."""

@@ -1,0 +1,74 @@
+"""Records of task instances as JSON objects in object storage, for an Airflow without a task state store."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote
+
+from airflow_provider_faceswap.storage.files import path_of, write
+
+if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
+
+#: Characters; a longer part of a path is cut, and told apart by a hash.
+LONGEST_NAME = 120
+#: What makes a task instance, whichever try of it runs.
+_PARTS = ("dag_id", "run_id", "task_id", "map_index")
+
+
+class ObjectRecords:
+    """
+    One small JSON object for each key of a task instance, under a path that a person can read.
+
+    :param folder: Where the objects of this task instance stand.
+    """
+
+    def __init__(self, folder: ObjectStoragePath) -> None:
+        self._folder = folder
+
+    @classmethod
+    def of(cls, uri: str, task_instance: Any) -> Self:
+        """
+        The records of a task instance.
+
+        :param uri: What stands in ``[faceswap] ledger_uri``, such as ``s3://conn_id@bucket/ledger``.
+        """
+        folder = path_of(uri)
+        for part in _PARTS:
+            folder /= f"{part}={_as_name(str(getattr(task_instance, part)))}"
+        return cls(folder)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """
+        Read a value; the default only where there certainly is none.
+
+        :raises OSError: It could not be read.
+        :raises ValueError: It is damaged.
+        """
+        try:
+            text = self._path(key).read_text()
+        except FileNotFoundError:
+            return default
+        return json.loads(text)
+
+    def set(self, key: str, value: Any) -> None:
+        """
+        Write a value whole or not at all.
+
+        :raises OSError: It could not be written.
+        """
+        write(self._path(key), io.BytesIO(json.dumps(value).encode()))
+
+    def _path(self, key: str) -> ObjectStoragePath:
+        return self._folder / f"{key}.json"
+
+
+def _as_name(text: str) -> str:
+    """A text as one name in a path, on disks too that allow 255 bytes."""
+    name = quote(text, safe="")
+    if len(name) <= LONGEST_NAME:
+        return name
+    return f"{name[:LONGEST_NAME]}-{hashlib.sha256(text.encode()).hexdigest()}"

@@ -1,0 +1,90 @@
+"""What a task took and made, as the OpenLineage provider takes it, where that is installed."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
+    from openlineage.client.event_v2 import InputDataset, OutputDataset
+    from openlineage.client.facet_v2 import RunFacet
+
+    from airflow_provider_faceswap.telemetry.lineage import Output, Story
+
+
+def facets(story: Story) -> OperatorLineage[Any, Any] | None:
+    """
+    A story as the OpenLineage provider takes it.
+
+    :returns: ``None`` where that provider is not installed.
+    """
+    try:
+        from airflow.providers.openlineage.extractors import OperatorLineage
+        from openlineage.client.facet_v2 import external_query_run
+    except ImportError:
+        return None
+    run: dict[str, RunFacet] = {}
+    if story.total:
+        run["faceswap"] = _facet()(jobs=list(story.jobs), total=story.total, cost=dict(story.cost or {}))
+    if story.total == 1 and story.jobs:
+        job = story.jobs[0]
+        run["externalQuery"] = external_query_run.ExternalQueryRunFacet(
+            externalQueryId=job["job_id"], source=job["vendor"]
+        )
+    return OperatorLineage(
+        inputs=[_input(place) for place in story.inputs],
+        outputs=[_output(output) for output in story.outputs],
+        run_facets=run,
+    )
+
+
+@cache
+def _facet() -> Any:
+    """The class of our own facet; it can be made only where OpenLineage is installed."""
+    import attr
+    from openlineage.client.facet_v2 import RunFacet
+
+    @attr.define
+    class FaceSwapRunFacet(RunFacet):
+        """The jobs of a run: named ones, how many there are, and what all of them cost."""
+
+        jobs: list[dict[str, Any]]
+        total: int
+        cost: dict[str, float]
+
+    return FaceSwapRunFacet
+
+
+def _input(place: str) -> InputDataset:
+    from openlineage.client.event_v2 import InputDataset
+
+    namespace, name = _named(place)
+    return InputDataset(namespace=namespace, name=name)
+
+
+def _output(output: Output) -> OutputDataset:
+    from openlineage.client.event_v2 import OutputDataset
+    from openlineage.client.facet_v2 import dataset_version_dataset, output_statistics_output_dataset
+
+    namespace, name = _named(output.place)
+    made = OutputDataset(namespace=namespace, name=name)
+    if output.sha256:
+        version = dataset_version_dataset.DatasetVersionDatasetFacet(datasetVersion=output.sha256)
+        made.facets = {"version": version}
+    if output.files is not None:
+        made.outputFacets = {
+            "outputStatistics": output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(
+                size=output.bytes, fileCount=output.files
+            )
+        }
+    return made
+
+
+def _named(place: str) -> tuple[str, str]:
+    """Namespace and name, by OpenLineage's rules: the bucket and the key, or ``file`` and the path."""
+    scheme, _, rest = place.partition("://")
+    authority, _, path = rest.partition("/")
+    if scheme == "file":
+        return (f"file://{authority}" if authority else "file"), f"/{path}"
+    return f"{scheme}://{authority}", path or "/"

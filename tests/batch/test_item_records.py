@@ -1,0 +1,103 @@
+"""The records of a batch's items: no intent once it ends, and small enough for the store."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from airflow_provider_faceswap.batch.item_records import LONGEST_MESSAGE, ItemRecords, NotBoughtError, cut
+from airflow_provider_faceswap.batch.sharded_store import SHARD, SharedRecords
+from airflow_provider_faceswap.jobs import Cost
+from airflow_provider_faceswap.lifecycle.ledger import Record, Stage
+
+#: What Airflow takes as one value.
+BOUND = 65_535
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+
+
+def record(stage=Stage.INTENT, **more):
+    return Record(
+        fingerprint="f" * 64,
+        stage=stage,
+        epoch=0,
+        purchases=1,
+        vendor="gptunnel",
+        kind="face_swap",
+        conn_id="gptunnel_of_the_marketing_department",
+        begun_at=NOW,
+        **more,
+    )
+
+
+def bought(**more):
+    return record(
+        Stage.SUBMITTED,
+        job_id="0" * 36,
+        submitted_at=NOW,
+        deadline=NOW,
+        cost=Cost(amount=15, unit="RUB"),
+        earlier=("1" * 36, "2" * 36, "3" * 36),
+        **more,
+    )
+
+
+def test_no_intent_is_written_once_the_batch_is_ending(store):
+    with SharedRecords(store, "k") as shared:
+        ledger = ItemRecords(shared, 0, lambda: True).ledger("a.1")
+        with pytest.raises(NotBoughtError):
+            ledger.write(record())
+        assert ledger.read() is None
+        ledger.write(bought())
+        assert ledger.read().job_id == "0" * 36, "an id is written whenever it comes"
+
+
+def test_an_intent_that_was_being_written_when_the_end_began_is_taken_back(store):
+    answers = iter([False, True])
+    with SharedRecords(store, "k") as shared:
+        ledger = ItemRecords(shared, 0, lambda: next(answers)).ledger("a.1")
+        with pytest.raises(NotBoughtError):
+            ledger.write(record())
+        assert (ledger.read().stage, ledger.read().outcome, ledger.read().purchases) == (
+            Stage.SETTLED,
+            "refused",
+            0,
+        )
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        {"status": "failed", "error": "VendorUnavailableError", "message": "ж" * 500, "job_id": "0" * 36},
+        {"status": "failed", "error": "InsufficientBalanceError", "message": "💰\n" * 500, "job_id": None},
+        {
+            "status": "archived",
+            "job_id": "0" * 36,
+            "cost": {"amount": 15.0, "unit": "RUB"},
+            "attempt_reused": False,
+            "files": [{"uri": f"s3://conn@bucket/{'ж' * 100}.png", "sha256": "0" * 64, "bytes": 10**7}],
+        },
+    ],
+    ids=["russian", "emoji", "archived"],
+)
+def test_a_shard_of_ended_items_stays_below_what_airflow_takes(store, end):
+    with SharedRecords(store, "k") as shared:
+        records = ItemRecords(shared, 0, lambda: False)
+        for number in range(SHARD):
+            name = f"{number:064d}.1"
+            records.ledger(name).write(bought())
+            records.over(name)
+            records.remember(name, end)
+    [value] = store.values.values()
+    assert len(value) == SHARD
+    assert all("end" in item for item in value.values())
+    assert len(json.dumps(value)) < BOUND
+
+
+@pytest.mark.parametrize("letter", ["x", "ж", "💰", '"'])
+def test_a_long_message_is_cut_by_the_room_it_takes(letter):
+    text = cut(letter * 1000)
+    assert text.endswith(f"{letter}…")
+    assert LONGEST_MESSAGE * 0.8 < len(json.dumps(text)) <= LONGEST_MESSAGE
+    assert cut("short: Ж") == "short: Ж"

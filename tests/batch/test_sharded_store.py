@@ -1,0 +1,222 @@
+"""Records of many jobs in a few values: written in groups, read again where they were let go."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from airflow_provider_faceswap.batch.sharded_store import SHARD, SPARE, SharedRecords
+
+
+class Store:
+    """A store that counts, and may break or hold a write back."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, dict] = {}
+        self.reads: list[str] = []
+        self.broken: Exception | None = None
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def get(self, key, default=None):
+        self.reads.append(key)
+        if self.broken:
+            raise self.broken
+        return self.values.get(key, default)
+
+    def set(self, key, value, **_):
+        self.gate.wait(10)
+        if self.broken:
+            raise self.broken
+        self.values[key] = value
+
+
+@pytest.fixture
+def store():
+    return Store()
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch):
+    monkeypatch.setattr("airflow_provider_faceswap.batch.sharded_store.GAP", 0.0)
+
+
+def fill(records, number, start=0):
+    for n in range(start, start + number):
+        records.set(f"job{n}", {"id": n})
+        records.finish(f"job{n}", {"id": n, "end": "archived"})
+
+
+def test_a_record_is_in_the_store_when_it_is_set(store):
+    with SharedRecords(store, "k") as records:
+        records.set("a", {"id": 1, "nothing": None})
+        assert store.values == {"k.0": {"a": {"id": 1}}}
+
+
+def test_records_stand_in_shards_of_a_bounded_size(store):
+    with SharedRecords(store, "k") as records:
+        fill(records, 2 * SHARD + 1)
+    assert [len(store.values[f"k.{n}"]) for n in range(3)] == [SHARD, SHARD, 1]
+
+
+def test_what_is_over_is_not_held(store):
+    with SharedRecords(store, "k") as records:
+        fill(records, 20 * SHARD)
+        # One may have been put last and not be written yet.
+        assert len(records._shards) <= SPARE + 1
+
+
+def test_what_goes_on_is_held(store):
+    with SharedRecords(store, "k") as records:
+        for n in range(8 * SHARD):
+            records.set(f"job{n}", {"id": n})
+        assert len(records._shards) == 8
+        assert store.reads == ["k.0"]
+
+
+def test_what_was_let_go_is_read_again(store):
+    with SharedRecords(store, "k") as records:
+        fill(records, 10 * SHARD)
+        assert records.get("job0") == {"id": 0, "end": "archived"}
+        assert store.reads == ["k.0", "k.0"]
+        assert records.get("job1") == {"id": 1, "end": "archived"}
+        assert store.reads == ["k.0", "k.0"], "it is held for a while"
+
+
+def test_what_was_let_go_may_be_changed(store):
+    with SharedRecords(store, "k") as records:
+        fill(records, 10 * SHARD)
+        records.set("job0", {"id": 0, "again": True})
+        records.finish("job3", {"id": 3, "again": True})
+    assert store.values["k.0"]["job0"] == {"id": 0, "again": True}
+    assert store.values["k.0"]["job3"] == {"id": 3, "again": True}
+    assert len(store.values["k.0"]) == SHARD
+
+
+def test_a_shard_is_not_let_go_while_it_is_written(store):
+    with SharedRecords(store, "k") as records:
+        fill(records, 10 * SHARD)
+        store.gate.clear()
+        records.finish("job0", {"id": 0, "end": "changed"})
+        # The writer holds shard 0 in its hands now, or will in a moment; others come and go meanwhile.
+        for shard in range(1, 9):
+            records.get(f"job{shard * SHARD}")
+        assert records.get("job0") == {"id": 0, "end": "changed"}
+        store.gate.set()
+    assert store.values["k.0"]["job0"] == {"id": 0, "end": "changed"}
+
+
+def test_a_second_try_finds_every_record_and_goes_on_behind_them(store):
+    with SharedRecords(store, "k") as records:
+        fill(records, 6 * SHARD + 5)
+    with SharedRecords(store, "k") as records:
+        assert [records.get(f"job{n}")["id"] for n in range(6 * SHARD + 5)] == list(range(6 * SHARD + 5))
+        fill(records, SHARD, start=6 * SHARD + 5)
+        assert len(records._shards) <= SPARE + 1
+    assert len(store.values["k.6"]) == SHARD
+    assert len(store.values["k.7"]) == 5
+
+
+def test_a_store_that_cannot_be_read_is_no_empty_one(store):
+    with SharedRecords(store, "k") as records:
+        fill(records, 10 * SHARD)
+        store.broken = OSError("away")
+        with pytest.raises(OSError, match="away"):
+            records.get("job0")
+        store.broken = None
+    store.broken = OSError("away")
+    with pytest.raises(OSError, match="away"), SharedRecords(store, "k"):
+        pass
+
+
+def test_a_record_that_cannot_be_written_stops_its_job(store):
+    refused = []
+
+    def buy():
+        with SharedRecords(store, "k") as records:
+            store.broken = OSError("away")
+            with pytest.raises(OSError, match="away"):
+                records.set("a", {})
+            refused.append("a")
+
+    with pytest.raises(OSError, match="away"):
+        buy()
+    assert refused == ["a"]
+
+
+def test_what_many_change_at_once_is_written_together(store, monkeypatch):
+    writes = []
+    monkeypatch.setattr(store, "set", lambda key, value: (writes.append(key), Store.set(store, key, value)))
+    with SharedRecords(store, "k") as records:
+        store.gate.clear()
+        threads = [threading.Thread(target=records.set, args=(f"job{n}", {"id": n})) for n in range(SHARD)]
+        for thread in threads:
+            thread.start()
+        while len(records._where) < SHARD:
+            threading.Event().wait(0.001)
+        store.gate.set()
+        for thread in threads:
+            thread.join()
+    assert len(writes) <= 3
+    assert len(store.values["k.0"]) == SHARD
+
+
+# -- a store that is away for a moment -----------------------------------------------------------------
+
+
+def test_a_record_without_a_job_that_could_not_be_written_is_taken_back(store):
+    with SharedRecords(store, "k") as records:
+        records.set("a", {"id": 1})
+        store.broken = OSError("away")
+        for key in ("a", "b"):
+            with pytest.raises(OSError, match="away"):
+                records.set(key, {"stage": "intent"})
+        store.broken = None
+        assert (records.get("a"), records.get("b")) == ({"id": 1}, None)
+        records.set("c", {"id": 3})
+        assert store.values["k.0"] == {"a": {"id": 1}, "c": {"id": 3}}
+
+
+def test_a_job_whose_id_could_not_be_written_goes_with_the_next_write(store):
+    with SharedRecords(store, "k") as records:
+        store.broken = OSError("away")
+        with pytest.raises(OSError, match="away"):
+            records.set("a", {"job_id": "bought"})
+        assert not records.whole
+        store.broken = None
+        records.set("b", {"id": 2})
+        assert store.values["k.0"] == {"a": {"job_id": "bought"}, "b": {"id": 2}}
+
+
+def test_the_end_writes_once_more_what_could_not_be_written(store):
+    with SharedRecords(store, "k") as records:
+        store.broken = OSError("away")
+        with pytest.raises(OSError, match="away"):
+            records.set("a", {"job_id": "bought"})
+        store.broken = None
+    assert records.whole
+    assert store.values["k.0"] == {"a": {"job_id": "bought"}}
+
+
+def test_a_record_that_comes_after_the_end_is_written_by_whoever_brings_it(store):
+    with SharedRecords(store, "k") as records:
+        pass
+    records.set("a", {"job_id": "late"})
+    assert store.values["k.0"] == {"a": {"job_id": "late"}}
+    store.broken = OSError("away")
+    with pytest.raises(OSError, match="away"):
+        records.set("b", {"job_id": "later"})
+
+
+def test_a_store_that_hangs_at_the_end_is_said(store, monkeypatch):
+    monkeypatch.setattr("airflow_provider_faceswap.batch.sharded_store.PATIENCE", 0.01)
+
+    def left():
+        with SharedRecords(store, "k") as records:
+            store.gate.clear()
+            records.finish("a", {})
+
+    with pytest.raises(TimeoutError, match="does not answer"):
+        left()
+    store.gate.set()

@@ -1,0 +1,323 @@
+"""The two loops that wait: they sleep and ask as the watch says, and are the same in both worlds."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from airflow_provider_faceswap.exceptions import (
+    AuthenticationError,
+    JobLostError,
+    VendorUnavailableError,
+)
+from airflow_provider_faceswap.foundation.clock import Clock
+from airflow_provider_faceswap.hooks.gptunnel import GPTunnelHook
+from airflow_provider_faceswap.hooks.tengrai import TengraiHook
+from airflow_provider_faceswap.jobs import Job, Submission
+from airflow_provider_faceswap.lifecycle import waiting
+from airflow_provider_faceswap.lifecycle.outcomes import Word
+from airflow_provider_faceswap.lifecycle.polling import Schedule, Watch
+from airflow_provider_faceswap.lifecycle.waiting import await_job, done, wait, watch_for
+
+NOW = 1_800_000_000.0
+LINK = "https://a.test/x.png"
+
+
+def a_job(state="running", **more):
+    return Job(vendor="gptunnel", kind="face_swap", job_id="j1", state=state, status=state, **more)
+
+
+DONE = a_job("succeeded", urls=(LINK,))
+
+
+class DrivenClock(Clock):
+    """Time that passes only when somebody sleeps."""
+
+    def __init__(self):
+        self.time = NOW
+        self.slept = []
+
+    def now(self):
+        return self.time
+
+    def sleep(self, seconds):
+        self.slept.append(seconds)
+        self.time += seconds
+
+    async def asleep(self, seconds):
+        self.sleep(seconds)
+
+
+class ScriptedHook:
+    """Answers each read with the next word of a script; the last one goes on."""
+
+    def __init__(self, *script, cancels=True):
+        self.script = list(script)
+        self.asked = []
+        self.canceled = []
+        self.cancels = cancels
+        self.open = 0
+        self.open_while_asked = []
+
+    def _next(self, job_id, kind):
+        self.asked.append((job_id, kind))
+        self.open_while_asked.append(self.open)
+        answer = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    def fetch(self, job_id, kind):
+        return self._next(job_id, kind)
+
+    async def afetch(self, job_id, kind):
+        return self._next(job_id, kind)
+
+    def cancel(self, job_id, kind):
+        self.canceled.append((job_id, kind))
+        return self.cancels
+
+    async def acancel(self, job_id, kind):
+        return self.cancel(job_id, kind)
+
+    @asynccontextmanager
+    async def session(self):
+        self.open += 1
+        try:
+            yield self
+        finally:
+            self.open -= 1
+
+
+def a_watch(life=600.0, grace=0.0):
+    class Steady:
+        def uniform(self, a, b):
+            return 0.0
+
+    return Watch(
+        vendor="gptunnel",
+        job_id="j1",
+        schedule=Schedule(shortest=2, floor=1, cap=15),
+        submitted_at=NOW,
+        deadline=NOW + life,
+        grace=grace,
+        jitter=Steady(),
+    )
+
+
+@pytest.fixture(params=["worker", "loop"])
+def world(request):
+    """Wait in either world, with a clock of its own; returns the ending, the clock and what was logged."""
+
+    def play(hook, watch=None, **options):
+        clock, lines = DrivenClock(), []
+        arguments = {"log": lines.append, "clock": clock, **options}
+        if request.param == "worker":
+            end = wait(hook, "face_swap", watch or a_watch(), **arguments)
+        else:
+            end = asyncio.run(await_job(hook, "face_swap", watch or a_watch(), **arguments))
+        return end, clock, lines
+
+    return play
+
+
+def test_a_job_is_asked_for_after_each_sleep_until_it_ends(world):
+    hook = ScriptedHook(a_job("queued"), a_job(), DONE)
+    end, clock, _ = world(hook)
+    assert (end.word, end.job) == (Word.SUCCEEDED, DONE)
+    assert hook.asked == [("j1", "face_swap")] * 3
+    assert clock.slept == [3, 1, 1]
+
+
+def test_both_worlds_decide_alike_on_any_course():
+    for script in (
+        [a_job(), VendorUnavailableError("down"), VendorUnavailableError("down"), DONE],
+        [a_job("succeeded"), a_job("succeeded"), DONE],
+        [a_job()],
+        [VendorUnavailableError("down")],
+        [a_job(), a_job("failed")],
+        [AuthenticationError("key")],
+    ):
+        clocks, lines = [DrivenClock(), DrivenClock()], [[], []]
+        first = wait(ScriptedHook(*script), "k", a_watch(), log=lines[0].append, clock=clocks[0])
+        second = asyncio.run(
+            await_job(ScriptedHook(*script), "k", a_watch(), log=lines[1].append, clock=clocks[1])
+        )
+        assert first == second
+        assert clocks[0].slept == clocks[1].slept
+        assert lines[0] == lines[1]
+
+
+def test_a_failed_read_is_decided_by_the_watch_and_does_not_leave_the_loop(world):
+    end, _, lines = world(ScriptedHook(VendorUnavailableError("down"), DONE))
+    assert end.word is Word.SUCCEEDED
+    assert any("down" in line for line in lines)
+
+
+def test_a_job_that_is_gone_and_a_key_that_is_refused_end_the_wait(world):
+    assert world(ScriptedHook(JobLostError("unknown")))[0].word is Word.LOST
+    assert world(ScriptedHook(AuthenticationError("key")))[0].word is Word.REFUSED
+
+
+def test_the_deadline_ends_the_wait_on_time_after_a_last_look(world):
+    hook = ScriptedHook(a_job())
+    end, clock, _ = world(hook, a_watch(life=20))
+    assert end.word is Word.TIMED_OUT
+    assert clock.now() == NOW + 20
+    assert hook.canceled == []
+    assert end.canceled is None
+
+
+@pytest.mark.parametrize("confirmed", [True, False])
+def test_the_deadline_cancels_once_where_asked_and_tells_whether_it_was_confirmed(world, confirmed):
+    hook = ScriptedHook(a_job(), cancels=confirmed)
+    end, _, _ = world(hook, a_watch(life=5), cancel_on_timeout=True)
+    assert (end.word, end.canceled) == (Word.TIMED_OUT, confirmed)
+    assert hook.canceled == [("j1", "face_swap")]
+
+
+@pytest.mark.parametrize("script", [[DONE], [a_job("failed")], [VendorUnavailableError("down")]])
+def test_no_other_ending_cancels_anything(world, script):
+    hook = ScriptedHook(*script)
+    end, _, _ = world(hook, cancel_on_timeout=True)
+    assert end.word is not Word.TIMED_OUT
+    assert hook.canceled == []
+    assert end.canceled is None
+
+
+def test_each_change_is_one_line_that_names_vendor_and_job(world):
+    _, _, lines = world(ScriptedHook(a_job("queued"), a_job("queued"), a_job(), a_job(), DONE))
+    assert lines == ["gptunnel job j1 is queued, after 3 s", "gptunnel job j1 is running, after 5 s"]
+
+
+def test_thirty_questions_in_two_states_are_two_lines_and_not_thirty(world):
+    course = [a_job("queued")] * 10 + [a_job("running", percent=10 + n) for n in range(10)]
+    hook = ScriptedHook(*course, *[VendorUnavailableError("down"), a_job("running")] * 5, DONE)
+    end, _, lines = world(hook)
+    assert (end.word, len(hook.asked)) == (Word.SUCCEEDED, 31)
+    assert [line.removeprefix("gptunnel job j1 ").split(", after")[0] for line in lines] == [
+        "is queued",
+        "is running, 10 %",
+        "could not be read (VendorUnavailableError: down), asking again",
+    ]
+
+
+def test_no_line_holds_a_signed_link_whatever_the_vendor_says(world):
+    signed = "https://a.test/x.png?X-Amz-Signature=4f8a1c0b97d25e6613aa"
+    odd = Job(vendor="gptunnel", kind="k", job_id="j1", state="running", status=f"at {signed}")
+    _, _, lines = world(ScriptedHook(odd, VendorUnavailableError(f"down: {signed}"), DONE))
+    assert len(lines) == 2
+    assert all("https://a.test/x.png" in line for line in lines), "what the vendor says is told"
+    assert not [line for line in lines if "4f8a1c0b97d25e6613aa" in line]
+
+
+@pytest.mark.parametrize(("took", "seconds"), [(12.4, 12), (-3, 0)])
+def test_the_last_line_says_how_long_the_job_took(took, seconds):
+    sent = datetime.fromtimestamp(NOW, UTC)
+    submission = Submission(
+        vendor="gptunnel", kind="k", job_id="j1", conn_id="c", submitted_at=sent, deadline=sent
+    )
+    result = submission.result(DONE, seen_at=sent + timedelta(seconds=took), retention=None)
+    assert done(result).startswith(f"gptunnel job j1 is done after {seconds} s")
+
+
+def test_an_error_that_is_none_of_ours_is_not_taken_for_a_failed_read(world):
+    with pytest.raises(ZeroDivisionError):
+        world(ScriptedHook(ZeroDivisionError()))
+
+
+def test_the_shared_client_is_open_during_the_wait_and_closed_after_it():
+    for script in ([a_job(), DONE], [a_job(), ZeroDivisionError()]):
+        hook = ScriptedHook(*script)
+        with suppress(ZeroDivisionError):
+            asyncio.run(await_job(hook, "k", a_watch(), log=print, clock=DrivenClock()))
+        assert hook.open_while_asked == [1, 1]
+        assert hook.open == 0
+
+
+def test_a_wait_that_is_cancelled_stops_at_once_and_closes_its_client():
+    class Endless(DrivenClock):
+        async def asleep(self, seconds):
+            await asyncio.Event().wait()
+
+    hook = ScriptedHook(a_job())
+
+    async def run():
+        task = asyncio.create_task(await_job(hook, "k", a_watch(), log=print, clock=Endless()))
+        await asyncio.sleep(0)
+        assert hook.open == 1
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(run())
+    assert hook.open == 0
+    assert hook.canceled == []
+
+
+def test_the_loops_use_the_modules_clock_where_none_is_given(monkeypatch):
+    driven = DrivenClock()
+    monkeypatch.setattr(waiting, "CLOCK", driven)
+    wait(ScriptedHook(DONE), "k", a_watch(), log=print)
+    asyncio.run(await_job(ScriptedHook(DONE), "k", a_watch(), log=print))
+    # The second one starts where the first one ended, at a job that is old enough to ask at once.
+    assert driven.slept == [3, 0]
+
+
+def test_the_real_clock_tells_the_time_and_sleeps(monkeypatch):
+    slept = []
+
+    async def asleep(seconds):
+        slept.append(seconds)
+
+    monkeypatch.setattr("time.sleep", slept.append)
+    monkeypatch.setattr("asyncio.sleep", asleep)
+    clock = Clock()
+    clock.sleep(3)
+    coroutine = clock.asleep(4)
+    with pytest.raises(StopIteration):
+        coroutine.send(None)
+    assert slept == [3, 4]
+    assert abs(clock.now() - datetime.now(UTC).timestamp()) < 5
+
+
+@pytest.mark.parametrize(("hook", "grace"), [(GPTunnelHook, 0.0), (TengraiHook, 15.0)])
+@pytest.mark.parametrize(("interval", "floor", "cap"), [(None, 1.0, 10.0), (30, 30, 30)])
+def test_a_watch_knows_what_submission_kind_and_vendor_say(hook, grace, interval, floor, cap):
+    sent = datetime.fromtimestamp(NOW, UTC)
+    submission = Submission(
+        vendor=hook.vendor.name,
+        kind="face_swap",
+        job_id="j1",
+        conn_id="c",
+        submitted_at=sent,
+        deadline=sent + timedelta(minutes=10),
+    )
+    watch = watch_for(hook(), submission, poll_interval=interval, not_before=NOW + 50)
+    timing = hook.vendor.kind("face_swap").timing
+    assert watch.schedule == Schedule(shortest=timing.first, floor=floor, cap=max(timing.cap, floor))
+    assert (watch.vendor, watch.job_id, watch.grace) == (hook.vendor.name, "j1", grace)
+    assert (watch.submitted_at, watch.deadline, watch.not_before) == (NOW, NOW + 600, NOW + 50)
+
+
+class SilentHook(ScriptedHook):
+    """Takes a question, and never answers."""
+
+    async def afetch(self, job_id, kind):
+        self.asked.append((job_id, kind))
+        await asyncio.Event().wait()
+
+
+def test_a_vendor_that_never_answers_does_not_hold_a_trigger_beyond_its_deadline(monkeypatch):
+    monkeypatch.setattr(waiting, "LAST_LOOK", 0.01)
+    clock, hook = DrivenClock(), SilentHook(a_job())
+    watch = Watch(
+        vendor="gptunnel", job_id="j1", schedule=Schedule(2, 1, 10), submitted_at=NOW - 60, deadline=NOW - 1
+    )
+    ending = asyncio.run(await_job(hook, "face_swap", watch, log=lambda _: None, clock=clock))
+    assert ending.word is Word.TIMED_OUT
+    assert "no answer by the deadline" in ending.trouble.message
+    assert len(hook.asked) == 1
