@@ -21,7 +21,6 @@ from airflow.sdk import ObjectStoragePath
 from airflow.sdk.io import store as stores
 from s3fs import S3FileSystem
 
-
 ACCESS_KEY = "AKIA7Q2M4X9PLANTED5ZC"
 SECRET_KEY = "wJ7kq0Zr+PLANTED/u3VbT9s8LmYx1Ed6Hn2Gc4Fo"
 
