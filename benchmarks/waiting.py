@@ -88,14 +88,14 @@ def measure(  # noqa: PLR0917 - what runs, and what is looked at
         airflow.run_dag(f"{way}_{more}")
         wait_until_deferred(database, size)
         time.sleep(30)
-        vendor.news()
+        vendor.message()
         blocked = airflow.log("triggerer").count(BLOCKED)
         shares[size] = cpu_share(triggerer, seconds if size > number else 20)
         taken[size] = memory(triggerer)
         say(
             f"{way}: with {size} the triggerer has {sum(taken[size]) / 2**20:.0f} MiB, {shares[size]:.1%} of a core"
         )
-    asked = vendor.news()[1].get("fetch", 0)
+    asked = vendor.message()[1].get("fetch", 0)
     blocked = airflow.log("triggerer").count(BLOCKED) - blocked
     [[failed]] = database.rows("select count(*) from task_instance where state in ('failed', 'up_for_retry')")
 

@@ -35,7 +35,7 @@ os.environ.update(
     }
 )
 
-from airflow_provider_faceswap.foundation.clock import Clock  # noqa: E402 - not before Airflow's settings
+from airflow_provider_faceswap.foundation.clock import CLOCK, Clock  # noqa: E402 - not before Airflow's settings
 from tests.web import (  # noqa: E402, F401 - fixtures; not before Airflow's settings
     alone,
     downloads,
@@ -48,23 +48,6 @@ from tests.web import (  # noqa: E402, F401 - fixtures; not before Airflow's set
 )
 
 KEY = "sandbox-key"
-
-#: Modules that look at the time.
-CLOCKED = (
-    "batch.runner",
-    "hooks.account",
-    "hooks.base",
-    "http.client",
-    "http.rate_limiter",
-    "lifecycle.purchase",
-    "lifecycle.reconcile",
-    "lifecycle.waiting",
-    "operators.base",
-    "operators.batch",
-    "sensors.job",
-    "telemetry.metrics",
-    "triggers.job",
-)
 
 
 def needs(feature: str, *, at: str, has: str = ""):
@@ -159,10 +142,9 @@ class FakeTaskInstance:
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A driven clock, wherever the package looks at the time."""
+    """A driven clock for the whole package."""
     driven = DrivenClock()
-    for module in CLOCKED:
-        monkeypatch.setattr(f"airflow_provider_faceswap.{module}.CLOCK", driven)
+    monkeypatch.setattr(CLOCK, "source", driven)
     return driven
 
 

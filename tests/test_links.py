@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_provider_faceswap.exceptions import BatchFailedError
 from airflow_provider_faceswap.jobs import Job, Submission
-from airflow_provider_faceswap.lifecycle.outcomes import Ending, Word
+from airflow_provider_faceswap.lifecycle.outcomes import Outcome, WaitResult
 from airflow_provider_faceswap.links import (
     ArchivedLink,
     ManifestLink,
@@ -250,7 +250,7 @@ def test_a_deferred_swap_has_no_link_yet_and_the_worker_that_goes_on_has_it(vend
     done = Job(
         vendor="gptunnel", kind="face_swap", job_id=submission.job_id, state="succeeded", status="done"
     )
-    ending = Ending(word=Word.SUCCEEDED, vendor="gptunnel", job_id=submission.job_id, job=done)
+    ending = WaitResult(outcome=Outcome.SUCCEEDED, vendor="gptunnel", job_id=submission.job_id, job=done)
     resumed.execute_complete(context, ending.to_event(submission), deferred.value.kwargs["submission"])
     assert leads(resumed) == {"Result": XCOM}
 

@@ -6,13 +6,13 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_faceswap.lifecycle.ledger import Ledger, Record, Stage, fingerprint
-from airflow_provider_faceswap.lifecycle.outcomes import Word
+from airflow_provider_faceswap.lifecycle.ledger import Ledger, Record, fingerprint
+from airflow_provider_faceswap.lifecycle.outcomes import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from airflow_provider_faceswap.batch.sharded_store import SharedRecords
+    from airflow_provider_faceswap.batch.sharded_store import ShardedStore
     from airflow_provider_faceswap.hooks.base import JobHook
     from airflow_provider_faceswap.vendors.messages import Request
 
@@ -20,51 +20,16 @@ if TYPE_CHECKING:
 LONGEST_MESSAGE = 300
 
 
-class NotBoughtError(Exception):
-    """The batch is ending: this create was not sent."""
-
-
-class GatedLedger(Ledger):
-    """
-    An item's record, which lets no intent pass once the batch is ending: the create would come right after it.
-
-    :param ending: Whether it is.
-    """
-
-    def __init__(self, store: SharedRecords | None, key: str, ending: Callable[[], bool]) -> None:
-        super().__init__(store, key)
-        self._ending = ending
-
-    def write(self, record: Record) -> None:
-        """
-        Write the record.
-
-        :raises NotBoughtError: It is an intent, and comes too late.
-        :raises FaceSwapError: It could not be written.
-        """
-        if record.stage is not Stage.INTENT:
-            super().write(record)
-            return
-        if self._ending():
-            raise NotBoughtError
-        super().write(record)
-        if self._ending():  # writing takes a moment
-            super().write(record.refused())
-            raise NotBoughtError
-
-
 class ItemRecords:
     """
     The records of a batch's items, by the items' names.
 
     :param records: Where they stand; ``None`` where there is no place for them, so that nothing is remembered.
-    :param ending: Whether nothing more may be bought.
     """
 
-    def __init__(self, records: SharedRecords | None, epoch: int, ending: Callable[[], bool]) -> None:
+    def __init__(self, records: ShardedStore | None, epoch: int) -> None:
         self._records = records
         self._epoch = epoch
-        self._ending = ending
         self._seen: Counter[str] = Counter()
         self._over: set[str] = set()
 
@@ -76,7 +41,7 @@ class ItemRecords:
 
     def ledger(self, name: str) -> Ledger:
         """What buys the item's job, or takes it up."""
-        return GatedLedger(self._records, name, self._ending)
+        return Ledger(self._records, name)
 
     def before(self, name: str) -> dict[str, Any] | None:
         """
@@ -106,7 +71,7 @@ class ItemRecords:
         if self._records is None or (record := self._records.get(name)) is None:
             return
         if end["status"] == "archived":
-            record = Record.model_validate(record).settled(Word.SUCCEEDED).model_dump(mode="json")
+            record = Record.model_validate(record).settled(Outcome.SUCCEEDED).model_dump(mode="json")
         if "message" in end:
             end = {**end, "message": cut(end["message"])}
         counted = name in self._over or record.get("counted", False)

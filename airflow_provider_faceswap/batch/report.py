@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 
-class Quiet:
+class BufferedItemLog:
     """
     A log that leaves out the ordinary: a line for each step of thousands of jobs is no log.
 
@@ -48,7 +48,7 @@ class Quiet:
 
 
 @dataclass
-class Tally:
+class BatchReport:
     """
     What came of a batch so far.
 
@@ -110,7 +110,7 @@ class Tally:
         }
 
 
-def judge(tally: Tally, fail_on: str | float, manifest_uri: str) -> None:
+def raise_if_failed(tally: BatchReport, fail_on: str | float, manifest_uri: str) -> None:
     """
     Decide whether the task has failed.
 

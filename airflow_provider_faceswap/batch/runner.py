@@ -10,10 +10,10 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
-from airflow_provider_faceswap.batch.item_records import ItemRecords, NotBoughtError
-from airflow_provider_faceswap.batch.report import Quiet, Tally, failure, shown, words
+from airflow_provider_faceswap.batch.item_records import ItemRecords
+from airflow_provider_faceswap.batch.report import BatchReport, BufferedItemLog, failure, shown, words
 from airflow_provider_faceswap.exceptions import (
     AuthenticationError,
     FaceSwapError,
@@ -23,25 +23,25 @@ from airflow_provider_faceswap.exceptions import (
     VendorUnavailableError,
 )
 from airflow_provider_faceswap.foundation.clock import CLOCK
-from airflow_provider_faceswap.lifecycle.outcomes import Ending, Word
-from airflow_provider_faceswap.lifecycle.purchase import Purchase
-from airflow_provider_faceswap.lifecycle.waiting import await_job, watch_for
-from airflow_provider_faceswap.telemetry.metrics import cost_of, job_ended
+from airflow_provider_faceswap.lifecycle.purchase import NotSubmittedError, Purchase
+from airflow_provider_faceswap.lifecycle.waiting import result_of, wait_async
+from airflow_provider_faceswap.telemetry.metrics import cost_of, failures_counted, job_ended
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
     from airflow_provider_faceswap.archive.store import Archived
-    from airflow_provider_faceswap.batch.sharded_store import SharedRecords
+    from airflow_provider_faceswap.batch.sharded_store import ShardedStore
     from airflow_provider_faceswap.hooks.base import JobHook
     from airflow_provider_faceswap.jobs import Job, JobResult, Submission
-    from airflow_provider_faceswap.lifecycle.purchase import Terms
+    from airflow_provider_faceswap.lifecycle.purchase import PurchasePolicy
+    from airflow_provider_faceswap.lifecycle.submissions import SubmissionTemplate
     from airflow_provider_faceswap.vendors.messages import Request
 
 T = TypeVar("T")
 
 #: Seconds between two lines of progress.
-TELL_EVERY = 10.0
+REPORT_INTERVAL = 10.0
 #: Items read at a time.
 CHUNK = 256
 #: Threads for creates, and as many for what else blocks; more jobs than these may wait at the vendor.
@@ -53,19 +53,12 @@ FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
 _OF_THE_ACCOUNT = (AuthenticationError, InsufficientBalanceError, PermissionDeniedError)
 
 
-class MakeItemSubmission(Protocol):
-    """Puts a job id together with an item's arguments; see :class:`~.purchase.MakeSubmission`."""
-
-    def __call__(self, arguments: Mapping[str, Any], job_id: str, **known: Any) -> Submission:
-        """Make it."""
-
-
 @dataclass
-class Batch:
+class BatchRunner:
     """
     One run through the items.
 
-    :param hook: On the connection; its channel is open already.
+    :param hook: On the connection; its endpoint is known already.
     :param prepare: Makes an item's request.
     :param keep: Archives a result.
     :param report: Takes one JSON line for each item.
@@ -73,17 +66,17 @@ class Batch:
 
     hook: JobHook
     kind: str
-    records: SharedRecords | None
-    terms: Terms
+    records: ShardedStore | None
+    policy: PurchasePolicy
     epoch: int
     concurrency: int
     timeout: float
     poll_interval: float | None
-    submission: MakeItemSubmission
+    template: Callable[[Mapping[str, Any]], SubmissionTemplate]
     prepare: Callable[[Mapping[str, Any]], Request]
     keep: Callable[[JobResult], list[Archived]]
     report: BinaryIO
-    tally: Tally
+    tally: BatchReport
     log: Any
 
     def __post_init__(self) -> None:
@@ -92,7 +85,7 @@ class Batch:
         #: Jobs that were bought and whose ids could not be recorded.
         self.unrecorded: list[str] = []
         self.running = self.tally.running
-        self._items = ItemRecords(self.records, self.epoch, lambda: self.ending)
+        self._items = ItemRecords(self.records, self.epoch)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._main: asyncio.Task[Any] | None = None
         number = min(self.concurrency, MOST_THREADS)
@@ -175,7 +168,7 @@ class Batch:
             await self._item(position, item)
 
     async def _item(self, position: int, item: Mapping[str, Any]) -> None:
-        log = Quiet(self.log, position, lambda: self.ending)
+        log = BufferedItemLog(self.log, position, lambda: self.ending)
         try:
             request = await self._in_thread(lambda: self.prepare(item))
             name = self._items.name_of(self.hook, self.kind, request)
@@ -191,7 +184,7 @@ class Batch:
         try:
             submission, job = await self._obtain(self._purchase(log, item, request, name), log)
             end = await self._see_through(submission, job, name)
-        except NotBoughtError:
+        except NotSubmittedError:
             self._note(position, item, {"status": "not started"})
             return
         except Exception as error:
@@ -203,7 +196,9 @@ class Batch:
         self._note(position, item, end)
         await self._in_thread(lambda: self._items.remember(name, end))
 
-    def _failed(self, log: Quiet, error: Exception, submission: Submission | None = None) -> dict[str, Any]:
+    def _failed(
+        self, log: BufferedItemLog, error: Exception, submission: Submission | None = None
+    ) -> dict[str, Any]:
         """How an item failed; one whose error nobody foresaw stops none of the others."""
         secrets = self._secrets(error)
         if not isinstance(error, FaceSwapError):
@@ -212,23 +207,32 @@ class Batch:
 
     def _secrets(self, error: Exception) -> tuple[str, ...]:
         """What an error might repeat, and must not; one of this package does not."""
-        return () if isinstance(error, FaceSwapError) else self.hook.channel().secrets
+        return () if isinstance(error, FaceSwapError) else self.hook.endpoint().secrets
 
-    def _purchase(self, log: Quiet, item: Mapping[str, Any], request: Request, name: str) -> Purchase:
+    def _purchase(
+        self, log: BufferedItemLog, item: Mapping[str, Any], request: Request, name: str
+    ) -> Purchase:
         return Purchase(
             self.hook,
             self._items.ledger(name),
-            self.kind,
             request,
+            self.template(item),
             epoch=self.epoch,
-            terms=self.terms,
-            submission=partial(self.submission, item),
+            policy=self.policy,
             log=log,
+            may_submit=lambda: not self.ending,
         )
 
     async def _see_through(self, submission: Submission, job: Job | None, name: str) -> dict[str, Any]:
         """Wait for a job, and archive what it made."""
-        ending = await self._wait(submission, job)
+        ending = await wait_async(
+            self.hook,
+            submission,
+            first=job,
+            poll_interval=self.poll_interval,
+            # A line for each of thousands of jobs would hide the others.
+            log=lambda _: None,
+        )
         self.running.pop(submission.job_id, None)
         job_ended(submission, ending)
         if ending.is_final:
@@ -236,13 +240,7 @@ class Batch:
         cost = cost_of(submission, ending)
         if cost is not None and not submission.reused:
             self.tally.cost[cost.unit] = self.tally.cost.get(cost.unit, 0.0) + cost.amount
-        if ending.word is not Word.SUCCEEDED or ending.job is None:
-            raise ending.to_error(submission.cost)
-        result = submission.result(
-            ending.job,
-            seen_at=CLOCK.moment(),
-            retention=self.hook.vendor.kind(self.kind).retention,
-        )
+        result = result_of(self.hook, submission, ending)
         kept = await self._in_thread(partial(self.keep, result))
         return {
             "status": "archived",
@@ -252,7 +250,7 @@ class Batch:
             "files": [{"uri": file.uri, "sha256": file.sha256, "bytes": file.bytes} for file in kept],
         }
 
-    async def _obtain(self, purchase: Purchase, log: Quiet) -> tuple[Submission, Job | None]:
+    async def _obtain(self, purchase: Purchase, log: BufferedItemLog) -> tuple[Submission, Job | None]:
         """Buy or take up; what the vendor refuses for the moment is tried again, until the item's time is over."""
         until, pause = CLOCK.now() + self.timeout, FIRST_PAUSE
         buy = partial(self._buy, purchase, log)
@@ -268,11 +266,12 @@ class Batch:
                 await CLOCK.asleep(seconds)
                 pause = min(pause * 2, LONGEST_PAUSE)
 
-    def _buy(self, purchase: Purchase, log: Quiet) -> tuple[Submission, Job | None]:
+    def _buy(self, purchase: Purchase, log: BufferedItemLog) -> tuple[Submission, Job | None]:
         """Buy or take up, in a thread, which goes on to its end whatever becomes of the batch meanwhile."""
         try:
-            submission, job = purchase.obtain()
-        except NotBoughtError:
+            with failures_counted(self.hook.vendor.name, self.kind):
+                submission, job = purchase.resume_or_submit()
+        except NotSubmittedError:
             raise
         except Exception as error:
             log.tell()
@@ -285,14 +284,6 @@ class Batch:
             raise
         self.running[submission.job_id] = submission.kind
         return submission, job
-
-    async def _wait(self, submission: Submission, job: Job | None) -> Ending:
-        watch = watch_for(self.hook, submission, poll_interval=self.poll_interval)
-        if job is not None and job.state.terminal:
-            seen = watch.saw(job, CLOCK.now())
-            if isinstance(seen, Ending):
-                return seen
-        return await await_job(self.hook, self.kind, watch, log=lambda _: None)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
@@ -315,6 +306,6 @@ class Batch:
     async def _tell(self) -> None:
         begun, before = CLOCK.now(), None
         while True:
-            await CLOCK.asleep(TELL_EVERY)
+            await CLOCK.asleep(REPORT_INTERVAL)
             before = self.tally.reused if before is None else before
             self.log.info(self.tally.line(CLOCK.now() - begun, self.tally.ended - before))

@@ -28,7 +28,7 @@ SPARE = 4
 PATIENCE = 60
 
 
-class SharedRecords:
+class ShardedStore:
     """
     A store for many records; safe to use from many threads, inside a ``with`` block.
 

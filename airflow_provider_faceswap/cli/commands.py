@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.utils.cli import suppress_logs_and_warning
 
-from airflow_provider_faceswap.cli.console import Screen
+from airflow_provider_faceswap.cli.console import ConsoleLog
 from airflow_provider_faceswap.cli.destination import Destination
 from airflow_provider_faceswap.cli.exits import Exit
 from airflow_provider_faceswap.cli.interrupt import interruptible
-from airflow_provider_faceswap.cli.job_command import Errand
+from airflow_provider_faceswap.cli.job_command import JobCommand
 from airflow_provider_faceswap.cli.output import show
 from airflow_provider_faceswap.exceptions import FaceSwapError
 from airflow_provider_faceswap.foundation.redaction import without_queries
-from airflow_provider_faceswap.foundation.validation import seconds_of
+from airflow_provider_faceswap.foundation.validation import as_seconds
 from airflow_provider_faceswap.hooks.base import hook_for_connection
 
 if TYPE_CHECKING:
@@ -36,48 +36,48 @@ _LOOK_FIRST = (
 @suppress_logs_and_warning
 def swap(options: Namespace) -> None:
     """Buy one face swap, wait for it, save the picture."""
-    screen = Screen()
-    errand = _errand(options, "face_swap", screen)
+    screen = ConsoleLog()
+    command = _errand(options, "face_swap", screen)
 
     def work() -> Exit:
-        seconds_of("timeout", options.timeout)
+        as_seconds("timeout", options.timeout)
         destination = Destination.of(options.out, overwrite=options.overwrite)
         pictures = {"target_image": _picture(options.target), "face_image": _picture(options.face)}
         with _hook(options.conn_id) as hook:
-            errand.buy(hook, pictures, options.preflight)
-            errand.follow(hook, to_the_end=True)
-        errand.keep(destination)
+            command.buy(hook, pictures, options.preflight)
+            command.follow(hook, to_the_end=True)
+        command.keep(destination)
         return Exit.DONE
 
-    _end(options, screen, errand, work)
+    _end(options, screen, command, work)
 
 
 @suppress_logs_and_warning
 def job(options: Namespace) -> None:
     """Look at a job that was bought before; wait for it and save its result where asked to."""
-    screen = Screen()
-    errand = _errand(options, options.kind, screen)
+    screen = ConsoleLog()
+    command = _errand(options, options.kind, screen)
 
     def work() -> Exit:
-        seconds_of("timeout", options.timeout)
+        as_seconds("timeout", options.timeout)
         destination = Destination.of(options.out, overwrite=options.overwrite) if options.out else None
         with _hook(options.conn_id) as hook:
-            errand.take_up(hook, options.job_id, patient=options.wait)
-            if not errand.follow(hook, to_the_end=options.wait):
+            command.look_up(hook, options.job_id, patient=options.wait)
+            if not command.follow(hook, to_the_end=options.wait):
                 return Exit.RESUMABLE
         if destination:
-            errand.keep(destination)
+            command.keep(destination)
         else:
             screen.say("Nothing was saved: --out says where to.")
         return Exit.DONE
 
-    _end(options, screen, errand, work)
+    _end(options, screen, command, work)
 
 
 @suppress_logs_and_warning
 def check(options: Namespace) -> None:
     """Test a connection by a free call."""
-    screen = Screen()
+    screen = ConsoleLog()
     _read_connections()
     try:
         ok, message = _hook(options.conn_id).test_connection()
@@ -92,7 +92,7 @@ def check(options: Namespace) -> None:
     raise SystemExit(code)
 
 
-def _end(options: Namespace, screen: Screen, errand: Errand, work: Callable[[], Exit]) -> NoReturn:
+def _end(options: Namespace, screen: ConsoleLog, command: JobCommand, work: Callable[[], Exit]) -> NoReturn:
     """Do the work of a command, then say how it ended."""
     _read_connections()
     error = None
@@ -100,15 +100,15 @@ def _end(options: Namespace, screen: Screen, errand: Errand, work: Callable[[], 
         try:
             code = work()
         except (Exception, KeyboardInterrupt) as caught:  # noqa: BLE001 - whatever it was, a job may be paid
-            code = errand.exit_after(caught)
+            code = command.exit_after(caught)
             error = {
                 "type": type(caught).__name__,
                 "message": _what_happened(caught, code, _program(options)),
             }
             screen.say(error["message"])
     if code is Exit.RESUMABLE:
-        screen.say(f"Go on with: {errand.resume}")
-    show(errand.told(code, error), options.output)
+        screen.say(f"Go on with: {command.resume_command}")
+    show(command.told(code, error), options.output)
     raise SystemExit(code)
 
 
@@ -133,8 +133,8 @@ def _program(options: Namespace) -> str:
     return getattr(options, "program", _PROGRAM)
 
 
-def _errand(options: Namespace, kind: str, screen: Screen) -> Errand:
-    return Errand(
+def _errand(options: Namespace, kind: str, screen: ConsoleLog) -> JobCommand:
+    return JobCommand(
         kind, timeout=options.timeout, program=_program(options), save=_saving(options), screen=screen
     )
 

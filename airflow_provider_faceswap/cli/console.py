@@ -25,7 +25,7 @@ class _Stderr(Console):
         self.quiet = True
 
 
-class Screen:
+class ConsoleLog:
     """
     Stderr; stdout is left to the result.
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from datetime import timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_faceswap.cli.exits import Exit
@@ -15,26 +13,24 @@ from airflow_provider_faceswap.exceptions import (
     ResultExpiredError,
     SubmissionUncertainError,
 )
-from airflow_provider_faceswap.foundation.clock import CLOCK
-from airflow_provider_faceswap.foundation.redaction import showable
-from airflow_provider_faceswap.jobs import Submission
+from airflow_provider_faceswap.foundation.redaction import redacted
 from airflow_provider_faceswap.lifecycle.ledger import Ledger
-from airflow_provider_faceswap.lifecycle.outcomes import Word, worth_asking_again
-from airflow_provider_faceswap.lifecycle.polling import Wait
+from airflow_provider_faceswap.lifecycle.outcomes import Outcome, is_transient
 from airflow_provider_faceswap.lifecycle.provenance import provenance
-from airflow_provider_faceswap.lifecycle.purchase import Purchase, Terms
-from airflow_provider_faceswap.lifecycle.waiting import done, wait, watch_for
+from airflow_provider_faceswap.lifecycle.purchase import Purchase, PurchasePolicy
+from airflow_provider_faceswap.lifecycle.submissions import SubmissionTemplate
+from airflow_provider_faceswap.lifecycle.waiting import already_over, done_message, result_of, wait
 from airflow_provider_faceswap.operators.archive import pieces_of
+from airflow_provider_faceswap.telemetry.metrics import failures_counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
 
     from airflow_provider_faceswap.archive.store import Archived
-    from airflow_provider_faceswap.cli.console import Screen
+    from airflow_provider_faceswap.cli.console import ConsoleLog
     from airflow_provider_faceswap.cli.destination import Destination
     from airflow_provider_faceswap.hooks.base import JobHook
-    from airflow_provider_faceswap.jobs import Job
+    from airflow_provider_faceswap.jobs import Job, Submission
     from airflow_provider_faceswap.media.inputs import Preflight
 
 #: What is told of a job, in this order; a result has all of it.
@@ -52,7 +48,7 @@ _TOLD = (
 )
 
 
-class Errand:
+class JobCommand:
     """
     One job, and what is known of it: that decides how the command ends.
 
@@ -64,7 +60,7 @@ class Errand:
     """
 
     def __init__(
-        self, kind: str, *, timeout: float, program: str, save: Sequence[str], screen: Screen
+        self, kind: str, *, timeout: float, program: str, save: Sequence[str], screen: ConsoleLog
     ) -> None:
         self._kind = kind
         self._timeout = timeout
@@ -90,24 +86,24 @@ class Errand:
         :raises FaceSwapError: It was not bought, or nobody knows.
         """
         request = hook.prepare(self._kind, preflight=preflight, **arguments)
-        for doubt in hook.vendor.doubts(self._kind, request):
+        for doubt in hook.vendor.warnings(self._kind, request):
             self._screen.say(f"{hook.vendor.name}: {doubt}")
         self._checked = True
         purchase = Purchase(
             hook,
             Ledger(None),
-            self._kind,
             request,
+            self._template(hook, provenance(arguments)),
             epoch=0,
-            terms=Terms(on_uncertain="fail", on_clear="reuse", max_submissions=1),
-            submission=partial(self._accepted, hook, provenance(arguments)),
+            policy=PurchasePolicy(on_uncertain="fail", on_clear="reuse", max_submissions=1),
             log=self._screen,
         )
         with first_interrupt_held(self._screen.say):
             self._sending = True
-            self._submission, self._job = purchase.obtain()
+            with failures_counted(hook.vendor.name, self._kind):
+                self._submission, self._job = purchase.resume_or_submit()
 
-    def take_up(self, hook: JobHook, job_id: str, *, patient: bool) -> None:
+    def look_up(self, hook: JobHook, job_id: str, *, patient: bool) -> None:
         """
         Look at a job that was bought before.
 
@@ -116,23 +112,22 @@ class Errand:
         :raises FaceSwapError: It could not be read, which says nothing of the job.
         """
         hook.vendor.kind(self._kind)
-        hook.channel()
+        hook.endpoint()
         self._checked = True
-        self._submission = self._accepted(hook, {}, job_id, reused=True)
+        template = self._template(hook, {})
+        self._submission = template.submission(job_id, reused=True)
         try:
             self._job = hook.fetch(job_id, self._kind)
         except JobLostError:
             self._over = True
             raise
         except FaceSwapError as error:
-            if not patient or not worth_asking_again(error):
+            if not patient or not is_transient(error):
                 raise
             self._screen.say(f"Asking again: {error}")
             return
         if self._job.created_at:
-            self._submission = self._accepted(
-                hook, {}, job_id, submitted_at=self._job.created_at, reused=True
-            )
+            self._submission = template.submission(job_id, submitted_at=self._job.created_at, reused=True)
 
     def follow(self, hook: JobHook, *, to_the_end: bool) -> bool:
         """
@@ -143,20 +138,17 @@ class Errand:
         :raises FaceSwapError: It ended otherwise, or cannot be read any more.
         """
         assert self._submission is not None  # noqa: S101 - it was bought, or taken up
-        watch = watch_for(hook, self._submission)
-        seen = watch.saw(self._job, CLOCK.now()) if self._job else Wait(0)
-        if to_the_end and isinstance(seen, Wait):
-            with self._screen.bar(f"{watch.vendor} job {watch.job_id}") as show:
-                seen = wait(hook, self._kind, watch, log=self._screen.say, seen=show)
-        if isinstance(seen, Wait):
-            return False
-        self._job = seen.job or self._job
-        if seen.word is not Word.SUCCEEDED or seen.job is None:
-            self._over = seen.is_final
-            raise seen.to_error(self._submission.cost)
-        retention = hook.vendor.kind(self._kind).retention
-        result = self._submission.result(seen.job, seen_at=CLOCK.moment(), retention=retention)
-        self._screen.say(done(result))
+        waited = already_over(hook, self._submission, self._job)
+        if waited is None:
+            if not to_the_end:
+                return False
+            title = f"{self._submission.vendor} job {self._submission.job_id}"
+            with self._screen.bar(title) as show:
+                waited = wait(hook, self._submission, log=self._screen.say, seen=show)
+        self._job = waited.job or self._job
+        self._over = waited.is_final and waited.outcome is not Outcome.SUCCEEDED
+        result = result_of(hook, self._submission, waited)
+        self._screen.say(done_message(result))
         self._result = result.to_xcom()
         return True
 
@@ -175,27 +167,8 @@ class Errand:
             self._over = True
             raise
 
-    def _accepted(
-        self,
-        hook: JobHook,
-        story: dict[str, Any],
-        job_id: str,
-        *,
-        submitted_at: datetime | None = None,
-        deadline: datetime | None = None,
-        **known: Any,
-    ) -> Submission:
-        now = CLOCK.moment()
-        return Submission(
-            vendor=hook.vendor.name,
-            kind=self._kind,
-            job_id=job_id,
-            conn_id=hook.conn_id,
-            submitted_at=submitted_at or now,
-            deadline=deadline or now + timedelta(seconds=self._timeout),
-            provenance=story,
-            **known,
-        )
+    def _template(self, hook: JobHook, story: dict[str, Any]) -> SubmissionTemplate:
+        return SubmissionTemplate(hook.vendor.name, self._kind, hook.conn_id, self._timeout, provenance=story)
 
     # -- what is said ---------------------------------------------------------------------------------
 
@@ -209,11 +182,11 @@ class Errand:
             return Exit.UNCERTAIN
         if isinstance(error, KeyboardInterrupt):
             return Exit.INTERRUPTED
-        passing = isinstance(error, FaceSwapError) and worth_asking_again(error)
+        passing = isinstance(error, FaceSwapError) and is_transient(error)
         return Exit.FAILED if self._checked or passing else Exit.USAGE
 
     @property
-    def resume(self) -> str:
+    def resume_command(self) -> str:
         """The command that goes on with the job; ask for it where there is one."""
         assert self._submission is not None  # noqa: S101 - it was bought, or taken up
         job = self._submission
@@ -231,10 +204,10 @@ class Errand:
             known = self._result or self._submission.model_dump(mode="json")
         return {
             "ending": code.name.lower(),
-            **{name: showable(known.get(name)) for name in _TOLD},
+            **{name: redacted(known.get(name)) for name in _TOLD},
             "state": self._job.state.value if self._job else None,
             "percent": self._job.percent if self._job else None,
             "files": [file.model_dump() for file in self._kept],
-            "resume": self.resume if code is Exit.RESUMABLE else None,
+            "resume": self.resume_command if code is Exit.RESUMABLE else None,
             "error": error,
         }

@@ -1,4 +1,4 @@
-"""The time, and two ways to let it pass; everything that waits uses this one, so that tests can drive it."""
+"""Injectable clock: now, sleep, async sleep."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 
 class Clock:
-    """Epoch seconds and two ways to sleep; tests bring one that they drive."""
+    """The system's clock."""
 
     def now(self) -> float:
         """Epoch seconds."""
@@ -27,4 +27,27 @@ class Clock:
         return datetime.fromtimestamp(self.now(), UTC)
 
 
-CLOCK = Clock()
+class InjectableClock(Clock):
+    """
+    The clock that the whole package uses.
+
+    :ivar source: The clock it delegates to. Tests inject one that they drive.
+    """
+
+    def __init__(self) -> None:
+        self.source = Clock()
+
+    def now(self) -> float:
+        """Epoch seconds."""
+        return self.source.now()
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep in a worker."""
+        self.source.sleep(seconds)
+
+    async def asleep(self, seconds: float) -> None:
+        """Sleep on an event loop."""
+        await self.source.asleep(seconds)
+
+
+CLOCK = InjectableClock()

@@ -111,7 +111,7 @@ def _forms(secret: str) -> list[str]:
     return sorted(plain | {form.replace("/", "\\/") for form in plain}, key=len, reverse=True)
 
 
-def showable(value: Any) -> Any:
+def redacted(value: Any) -> Any:
     """
     A JSON-safe copy of an argument that may be stored and shown.
 
@@ -129,8 +129,8 @@ def showable(value: Any) -> Any:
         case None | bool() | int() | float():
             return value
         case dict():
-            return {str(key): showable(item) for key, item in value.items()}
+            return {str(key): redacted(item) for key, item in value.items()}
         case list() | tuple():
-            return [showable(item) for item in value]
+            return [redacted(item) for item in value]
         case _:
             return f"<{type(value).__name__}>"

@@ -17,7 +17,7 @@ LONGEST_ID = 200
 Choice = TypeVar("Choice", bound=str)
 
 
-def seconds_of(name: str, value: float | timedelta) -> float:
+def as_seconds(name: str, value: float | timedelta) -> float:
     """
     Read a duration.
 
@@ -31,7 +31,7 @@ def seconds_of(name: str, value: float | timedelta) -> float:
     return float(seconds)
 
 
-def count_of(name: str, value: int) -> int:
+def as_count(name: str, value: int) -> int:
     """
     Read a number of things.
 
@@ -42,7 +42,7 @@ def count_of(name: str, value: int) -> int:
     return value
 
 
-def one_of(name: str, value: Choice, known: tuple[str, ...]) -> Choice:
+def as_choice(name: str, value: Choice, known: tuple[str, ...]) -> Choice:
     """
     Read a choice.
 
@@ -53,7 +53,7 @@ def one_of(name: str, value: Choice, known: tuple[str, ...]) -> Choice:
     return value
 
 
-def job_id_of(name: str, value: object) -> str:
+def as_job_id(name: str, value: object) -> str:
     """
     Read which job is meant: its id, or the whole result of the operator that bought it.
 

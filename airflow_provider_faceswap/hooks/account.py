@@ -12,8 +12,8 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHo
 from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError, VendorUnavailableError
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.hooks import form
-from airflow_provider_faceswap.hooks.connection import channel_of
-from airflow_provider_faceswap.http.client import Channel, attempts, shared_client, sync_client
+from airflow_provider_faceswap.hooks.connection import endpoint_of
+from airflow_provider_faceswap.http.client import Endpoint, attempts, shared_client, sync_client
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -44,7 +44,7 @@ class AccountHook(BaseHook):
     def __init__(self, conn_id: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.conn_id = conn_id or self.default_conn_name
-        self._channel: Channel | None = None
+        self._endpoint: Endpoint | None = None
         self._extra: Mapping[str, Any] = {}
         self._http: httpx.Client | None = None
 
@@ -56,26 +56,26 @@ class AccountHook(BaseHook):
             cls.get_connection_form_widgets = staticmethod(partial(form.fields, conn_type))  # type: ignore[method-assign]
             cls.get_ui_field_behaviour = staticmethod(partial(form.behaviour, conn_type))  # type: ignore[method-assign]
 
-    def channel(self) -> Channel:
+    def endpoint(self) -> Endpoint:
         """How this hook reaches its vendor; read from the connection once."""
-        if self._channel is None:
+        if self._endpoint is None:
             with self._reading():
                 connection = self.get_connection(self.conn_id)
                 extra = self._fields(connection.extra_dejson)
-            self._channel = channel_of(self.vendor, self.conn_id, connection, extra)
+            self._endpoint = endpoint_of(self.vendor, self.conn_id, connection, extra)
             self._extra = extra
-        return self._channel
+        return self._endpoint
 
-    async def achannel(self, instead_of: Channel | None = None) -> Channel:
+    async def aendpoint(self, instead_of: Endpoint | None = None) -> Endpoint:
         """
-        As :meth:`channel`, without a blocking call, and together with all others on this event loop.
+        As :meth:`endpoint`, without a blocking call, and together with all others on this event loop.
 
         Each reading costs a triggerer several messages to its supervisor, which for a thousand triggers would be
         most of what it does.
 
         :param instead_of: One that the vendor has refused: the connection is read anew if it was not since.
         """
-        if self._channel is None:
+        if self._endpoint is None:
             async with shared_client(self.conn_id) as shared, shared.reading:
                 known = shared.settings
                 if (
@@ -87,11 +87,11 @@ class AccountHook(BaseHook):
                     with self._reading():
                         connection = await get_async_connection(self.conn_id)
                         extra = self._fields(await get_async_extra_dejson(connection))
-                    channel = channel_of(self.vendor, self.conn_id, connection, extra)
-                    known = shared.settings = channel, extra, CLOCK.now()
-                self._channel, self._extra, _ = known
-        assert self._channel is not None  # noqa: S101 - both ways above set it
-        return self._channel
+                    endpoint = endpoint_of(self.vendor, self.conn_id, connection, extra)
+                    known = shared.settings = endpoint, extra, CLOCK.now()
+                self._endpoint, self._extra, _ = known
+        assert self._endpoint is not None  # noqa: S101 - both ways above set it
+        return self._endpoint
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
@@ -152,25 +152,25 @@ class AccountHook(BaseHook):
 
     # -- what the vendor tells ------------------------------------------------------------------------
 
-    def ask(self, request: Request, read: Callable[[Reply], T]) -> T:
+    def read(self, request: Request, parse: Callable[[Reply], T]) -> T:
         """
         Send a request that only reads, again where that can help.
 
-        :param read: Makes of the answer what is returned.
+        :param parse: Makes the return value of the answer.
         :raises VendorError: The vendor refused, cannot now, or cannot be understood.
         """
-        channel = self.channel()
+        endpoint = self.endpoint()
         for attempt in attempts():
             with attempt, self._client() as http:
-                told = read(channel.send(http, request))
+                told = parse(endpoint.send(http, request))
         return told
 
-    def most_at_once(self) -> int | None:
+    def concurrency_limit(self) -> int | None:
         """How many jobs the account may have running, where the vendor tells; ``None`` where not, or not now."""
-        if not self.vendor.tells_limit:
+        if not self.vendor.reports_limit:
             return None
         try:
-            return self.ask(self.vendor.account(), self.vendor.read_limit)
+            return self.read(self.vendor.account(), self.vendor.read_limit)
         except FaceSwapError as error:
             self.log.warning("The account's limit could not be read: %s", error)
             return None
@@ -182,7 +182,7 @@ class AccountHook(BaseHook):
         :raises InvalidRequestError: This vendor tells no balance.
         :raises VendorError: The key is wrong, or the vendor cannot be reached.
         """
-        self.channel()
+        self.endpoint()
         request = self.vendor.balance(self._extra)
         if request is None:
             raise InvalidRequestError(
@@ -190,7 +190,7 @@ class AccountHook(BaseHook):
                 vendor=self.vendor.name,
                 advice="Look at the account on the vendor's site.",
             )
-        return self.ask(request, self.vendor.read_balances)
+        return self.read(request, self.vendor.read_balances)
 
     def account(self) -> str:
         """
@@ -198,7 +198,7 @@ class AccountHook(BaseHook):
 
         :raises VendorError: The key is wrong, or the vendor cannot be reached.
         """
-        self.channel()
+        self.endpoint()
         # The balance, where there is one, is that of whoever the connection lets pay.
         request = self.vendor.balance(self._extra) or self.vendor.account()
-        return self.ask(request, self.vendor.read_account)
+        return self.read(request, self.vendor.read_account)

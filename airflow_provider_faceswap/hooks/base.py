@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from datetime import timedelta
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -18,18 +18,19 @@ from airflow_provider_faceswap.exceptions import (
     MalformedResponseError,
     VendorUnavailableError,
 )
-from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.hooks.account import AccountHook
 from airflow_provider_faceswap.hooks.connection import shown
-from airflow_provider_faceswap.http.client import Turn, attempts, shared_client
-from airflow_provider_faceswap.jobs import Submission
-from airflow_provider_faceswap.lifecycle.outcomes import Ending, Word
-from airflow_provider_faceswap.lifecycle.waiting import wait, watch_for
-from airflow_provider_faceswap.media.inputs import PREFLIGHTS, Journey, delivered
+from airflow_provider_faceswap.http.client import attempts, shared_client
+from airflow_provider_faceswap.lifecycle.outcomes import Outcome
+from airflow_provider_faceswap.lifecycle.submissions import SubmissionTemplate
+from airflow_provider_faceswap.lifecycle.waiting import wait
+from airflow_provider_faceswap.media.inputs import PREFLIGHTS, MediaPreparer, delivered
 from airflow_provider_faceswap.telemetry import lineage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+
+    import httpx
 
     from airflow_provider_faceswap.jobs import Job
     from airflow_provider_faceswap.media.inputs import Preflight
@@ -59,7 +60,7 @@ class JobHook(AccountHook):
             makes fit what the vendor would refuse, ``off`` leaves all to the vendor.
         :raises InvalidRequestError: An argument is wrong.
         """
-        self.channel()
+        self.endpoint()
         return self._prepare(kind, arguments, preflight)
 
     def _prepare(self, kind: str, arguments: Mapping[str, Any], preflight: Preflight = "auto") -> Request:
@@ -74,10 +75,10 @@ class JobHook(AccountHook):
             if name in known and name not in given and self._extra.get(name) is not None:
                 given[name] = self._extra[name]
         secret = str(given.get("webhook_secret") or "")
-        if self._channel is not None and secret not in {"", *self._channel.secrets}:
+        if self._endpoint is not None and secret not in {"", *self._endpoint.secrets}:
             # The vendor echoes it in its answers, wherever it was given.
-            self._channel = replace(self._channel, secrets=(*self._channel.secrets, secret))
-        journey = Journey(self.vendor, preflight)
+            self._endpoint = replace(self._endpoint, secrets=(*self._endpoint.secrets, secret))
+        journey = MediaPreparer(self.vendor, preflight)
         sent, named = journey.arguments(spec.media, given)
         request = self.vendor.create(kind, sent)
         if sent == named and not journey.uploads:
@@ -96,42 +97,40 @@ class JobHook(AccountHook):
         links = {}
         for name, data in request.uploads.items():
             upload = self.vendor.upload(name.rpartition("/")[2], data)
-            links[name] = self.ask(upload, self.vendor.read_upload)
+            links[name] = self.read(upload, self.vendor.read_upload)
         return delivered(request, links)
 
     @contextmanager
-    def ready(self, request: Request) -> Iterator[tuple[Request, Turn]]:
+    def ready(self, kind: str, request: Request) -> Iterator[Callable[[], Job]]:
         """
-        Do all that comes before a create: store its pictures at the vendor, make a client, wait for the next turn.
+        Do all that comes before a submission: store its pictures at the vendor, make a client, wait for the rate limit.
 
-        Whoever writes down that a create is about to be sent does so inside: of a crash before it, nobody has to
-        ask whether it bought something.
+        Write the intent inside the block. A crash before the block cannot have submitted a job.
 
-        :returns: What to give to :meth:`buy`.
-        :raises VendorError: A picture was refused, and nothing was bought.
+        :returns: The function that sends the submission; call it once, inside the block. It raises ``VendorError``
+            if the vendor accepted nothing, and ``SubmissionUncertainError`` if it may have.
+        :raises VendorError: A picture was refused, and nothing was submitted.
         """
         request = self._deliver(request)
-        channel = self.channel()
+        endpoint = self.endpoint()
         with self._client(fresh=True) as http:
-            channel.pace.turn(channel.rate)
-            yield request, Turn(http)
+            endpoint.limiter.turn(endpoint.rate)
+            yield partial(self._submit, kind, request, http)
 
-    def buy(self, kind: str, request: Request, turn: Turn) -> Job:
+    def _submit(self, kind: str, request: Request, http: httpx.Client) -> Job:
         """
-        Send a request that is ready. Each accepted one is paid for.
+        Send a submission. Each accepted one is paid for.
 
         It is sent again only after "too many requests", "unavailable", or a connection that never opened; each time
         by a client with no open connection, so that nothing is sent twice.
 
-        :param turn: What :meth:`ready` gave together with the request; it is used inside that block.
-        :raises VendorError: The vendor accepted nothing.
-        :raises SubmissionUncertainError: It may have accepted it.
+        :param http: A client with no open connection.
         """
-        channel = self.channel()
+        endpoint = self.endpoint()
         for attempt in attempts():
             first = attempt.num == 1
-            with attempt, nullcontext(turn.http) if first else self._client(fresh=True) as http:
-                reply = channel.send(http, request, paid=True, queued=not first)
+            with attempt, nullcontext(http) if first else self._client(fresh=True) as client:
+                reply = endpoint.send(client, request, paid=True, queued=not first)
                 job = self.vendor.read_created(kind, reply)
         return job
 
@@ -145,8 +144,8 @@ class JobHook(AccountHook):
         :raises VendorError: The vendor accepted nothing.
         :raises SubmissionUncertainError: The vendor may have accepted it.
         """
-        with self.ready(self.prepare(kind, **arguments)) as (request, turn):
-            job = self.buy(kind, request, turn)
+        with self.ready(kind, self.prepare(kind, **arguments)) as submit:
+            job = submit()
         lineage.collect(self, lineage.of_job(None, arguments))
         return job
 
@@ -158,7 +157,7 @@ class JobHook(AccountHook):
         :raises VendorError: It could not be read; the job itself goes on.
         """
         with _about(self.vendor.name, job_id):
-            return self.ask(
+            return self.read(
                 self.vendor.fetch(kind, job_id),
                 lambda reply: self.vendor.read_job(kind, reply, job_id=job_id),
             )
@@ -174,19 +173,10 @@ class JobHook(AccountHook):
         :raises JobTimeoutError: It is still running; wait again, or later, by its id.
         :raises FaceSwapError: It failed, was cancelled, or cannot be read; subclasses say which.
         """
-        now = CLOCK.moment()
-        submission = Submission(
-            vendor=job.vendor,
-            kind=job.kind,
-            job_id=job.job_id,
-            conn_id=self.conn_id,
-            submitted_at=job.created_at or now,
-            deadline=now + timedelta(seconds=timeout),
-        )
-        watch = watch_for(self, submission, poll_interval=poll_interval)
-        seen = watch.saw(job, now.timestamp()) if job.state.terminal else None
-        ending = seen if isinstance(seen, Ending) else wait(self, job.kind, watch, log=self.log.info)
-        if ending.word is not Word.SUCCEEDED or ending.job is None:
+        template = SubmissionTemplate(job.vendor, job.kind, self.conn_id, timeout)
+        submission = template.submission(job.job_id, submitted_at=job.created_at)
+        ending = wait(self, submission, first=job, poll_interval=poll_interval, log=self.log.info)
+        if ending.outcome is not Outcome.SUCCEEDED or ending.job is None:
             raise ending.to_error(job.cost)
         lineage.collect(self, lineage.of_links(ending.job.urls))
         # Some vendors tell the cost with the create and never again.
@@ -203,7 +193,7 @@ class JobHook(AccountHook):
             return False
         try:
             with self._client() as http:
-                return self.vendor.read_canceled(self.channel().send(http, request, queued=False))
+                return self.vendor.read_canceled(self.endpoint().send(http, request, queued=False))
         except FaceSwapError as error:
             self.log.warning("The cancel of job %s was not confirmed: %s", job_id, error)
             return False
@@ -212,7 +202,7 @@ class JobHook(AccountHook):
 
     async def asubmit(self, kind: str, **arguments: Any) -> Job:
         """Create a paid job, as :meth:`submit` does."""
-        await self.achannel()
+        await self.aendpoint()
         # Pictures may have to be read from a storage, which blocks.
         request = await asyncio.to_thread(self._prepare, kind, arguments)
         job = await self.abuy(kind, request)
@@ -222,11 +212,11 @@ class JobHook(AccountHook):
     async def abuy(self, kind: str, request: Request) -> Job:
         """Make a prepared request ready, and send it, as :meth:`ready` and :meth:`buy` do."""
         async with shared_client(self.conn_id) as shared:
-            channel = await self.achannel()
+            endpoint = await self.aendpoint()
             request = await asyncio.to_thread(self._deliver, request)
             async for attempt in attempts():
                 with attempt:
-                    reply = await channel.asend(shared, request, paid=True)
+                    reply = await endpoint.asend(shared, request, paid=True)
                     job = self.vendor.read_created(kind, reply)
         return job
 
@@ -236,18 +226,18 @@ class JobHook(AccountHook):
             try:
                 return await self._afetch(job_id, kind)
             except AuthenticationError:
-                before, self._channel = self._channel, None
-                if await self.achannel(instead_of=before) == before:
+                before, self._endpoint = self._endpoint, None
+                if await self.aendpoint(instead_of=before) == before:
                     raise
                 return await self._afetch(job_id, kind)
 
     async def _afetch(self, job_id: str, kind: str) -> Job:
         request = self.vendor.fetch(kind, job_id)
         async with shared_client(self.conn_id) as shared:
-            channel = await self.achannel()
+            endpoint = await self.aendpoint()
             async for attempt in attempts():
                 with attempt:
-                    reply = await channel.asend(shared, request)
+                    reply = await endpoint.asend(shared, request)
                     job = self.vendor.read_job(kind, reply, job_id=job_id)
         return job
 
@@ -258,8 +248,8 @@ class JobHook(AccountHook):
             return False
         try:
             async with shared_client(self.conn_id) as shared:
-                channel = await self.achannel()
-                return self.vendor.read_canceled(await channel.asend(shared, request, queued=False))
+                endpoint = await self.aendpoint()
+                return self.vendor.read_canceled(await endpoint.asend(shared, request, queued=False))
         except FaceSwapError as error:
             self.log.warning("The cancel of job %s was not confirmed: %s", job_id, error)
             return False
@@ -275,7 +265,7 @@ class JobHook(AccountHook):
         asked = ""
         try:
             self._check_fields()
-            asked = f" (asked: {shown(self.channel().base_url)})"
+            asked = f" (asked: {shown(self.endpoint().base_url)})"
             return True, f"{self.vendor.name}: {self.account()}{asked}"
         except FaceSwapError as error:
             if isinstance(error, InvalidRequestError | MalformedResponseError) and error.status_code:
@@ -291,7 +281,7 @@ class JobHook(AccountHook):
 
         :raises InvalidRequestError: One of its fields is wrong, which would else be said by the first job.
         """
-        self.channel()
+        self.endpoint()
         picture = "https://example.com/picture.png"
         try:
             self.prepare("face_swap", target_image=picture, face_image=picture)

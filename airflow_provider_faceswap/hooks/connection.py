@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 
 from airflow_provider_faceswap.exceptions import AuthenticationError, InvalidRequestError
 from airflow_provider_faceswap.foundation.redaction import bare_url
-from airflow_provider_faceswap.http.client import Channel
-from airflow_provider_faceswap.http.rate_limiter import pace_of
-from airflow_provider_faceswap.vendors.messages import a_number
+from airflow_provider_faceswap.http.client import Endpoint
+from airflow_provider_faceswap.http.rate_limiter import rate_limiter_for
+from airflow_provider_faceswap.vendors.messages import as_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airflow_provider_faceswap.vendors.base import Vendor
 
 
-def channel_of(vendor: Vendor, conn_id: str, connection: Connection, extra: Mapping[str, Any]) -> Channel:
+def endpoint_of(vendor: Vendor, conn_id: str, connection: Connection, extra: Mapping[str, Any]) -> Endpoint:
     """
     Read a connection.
 
@@ -40,14 +40,14 @@ def channel_of(vendor: Vendor, conn_id: str, connection: Connection, extra: Mapp
             vendor=vendor.name,
             advice="Nothing was bought. Copy the key anew, without what stands around it.",
         )
-    return Channel(
+    return Endpoint(
         vendor=vendor.name,
         base_url=_address(vendor, connection.host, connection.port),
         headers=vendor.headers(key, extra),
         secrets=(key, str(extra.get("webhook_secret") or "")),
         rate=_rate(extra.get("requests_per_second")),
         at_home=not connection.host,
-        pace=pace_of(conn_id),
+        limiter=rate_limiter_for(conn_id),
     )
 
 
@@ -93,7 +93,7 @@ def _rate(value: object) -> float | None:
     """
     if value in (None, ""):
         return None
-    rate = a_number(value)
+    rate = as_number(value)
     if rate is None or rate <= 0:
         raise InvalidRequestError(
             f"the connection's requests_per_second must be a number above 0, got {value!r}",

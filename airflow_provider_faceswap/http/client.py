@@ -25,7 +25,7 @@ from airflow_provider_faceswap.exceptions import (
 )
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.foundation.redaction import without_queries, without_secrets
-from airflow_provider_faceswap.http.rate_limiter import Pace
+from airflow_provider_faceswap.http.rate_limiter import RateLimiter
 from airflow_provider_faceswap.vendors.messages import Reply
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def tls_context() -> ssl.SSLContext:
 
 
 @dataclass(frozen=True)
-class Channel:
+class Endpoint:
     """
     How to reach one vendor with one key.
 
@@ -70,7 +70,7 @@ class Channel:
     secrets: tuple[str, ...] = field(repr=False)
     rate: float | None = None
     at_home: bool = False
-    pace: Pace = field(default_factory=Pace, repr=False, compare=False)
+    limiter: RateLimiter = field(default_factory=RateLimiter, repr=False, compare=False)
 
     def _parts(self, request: Request) -> dict[str, Any]:
         base_url = request.elsewhere if request.elsewhere and self.at_home else self.base_url
@@ -115,7 +115,7 @@ class Channel:
         :raises SubmissionUncertainError: There is no answer to a paid request.
         """
         if queued:
-            self.pace.turn(self.rate)
+            self.limiter.turn(self.rate)
         try:
             return self._reply(http.request(**self._parts(request)))
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeEncodeError) as error:
@@ -126,26 +126,15 @@ class Channel:
     ) -> Reply:
         """Send as :meth:`send` does, on an event loop."""
         if queued:
-            await self.pace.aturn(self.rate)
+            await self.limiter.aturn(self.rate)
         http = shared.fresh if paid else shared.http
         try:
             reply = self._reply(await http.request(**self._parts(request)))
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeEncodeError) as error:
             raise self._failure(error, paid=paid) from None
         if reply.status_code == 429:
-            self.pace.heed(CLOCK.now(), reply.retry_after)
+            self.limiter.heed(CLOCK.now(), reply.retry_after)
         return reply
-
-
-@dataclass(frozen=True)
-class Turn:
-    """
-    A place in an account's queue that has come up.
-
-    :param http: What to send by: a client with no open connection.
-    """
-
-    http: httpx.Client
 
 
 def _text(response: httpx.Response) -> str:
@@ -207,7 +196,7 @@ class Shared:
     http: httpx.AsyncClient
     creates: httpx.AsyncClient | None = None
     users: int = 0
-    settings: tuple[Channel, Mapping[str, Any], float] | None = field(default=None, repr=False)
+    settings: tuple[Endpoint, Mapping[str, Any], float] | None = field(default=None, repr=False)
     reading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property

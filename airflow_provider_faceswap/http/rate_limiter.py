@@ -15,7 +15,7 @@ HOLD = 2.0
 LONGEST_HOLD = 30.0
 
 
-class Pace:
+class RateLimiter:
     """
     One queue for all requests of a process to one account.
 
@@ -72,9 +72,9 @@ class Pace:
             await CLOCK.asleep(seconds)
 
 
-_paces: dict[str, Pace] = {}
+_paces: dict[str, RateLimiter] = {}
 
 
-def pace_of(conn_id: str) -> Pace:
+def rate_limiter_for(conn_id: str) -> RateLimiter:
     """The queue of this process for a connection's account."""
-    return _paces.setdefault(conn_id, Pace())
+    return _paces.setdefault(conn_id, RateLimiter())

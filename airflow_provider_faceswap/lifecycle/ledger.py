@@ -5,8 +5,7 @@ One record stands for one logical job of one task instance (dag, run, task, map 
 *intent → submitted → settled*. The intent is written before the paid call and the id right after it, so a
 crash leaves either nothing bought, an id to go on with, or an intent that says "this may have been bought".
 
-It is kept in Airflow's task state store, for the life of the run; where this Airflow has none (before 3.3), in
-object storage under ``[faceswap] ledger_uri``; and where that is not set, nowhere.
+Where it is stored: see :mod:`~airflow_provider_faceswap.storage.task_records`.
 """
 
 from __future__ import annotations
@@ -17,17 +16,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow.providers.common.compat.sdk import conf
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from airflow_provider_faceswap.exceptions import FaceSwapError
 from airflow_provider_faceswap.foundation.redaction import unsigned
 from airflow_provider_faceswap.jobs import Cost
-from airflow_provider_faceswap.storage.object_records import ObjectRecords
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_faceswap.jobs import Submission
@@ -143,29 +138,6 @@ class Store(Protocol):
         """Write; raises where it cannot."""
 
 
-class _TaskState:
-    """Airflow's task state store, told to forget nothing while the run lives."""
-
-    def __init__(self, store: Any) -> None:
-        self._store = store
-
-    def get(self, key: str, default: Any = None) -> Any:
-        return self._store.get(key, default)
-
-    def set(self, key: str, value: Any) -> None:
-        from airflow.sdk import NEVER_EXPIRE  # type: ignore[attr-defined]  # lazily exported
-
-        self._store.set(key, value, retention=NEVER_EXPIRE)
-
-
-def store_of(context: Mapping[str, Any]) -> Store | None:
-    """The place for records of the task instance that runs in this context, ``None`` where there is none."""
-    if (store := context.get("task_state_store")) is not None:
-        return _TaskState(store)
-    uri = conf.get("faceswap", "ledger_uri", fallback="")
-    return ObjectRecords.of(uri, context["ti"]) if uri else None
-
-
 class Ledger:
     """
     The record of one logical job in a store.
@@ -176,11 +148,6 @@ class Ledger:
     def __init__(self, store: Store | None, key: str = KEY) -> None:
         self._store = store
         self._key = key
-
-    @classmethod
-    def of(cls, context: Mapping[str, Any], key: str = KEY) -> Ledger:
-        """The ledger of the task instance that runs in this context."""
-        return cls(store_of(context), key)
 
     @property
     def remembers(self) -> bool:

@@ -1,11 +1,11 @@
-"""How a wait ended: a word from a closed list, and the error it stands for."""
+"""The result of waiting for a job: an outcome from a closed list, and the error that it means."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from airflow_provider_faceswap import exceptions
 from airflow_provider_faceswap.exceptions import (
@@ -27,8 +27,8 @@ from airflow_provider_faceswap.jobs import Cost, FailureReason, Job, Submission
 from airflow_provider_faceswap.vendors.messages import clean
 
 
-class Word(StrEnum):
-    """Every way a wait can end. Nothing else is taken for an ending, least of all for a success."""
+class Outcome(StrEnum):
+    """Every way a wait can end. Nothing else is accepted, least of all as a success."""
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -40,8 +40,21 @@ class Word(StrEnum):
     REFUSED = "refused"
 
 
-class Trouble(BaseModel):
-    """A failed read in plain values, so that it can cross from the triggerer to a worker."""
+#: Outcomes that are read off the job, and outcomes that follow from a failed poll.
+_OF_JOB = frozenset({Outcome.SUCCEEDED, Outcome.FAILED, Outcome.CANCELED, Outcome.NO_OUTPUT})
+_OF_FAILURE = frozenset({Outcome.LOST, Outcome.UNREADABLE, Outcome.REFUSED})
+
+#: Error class for each reason that a vendor gives for a failed job; any other is a ``JobFailedError``.
+_FAILURE_CLASSES: dict[FailureReason, type[VendorError]] = {
+    FailureReason.NO_FACE: NoFaceError,
+    FailureReason.CONTENT_REFUSED: ContentRefusedError,
+    FailureReason.BAD_INPUT: InvalidRequestError,
+    FailureReason.INSUFFICIENT_BALANCE: InsufficientBalanceError,
+}
+
+
+class ReadFailure(BaseModel):
+    """A failed poll as plain values, so that it can travel from the triggerer to a worker."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -52,7 +65,7 @@ class Trouble(BaseModel):
 
     @classmethod
     def of(cls, error: FaceSwapError) -> Self:
-        """Take from an error what can be told."""
+        """Take the class, the message and the codes of an error."""
         return cls(
             type=type(error).__name__,
             message=error.message,
@@ -64,7 +77,7 @@ class Trouble(BaseModel):
         """
         Build the error again.
 
-        :param advice: What to do, as the class's own advice speaks of a request that bought nothing.
+        :param advice: The next step. The class's own advice is about a request that bought nothing.
         """
         known = getattr(exceptions, self.type, None)
         cls = known if isinstance(known, type) and issubclass(known, VendorError) else VendorUnavailableError
@@ -78,170 +91,167 @@ class Trouble(BaseModel):
         )
 
 
-class Ending(BaseModel):
+class WaitResult(BaseModel):
     """
     The end of a wait.
 
-    :param job: The job as last read; absent where it never could be read.
-    :param trouble: The last failed read, where the ending comes from one.
-    :param canceled: Whether a cancel sent at the deadline was confirmed; ``None`` where none was sent.
+    In a trigger event three fields have older names, the aliases here: events outlive an upgrade.
+
+    :param job: The job as last polled; ``None`` if no poll succeeded.
+    :param failure: The last failed poll, if the outcome follows from one.
+    :param cancel_confirmed: Whether the vendor confirmed the cancel sent at the deadline; ``None`` if none was sent.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
 
-    word: Word
+    outcome: Outcome = Field(alias="word")
     vendor: str
     job_id: str
     job: Job | None = None
-    trouble: Trouble | None = None
-    canceled: bool | None = None
+    failure: ReadFailure | None = Field(default=None, alias="trouble")
+    cancel_confirmed: bool | None = Field(default=None, alias="canceled")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if (self.outcome in _OF_JOB and self.job is None) or (
+            self.outcome in _OF_FAILURE and self.failure is None
+        ):
+            raise ValueError(f"{self.outcome} needs the job or the failed poll that it follows from")
+        return self
 
     @property
     def is_final(self) -> bool:
-        """True where the job itself is over; else it may go on, and can be resumed."""
-        return self.word in {Word.SUCCEEDED, Word.FAILED, Word.CANCELED, Word.LOST}
+        """True if the job itself is over. Otherwise it may still run, and can be resumed."""
+        return self.outcome in {Outcome.SUCCEEDED, Outcome.FAILED, Outcome.CANCELED, Outcome.LOST}
 
     def to_event(self, submission: Submission) -> dict[str, Any]:
         """
-        The payload of the trigger's one event: plain JSON, without the links.
+        The payload of the trigger's one event: plain JSON, without links.
 
-        The triggerer writes every event to its log, and a link may be signed: the worker asks for it again.
+        The triggerer logs every event, and a link may be signed. The worker polls once more for the link.
 
-        :param submission: What was waited for; ``dag.test()`` hands a resumed task nothing but the event.
+        :param submission: The job that was waited for; ``dag.test()`` gives a resumed task the event only.
         """
         return {
-            "ending": self.model_dump(mode="json", exclude={"job": {"urls"}}),
+            "ending": self.model_dump(mode="json", by_alias=True, exclude={"job": {"urls"}}),
             "submission": submission.model_dump(mode="json"),
         }
 
     def after_cancel(self, *, confirmed: bool) -> Self:
-        """The same ending, once the deadline has made its owner cancel the job."""
-        return self.model_copy(update={"canceled": confirmed})
+        """The same result after a cancel at the deadline."""
+        return self.model_copy(update={"cancel_confirmed": confirmed})
 
-    def to_error(self, told: Cost | None = None) -> FaceSwapError:
+    def to_error(self, cost: Cost | None = None) -> FaceSwapError:
         """
-        The error this ending stands for; call it for every word but ``succeeded``.
+        The error that this outcome means; not for ``succeeded``.
 
-        :param told: What the vendor said at the create that the job would take.
+        :param cost: What the vendor announced at the submission.
         """
         who: dict[str, Any] = {"vendor": self.vendor, "job_id": self.job_id}
-        if self.word is Word.FAILED:
-            return job_failure(self.job, told, **who)
-        if self.word is Word.CANCELED:
-            return JobCanceledError(f"the job was cancelled at the vendor{charge(self.job, told)}", **who)
-        if self.word is Word.TIMED_OUT:
+        if self.outcome is Outcome.TIMED_OUT:
             return self._timed_out(**who)
-        if self.word is Word.LOST:
-            return JobLostError(
-                self.trouble.message if self.trouble else "the vendor no longer knows the job", **who
-            )
-        if self.word is Word.NO_OUTPUT:
-            return MalformedResponseError(
-                f"the job is reported done, but without a usable link{self._told()}",
-                advice="It is paid. Resume it with resume_job_id, or ask the vendor for the result.",
+        if self.failure is not None:
+            if self.outcome is Outcome.LOST:
+                return JobLostError(self.failure.message, **who)
+            return self.failure.to_error(
+                advice="The job was accepted before. It may still run and be charged: resume it with resume_job_id.",
                 **who,
             )
-        advice = "The job was accepted before and may go on and be charged: finish it with resume_job_id."
-        if self.trouble is None:
-            return VendorUnavailableError("the job could not be read any more", advice=advice, **who)
-        return self.trouble.to_error(advice=advice, **who)
-
-    def _told(self) -> str:
-        """What the vendor said beside the state, if anything."""
-        return f" ({self.job.failure})" if self.job and self.job.failure else ""
+        assert self.job is not None  # noqa: S101 - validated above
+        if self.outcome is Outcome.FAILED:
+            return failure_error(self.job, cost)
+        if self.outcome is Outcome.CANCELED:
+            return JobCanceledError(f"the job was cancelled at the vendor{_charge(self.job, cost)}", **who)
+        return MalformedResponseError(
+            f"the job is reported done, but without a usable link{_remark(self.job)}",
+            advice="It is paid. Resume it with resume_job_id, or ask the vendor for the result.",
+            **who,
+        )
 
     def _timed_out(self, **who: Any) -> JobTimeoutError:
-        status = f"last seen as {clean(self.job.status)!r}{self._told()}" if self.job else "never seen"
-        if self.canceled:
+        seen = (
+            f"last status {clean(self.job.status)!r}{_remark(self.job)}" if self.job else "no poll succeeded"
+        )
+        if self.cancel_confirmed:
             return JobTimeoutError(
-                f"the deadline passed, {status}; the vendor confirmed the cancel",
-                advice="A retry buys a new job.",
+                f"the deadline passed, {seen}; the vendor confirmed the cancel",
+                advice="A retry submits a new job.",
                 **who,
             )
-        tried = "" if self.canceled is None else "; a cancel was sent, but not confirmed"
-        return JobTimeoutError(f"the deadline passed, {status}{tried}", **who)
+        tried = "" if self.cancel_confirmed is None else "; a cancel was sent, but not confirmed"
+        return JobTimeoutError(f"the deadline passed, {seen}{tried}", **who)
 
 
-def read_event(event: object, submission: object = None) -> tuple[Submission, Ending]:
+def read_event(event: object, submission: object = None) -> tuple[Submission, WaitResult]:
     """
-    Read the payload of an event, wherever it came from.
+    Parse the payload of an event, whatever sent it.
 
-    :param submission: What the task itself kept about the job it waits for; it goes before the event's word.
+    :param submission: The task's own copy of what it waits for; it is trusted before the event's copy.
     :raises FaceSwapError: The event is ``None``, from another version, or about another job.
     """
-    parts = event if isinstance(event, dict) else {}
+    payload = event if isinstance(event, dict) else {}
     try:
-        waited = Submission.model_validate(submission or parts.get("submission"))
+        waited_for = Submission.model_validate(submission or payload.get("submission"))
     except ValidationError:
         raise FaceSwapError(
-            "the task was resumed without a word on its job",
-            advice="The job may be done and paid: its id is in the log; finish it with resume_job_id.",
+            "the trigger event contains no job",
+            advice="The job may be done and paid. Its id is in the log: resume it with resume_job_id.",
         ) from None
-    who = {"vendor": waited.vendor, "job_id": waited.job_id}
-    advice = "The job may be done and paid: finish it with resume_job_id."
+    who = {"vendor": waited_for.vendor, "job_id": waited_for.job_id}
+    advice = "The job may be done and paid: resume it with resume_job_id."
     try:
-        ending = Ending.model_validate(parts.get("ending"))
+        waited = WaitResult.model_validate(payload.get("ending"))
     except ValidationError:
+        raise FaceSwapError("this version cannot read the trigger event", **who, advice=advice) from None
+    if waited.job_id != waited_for.job_id or waited.vendor != waited_for.vendor:
         raise FaceSwapError(
-            "the event that resumed the task is none that this version knows", **who, advice=advice
-        ) from None
-    if ending.job_id != waited.job_id or ending.vendor != waited.vendor:
-        raise FaceSwapError(
-            f"the event that resumed the task is about {ending.vendor} job {ending.job_id}",
-            **who,
-            advice=advice,
+            f"the trigger event is about {waited.vendor} job {waited.job_id}", **who, advice=advice
         )
-    return waited, ending
+    return waited_for, waited
 
 
-def charge(job: Job | None, told: Cost | None) -> str:
-    """What is known of the charge for a job that gave nothing, as the end of a sentence; empty where nothing is."""
-    cost = (job.cost if job else None) or told
-    return f"; charged {cost.amount:g} {cost.unit} as far as is known" if cost else ""
-
-
-def job_failure(job: Job | None, told: Cost | None = None, *, vendor: str, job_id: str) -> FaceSwapError:
+def failure_error(job: Job, cost: Cost | None = None) -> FaceSwapError:
     """
     The error for a job that its vendor reports as failed.
 
-    :param job: The job, with the vendor's text and its sort.
-    :param told: What the vendor said at the create that it would take.
+    :param cost: What the vendor announced at the submission.
     """
-    text = (job.failure if job else None) or "the vendor gave no reason"
-    message = f"the job failed: {text}{charge(job, told)}"
-    classes: dict[FailureReason, type[VendorError]] = {
-        FailureReason.NO_FACE: NoFaceError,
-        FailureReason.CONTENT_REFUSED: ContentRefusedError,
-        FailureReason.BAD_INPUT: InvalidRequestError,
-        FailureReason.INSUFFICIENT_BALANCE: InsufficientBalanceError,
-    }
-    reason = job.failure_reason if job else FailureReason.UNKNOWN
-    if reason is FailureReason.BAD_INPUT:
-        return InvalidRequestError(
-            message, vendor=vendor, job_id=job_id, advice="Check that the pictures can be fetched and read."
-        )
-    if reason in classes:
-        return classes[reason](message, vendor=vendor, job_id=job_id)
-    return JobFailedError(message, vendor=vendor, job_id=job_id)
+    message = f"the job failed: {job.failure or 'the vendor gave no reason'}{_charge(job, cost)}"
+    advice = None
+    if job.failure_reason is FailureReason.BAD_INPUT:
+        advice = "Check that the vendor can fetch and read the pictures."
+    cls = _FAILURE_CLASSES.get(job.failure_reason, JobFailedError)
+    return cls(message, vendor=job.vendor, job_id=job.job_id, advice=advice)
 
 
-def after_kill(job: Submission, state: str | None, *, confirmed: bool) -> str:
+def kill_message(job: Submission, state: str | None, *, confirmed: bool) -> str:
     """
-    What the log says when a task was ended under a running job.
+    The log line for a task that was ended while its job was running.
 
-    :param state: What the task is now.
+    :param state: The task's state now.
     :param confirmed: Whether the vendor confirmed the cancel.
     """
-    told = (
+    cancel = (
         "the vendor confirmed the cancel"
         if confirmed
-        else "a cancel is not confirmed, so it may still finish and be charged; resume_job_id takes it up"
+        else "no cancel was confirmed, so the job may finish and be charged; resume it with resume_job_id"
     )
-    return f"The task was ended ({state}) while {job.vendor} job {job.job_id} was running: {told}"
+    return f"The task was ended ({state}) while {job.vendor} job {job.job_id} was running: {cancel}"
 
 
-def worth_asking_again(error: FaceSwapError) -> bool:
-    """True for a failed read that says nothing about the job: the network, the vendor's bad moment."""
+def is_transient(error: FaceSwapError) -> bool:
+    """True for a failed poll that says nothing about the job: a network error, a bad moment of the vendor."""
     return isinstance(error, VendorUnavailableError | RateLimitError | MalformedResponseError) or (
         type(error) is VendorError
     )
+
+
+def _charge(job: Job, announced: Cost | None) -> str:
+    """What is known of the charge for a job without a result, as the end of a sentence; empty if nothing is."""
+    cost = job.cost or announced
+    return f"; charged {cost.amount:g} {cost.unit} as far as is known" if cost else ""
+
+
+def _remark(job: Job) -> str:
+    """The vendor's text beside the status, in brackets; empty if there is none."""
+    return f" ({job.failure})" if job.failure else ""

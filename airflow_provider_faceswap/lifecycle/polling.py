@@ -1,8 +1,8 @@
 """
-When to ask next, when to give up, and what the ending is: one decision object for every waiting loop.
+When to poll next, when to give up, and what the outcome is: one decision object for every waiting loop.
 
-The sync loop of a worker and the async loop of a trigger differ in how they sleep and fetch, and in nothing
-else. Both feed what they saw to a :class:`Watch` and do what it says.
+The sync loop of a worker and the async loop of a trigger differ only in how they sleep and fetch. Both report each
+poll to a :class:`Poller` and follow its decision.
 """
 
 from __future__ import annotations
@@ -14,55 +14,57 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_faceswap.exceptions import FaceSwapError, JobLostError, RateLimitError
 from airflow_provider_faceswap.jobs import JobState
-from airflow_provider_faceswap.lifecycle.outcomes import Ending, Trouble, Word, worth_asking_again
+from airflow_provider_faceswap.lifecycle.outcomes import Outcome, ReadFailure, WaitResult, is_transient
 
 if TYPE_CHECKING:
     from airflow_provider_faceswap.jobs import Job
     from airflow_provider_faceswap.vendors.base import Timing
 
-#: Failed reads in a row before the job is left alone, resumable. With the waits below: about four minutes.
+#: Failed polls in a row before the wait ends and the job is left resumable. With the waits below: about four minutes.
 ERROR_BUDGET = 8
-#: A success without a link is asked again this many times.
+#: A success without a link is polled again this many times.
 EMPTY_BUDGET = 3
-#: Seconds; a failed read is repeated after 2, 4, 8 ... and never later than this.
+#: Seconds. A failed poll is repeated after 2, 4, 8 ... seconds, but never later than this.
 LONGEST_ERROR_WAIT = 60.0
-#: The first question comes at so many times the shortest time of the kind: before that most would be in vain.
+#: Least seconds before the next poll of a job that is not found yet, or that has no link yet.
+SHORT_WAIT = 2.0
+#: The first poll comes at this many times the shortest time of the kind; before that, most polls would be in vain.
 START = 1.5
-#: The gap between two questions: this share of the geometric mean of the shortest time and the age ...
+#: The gap between two polls is this share of the geometric mean of the shortest time and the age,
 SPAN = 0.35
-#: ... and of the age alone, once that is more. Together they cost little more questions than the least possible.
+#: or this share of the age, whichever is more. Together they need few more polls than the least possible.
 GROWTH = 0.15
-#: Percent: while the vendor's word stays the same, progress is told once for each such share.
-TOLD_EVERY = 25.0
-#: Every wait varies by this share, so that jobs of one second do not ask in one second for ever.
+#: Percent. While the vendor's status stays the same, progress is logged once for each such share.
+PROGRESS_STEP = 25.0
+#: Every wait varies by this share, so that jobs submitted in one second are not polled in one second for ever.
 JITTER = 0.1
-#: One for all waits: each would take more memory than the rest of its wait.
-_JITTER = random.Random()  # noqa: S311 - spreads questions, guards nothing
+#: One generator for all waits: one for each would take more memory than the rest of its wait.
+_JITTER = random.Random()  # noqa: S311 - spreads polls, guards nothing
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
     """
-    Sleep, then ask.
+    The decision to sleep, then poll.
 
-    :param seconds: How long.
-    :param news: One line worth logging, empty where nothing changed.
+    :param seconds: How long to sleep.
+    :param message: A line to log, empty if nothing changed.
     """
 
     seconds: float
-    news: str = ""
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """
-    The time between two questions, as a function of the job's age alone.
+    The time between two polls, as a function of the job's age alone.
 
-    It needs no memory, so it goes on unchanged where another triggerer takes over.
+    It needs no memory, so it continues unchanged on another triggerer.
 
-    :param shortest: Seconds that the kind takes at least.
-    :param floor: The least seconds between two questions.
-    :param cap: The most seconds between two questions, where ``floor`` is not above it.
+    :param shortest: Seconds that a job of this kind takes at least.
+    :param floor: The least seconds between two polls.
+    :param cap: The most seconds between two polls, unless ``floor`` is more.
     """
 
     shortest: float
@@ -71,7 +73,7 @@ class Schedule:
 
     @property
     def first(self) -> float:
-        """Seconds of age before the first question."""
+        """The job's age in seconds at the first poll."""
         return self.shortest * START
 
     @classmethod
@@ -85,23 +87,23 @@ class Schedule:
         return cls(shortest=timing.first, floor=floor, cap=max(timing.cap, floor))
 
     def wait(self, age: float) -> float:
-        """Seconds from now to the next question, for a job of this age in seconds."""
+        """Seconds from now to the next poll, for a job of this age in seconds."""
         if age < self.first:
             return max(self.first - max(age, 0.0), self.floor)
         gap = max(SPAN * sqrt(age * self.shortest), GROWTH * age)
         return min(max(gap, self.floor), self.cap)
 
 
-class Watch:
+class Poller:
     """
     The decisions of one wait.
 
-    Times are epoch seconds, given from outside; nothing here reads a clock.
+    Times are epoch seconds, given by the caller; nothing here reads a clock.
 
-    :param submitted_at: When the job was created.
-    :param deadline: When to stop waiting; the job itself goes on.
-    :param not_before: No question earlier than this.
-    :param grace: Seconds after the create during which "not found" is taken for "not yet".
+    :param submitted_at: When the job was submitted.
+    :param deadline: When to stop waiting; the job itself is left alone.
+    :param not_before: No earlier poll.
+    :param grace: Seconds after the submission during which "not found" means "not yet".
     """
 
     def __init__(
@@ -125,99 +127,103 @@ class Watch:
         self.grace = grace
         self._jitter = jitter or _JITTER
         self._job: Job | None = None
-        self._told: tuple[str, float] | None = None
-        self._troubles: set[str] = set()
+        #: Status and share of progress at the last message.
+        self._reported: tuple[str, float] | None = None
+        self._reported_errors: set[str] = set()
         self._errors = 0
         self._empty = 0
 
     def start(self, now: float) -> Wait:
-        """How long before the first question; at a resumed job that is old already, a moment."""
+        """Decide when to poll first. An old job, resumed, is polled at once."""
         age = self._age(now)
         first = self._vary(self.schedule.first - age) if age < self.schedule.first else 0.0
         return self._until_deadline(max(first, self.not_before - now), now)
 
-    def saw(self, job: Job, now: float) -> Wait | Ending:
-        """Decide after the job was read."""
-        news = self._news(job, now)
+    def after_poll(self, job: Job, now: float) -> Wait | WaitResult:
+        """Decide after a successful poll."""
+        message = self._progress(job, now)
         self._job = job
         self._errors = 0
         if job.state is JobState.FAILED:
-            return self._end(Word.FAILED)
+            return self._end(Outcome.FAILED)
         if job.state is JobState.CANCELED:
-            return self._end(Word.CANCELED)
+            return self._end(Outcome.CANCELED)
         if job.state is JobState.SUCCEEDED:
             if job.has_output:
-                return self._end(Word.SUCCEEDED)
+                return self._end(Outcome.SUCCEEDED)
             self._empty += 1
             if self._empty > EMPTY_BUDGET:
-                return self._end(Word.NO_OUTPUT)
-            return self._until_deadline(max(self.schedule.floor, 2.0), now, news)
+                return self._end(Outcome.NO_OUTPUT)
+            return self._until_deadline(max(self.schedule.floor, SHORT_WAIT), now, message)
         if now >= self.deadline:
-            return self._end(Word.TIMED_OUT)
-        return self._until_deadline(self._gap(self.schedule.wait(self._age(now))), now, news)
+            return self._end(Outcome.TIMED_OUT)
+        return self._until_deadline(self._gap(self.schedule.wait(self._age(now))), now, message)
 
-    def missed(self, error: FaceSwapError, now: float) -> Wait | Ending:
-        """Decide after a read failed. A failed read is not a failed job."""
-        trouble = Trouble.of(error)
+    def after_error(self, error: FaceSwapError, now: float) -> Wait | WaitResult:
+        """Decide after a failed poll. A failed poll is not a failed job."""
+        failure = ReadFailure.of(error)
         if isinstance(error, JobLostError):
             if self._age(now) < self.grace and now < self.deadline:
-                news = self._trouble(error, f"is not there yet: {error.message}")
-                return self._until_deadline(max(self.schedule.floor, 2.0), now, news)
-            return self._end(Word.LOST, trouble)
-        if not worth_asking_again(error):
-            return self._end(Word.REFUSED, trouble)
+                message = self._error_message(error, f"is not there yet: {error.message}")
+                return self._until_deadline(max(self.schedule.floor, SHORT_WAIT), now, message)
+            return self._end(Outcome.LOST, failure)
+        if not is_transient(error):
+            return self._end(Outcome.REFUSED, failure)
         if now >= self.deadline:
-            return self._end(Word.TIMED_OUT, trouble)
-        told = f"could not be read ({type(error).__name__}: {error.message}), asking again"
-        news = self._trouble(error, told)
+            return self._end(Outcome.TIMED_OUT, failure)
+        message = self._error_message(
+            error, f"could not be polled ({type(error).__name__}: {error.message}), polling again"
+        )
         if isinstance(error, RateLimitError):
-            # The vendor is well and asks for patience: that says nothing against the job.
-            asked = error.retry_after or self.schedule.cap
-            return self._until_deadline(max(asked, self.schedule.floor), now, news)
+            # The vendor works and wants fewer requests. That says nothing against the job.
+            pause = error.retry_after or self.schedule.cap
+            return self._until_deadline(max(pause, self.schedule.floor), now, message)
         self._errors += 1
         if self._errors >= ERROR_BUDGET:
-            return self._end(Word.UNREADABLE, trouble)
+            return self._end(Outcome.UNREADABLE, failure)
         pause = self._gap(min(2.0**self._errors, LONGEST_ERROR_WAIT))
-        return self._until_deadline(max(pause, getattr(error, "retry_after", None) or 0.0), now, news)
+        return self._until_deadline(max(pause, getattr(error, "retry_after", None) or 0.0), now, message)
 
-    def _end(self, word: Word, trouble: Trouble | None = None) -> Ending:
-        return Ending(word=word, vendor=self.vendor, job_id=self.job_id, job=self._job, trouble=trouble)
+    def _end(self, outcome: Outcome, failure: ReadFailure | None = None) -> WaitResult:
+        return WaitResult(
+            outcome=outcome, vendor=self.vendor, job_id=self.job_id, job=self._job, failure=failure
+        )
 
     def _age(self, now: float) -> float:
-        """Seconds since the create; a vendor's clock may be ahead of ours."""
+        """Seconds since the submission; the vendor's clock may be ahead of ours."""
         return max(0.0, now - self.submitted_at)
 
     def _vary(self, seconds: float) -> float:
         return seconds * (1 + self._jitter.uniform(-JITTER, JITTER))
 
     def _gap(self, seconds: float) -> float:
-        """A gap between two questions: varied, but never below the floor."""
+        """A gap between two polls: varied, but never below the floor."""
         return max(self._vary(seconds), self.schedule.floor)
 
-    def _until_deadline(self, seconds: float, now: float, news: str = "") -> Wait:
-        """Never sleep past the deadline: the job is looked at once more there."""
-        return Wait(max(0.0, min(seconds, self.deadline - now)), news)
+    def _until_deadline(self, seconds: float, now: float, message: str = "") -> Wait:
+        """Never sleep past the deadline: the job is polled once more there."""
+        return Wait(max(0.0, min(seconds, self.deadline - now)), message)
 
-    def _news(self, job: Job, now: float) -> str:
-        """One line where the vendor's word has changed, or a quarter more is done."""
-        word, share = job.status, (job.percent or 0.0) // TOLD_EVERY
-        if self._told is not None and self._told[0] == word:
-            # Not "share <= told": a percent that is no number is no progress either.
-            if not share > self._told[1]:
+    def _progress(self, job: Job, now: float) -> str:
+        """One line if the vendor's status changed, or another quarter is done."""
+        share = (job.percent or 0.0) // PROGRESS_STEP
+        if self._reported is not None and self._reported[0] == job.status:
+            # Not "share <= reported": NaN is no progress either.
+            if not share > self._reported[1]:
                 return ""
         else:
-            self._troubles.clear()
-        self._told = word, share
+            self._reported_errors.clear()
+        self._reported = job.status, share
         percent = f", {job.percent:.0f} %" if job.percent is not None else ""
-        # A job that was bought elsewhere, and is known by its id alone, may be older than the wait for it.
-        born = self.submitted_at if job.created_at is None else job.created_at.timestamp()
-        age = max(self._age(now), now - born)
-        return f"is {word or 'without a status'}{percent}, after {age:.0f} s"
+        # A job known by its id alone may be older than the wait for it.
+        created = self.submitted_at if job.created_at is None else job.created_at.timestamp()
+        age = max(self._age(now), now - created)
+        return f"is {job.status or 'without a status'}{percent}, after {age:.0f} s"
 
-    def _trouble(self, error: FaceSwapError, text: str) -> str:
-        """One line for each kind of trouble, until the vendor's word changes: a vendor may be down for long."""
+    def _error_message(self, error: FaceSwapError, text: str) -> str:
+        """One line for each class of error until the vendor's status changes: an outage may last long."""
         kind = type(error).__name__
-        if kind in self._troubles:
+        if kind in self._reported_errors:
             return ""
-        self._troubles.add(kind)
+        self._reported_errors.add(kind)
         return text

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_provider_faceswap.exceptions import InvalidRequestError
-from airflow_provider_faceswap.foundation.redaction import showable
+from airflow_provider_faceswap.foundation.redaction import redacted
 
 #: Arguments that may carry a token: they are no part of what a manifest tells.
 _PRIVATE = ("webhook", "webhook_secret")
@@ -36,7 +36,7 @@ def parents_of(value: Any) -> list[Mapping[str, Any]]:
     return []
 
 
-def at_hand(value: Any) -> Any:
+def materialized(value: Any) -> Any:
     """An argument as it is; another task's many results, which Airflow hands over as a lazy sequence, as a list."""
     if isinstance(value, Sequence) and not isinstance(value, str | bytes | list | tuple):
         return list(value[:])
@@ -63,7 +63,7 @@ def with_links(value: Any) -> Any:
     return value
 
 
-def on_the_wire(arguments: Mapping[str, Any]) -> dict[str, Any]:
+def request_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Put a job's id in the place of a parent's whole result, and a link in the place of any other."""
     return {
         name: value["job_id"] if name == "parent_job_id" and is_result(value) else with_links(value)
@@ -85,7 +85,7 @@ def provenance(arguments: Mapping[str, Any]) -> dict[str, Any]:
         if value is None or name in _PRIVATE:
             continue
         job = value["job_id"] if name == "parent_job_id" and is_result(value) else None
-        shown[name] = job or showable(_named(value))
+        shown[name] = job or redacted(_named(value))
     chains = [chain_of(result) for value in arguments.values() for result in parents_of(value)]
     # The direct parents first, then what was before them.
     for parent in (*(chain[0] for chain in chains), *(job for chain in chains for job in chain[1:])):

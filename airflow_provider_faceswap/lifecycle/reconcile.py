@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from datetime import datetime
 
-    from airflow_provider_faceswap.hooks.base import JobHook
     from airflow_provider_faceswap.jobs import Job
+    from airflow_provider_faceswap.lifecycle.waiting import JobClient
     from airflow_provider_faceswap.vendors.history import Listing
     from airflow_provider_faceswap.vendors.messages import Reply, Request
 
@@ -30,8 +30,8 @@ MOST_CANDIDATES = 100
 LOOKS = (5.0, 5.0, 5.0)
 
 
-def find_again(
-    hook: JobHook,
+def find_job(
+    client: JobClient,
     kind: str,
     request: Request,
     begun_at: datetime,
@@ -50,9 +50,9 @@ def find_again(
     :returns: ``None`` where the vendor lists nothing, and where none or several fit: then nobody knows.
     """
     until = min(CLOCK.moment(), begun_at + LONGEST_CREATE) + CLOCK_SKEW
-    search = _Search(hook, kind, request, begun_at - CLOCK_SKEW, until)
-    if hook.vendor.history(search.since, search.until, 0) is None:
-        log.info("%s has no list of jobs to look in", hook.vendor.name)
+    search = _Search(client, kind, request, begun_at - CLOCK_SKEW, until)
+    if client.vendor.history(search.since, search.until, 0) is None:
+        log.info("%s has no list of jobs to look in", client.vendor.name)
         return None
     for pause in LOOKS:
         CLOCK.sleep(pause)
@@ -67,7 +67,7 @@ def find_again(
             ids = ", ".join(job.job_id for job in found)
             log.warning("The create may have made any of these jobs: %s", ids)
             return None
-    log.info("No job in the list of %s comes from this create for certain", hook.vendor.name)
+    log.info("No job in the list of %s comes from this create for certain", client.vendor.name)
     return None
 
 
@@ -75,7 +75,7 @@ def find_again(
 class _Search:
     """One look through a vendor's list, for the jobs of one request and one time."""
 
-    hook: JobHook
+    client: JobClient
     kind: str
     request: Request
     since: datetime
@@ -96,23 +96,23 @@ class _Search:
     def _listed(self) -> list[str]:
         found: dict[str, None] = {}
         for page in range(MOST_PAGES):
-            asked = self.hook.vendor.history(self.since, self.until, page)
+            asked = self.client.vendor.history(self.since, self.until, page)
             if asked is None:
                 break
-            listing = self.hook.ask(asked, self._page)
+            listing = self.client.read(asked, self._page)
             found.update(dict.fromkeys(listing.job_ids))
             if not listing.more:
                 return list(found)
         raise FaceSwapError(f"it has more than {MOST_PAGES} pages")
 
     def _page(self, reply: Reply) -> Listing:
-        return self.hook.vendor.read_history(self.kind, self.request, reply, self.since, self.until)
+        return self.client.vendor.read_history(self.kind, self.request, reply, self.since, self.until)
 
     def _read_if_own(self, job_id: str) -> Job | None:
-        vendor = self.hook.vendor
+        vendor = self.client.vendor
 
         def read(reply: Reply) -> Job | None:
             job = vendor.read_job(self.kind, reply, job_id=job_id)
-            return job if vendor.stems_from(self.kind, self.request, reply) else None
+            return job if vendor.matches_request(self.kind, self.request, reply) else None
 
-        return self.hook.ask(vendor.fetch(self.kind, job_id), read)
+        return self.client.read(vendor.fetch(self.kind, job_id), read)

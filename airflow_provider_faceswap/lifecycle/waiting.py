@@ -1,146 +1,194 @@
-"""The two loops that wait for a job: what they decide is decided by :class:`~.polling.Watch`."""
+"""The two loops that wait for a job, in a worker and on an event loop; :class:`~.polling.Poller` decides for both."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from airflow_provider_faceswap.exceptions import FaceSwapError, VendorUnavailableError
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.foundation.redaction import without_queries
-from airflow_provider_faceswap.lifecycle.outcomes import Ending, Word
-from airflow_provider_faceswap.lifecycle.polling import Schedule, Wait, Watch
+from airflow_provider_faceswap.lifecycle.outcomes import Outcome, WaitResult
+from airflow_provider_faceswap.lifecycle.polling import Poller, Schedule, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextlib import AbstractAsyncContextManager
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
-    from airflow_provider_faceswap.foundation.clock import Clock
     from airflow_provider_faceswap.jobs import Job, JobResult, Submission
     from airflow_provider_faceswap.vendors.base import Vendor
+    from airflow_provider_faceswap.vendors.messages import Reply, Request
 
-#: Seconds beyond the deadline for the last question: soon after, Airflow ends the deferral without a word on the job.
-LAST_LOOK = 30.0
+T = TypeVar("T")
+
+#: Seconds after the deadline that the last poll may take. Soon after that, Airflow ends the deferral, and such an
+#: end does not name the job.
+LAST_POLL_MARGIN = 30.0
 
 
-class Asked(Protocol):
-    """Who is asked how a job stands: as much of a hook as waiting needs."""
+class JobClient(Protocol):
+    """Client interface that the life of a job needs; a hook has it."""
+
+    conn_id: str
 
     @property
     def vendor(self) -> Vendor:
         """What is known of the vendor."""
 
+    def ready(self, kind: str, request: Request) -> AbstractContextManager[Callable[[], Job]]:
+        """Do all that comes before a submission; the block gets what sends it."""
+
+    def read(self, request: Request, parse: Callable[[Reply], T]) -> T:
+        """Send a request that only reads."""
+
     def fetch(self, job_id: str, kind: str) -> Job:
-        """Read a job."""
+        """Poll a job."""
 
     def cancel(self, job_id: str, kind: str) -> bool:
-        """Ask once for a cancel; true where it was confirmed."""
+        """Request a cancel once; true if the vendor confirmed it."""
 
     async def afetch(self, job_id: str, kind: str) -> Job:
-        """Read a job, on an event loop."""
+        """Poll a job, on an event loop."""
 
     async def acancel(self, job_id: str, kind: str) -> bool:
-        """Ask once for a cancel, on an event loop."""
+        """Request a cancel once, on an event loop."""
 
     def session(self) -> AbstractAsyncContextManager[object]:
         """Keep what the async calls share open inside the block."""
 
 
-def watch_for(
-    hook: Asked, submission: Submission, *, poll_interval: float | None = None, not_before: float = 0.0
-) -> Watch:
+def poller_for(
+    client: JobClient, submission: Submission, *, poll_interval: float | None = None, not_before: float = 0.0
+) -> Poller:
     """
     The decisions of a wait for this job.
 
-    :param poll_interval: Least seconds between two questions, ``None`` for the kind's own schedule.
-    :param not_before: Epoch seconds; no question earlier.
+    :param poll_interval: Least seconds between two polls, ``None`` for the kind's own schedule.
+    :param not_before: Epoch seconds; no earlier poll.
     """
-    return Watch(
+    return Poller(
         vendor=submission.vendor,
         job_id=submission.job_id,
-        schedule=Schedule.of(hook.vendor.kind(submission.kind).timing, poll_interval),
+        schedule=Schedule.of(client.vendor.kind(submission.kind).timing, poll_interval),
         submitted_at=submission.submitted_at.timestamp(),
         deadline=submission.deadline.timestamp(),
         not_before=not_before,
-        grace=hook.vendor.not_found_grace,
+        grace=client.vendor.not_found_grace,
     )
 
 
+def already_over(client: JobClient, submission: Submission, job: Job | None) -> WaitResult | None:
+    """
+    The result of a wait that needs no waiting.
+
+    :param job: The job as just seen, if it was.
+    :returns: ``None`` if the job is not over, or must be polled for its output.
+    """
+    if job is None or not job.state.terminal:
+        return None
+    decision = poller_for(client, submission).after_poll(job, CLOCK.now())
+    return decision if isinstance(decision, WaitResult) else None
+
+
 def wait(
-    hook: Asked,
-    kind: str,
-    watch: Watch,
+    client: JobClient,
+    submission: Submission,
     *,
     log: Callable[[str], None],
+    first: Job | None = None,
+    poll_interval: float | None = None,
     seen: Callable[[Job], None] | None = None,
     cancel_on_timeout: bool = False,
-    clock: Clock | None = None,
-) -> Ending:
+) -> WaitResult:
     """
     Wait in a worker.
 
-    :param log: Takes one line for each change worth telling.
-    :param seen: Takes the job each time it was read, for whoever shows a bar.
-    :param cancel_on_timeout: Whether the deadline cancels the job, where the vendor can.
+    :param log: Called with one line for each change worth logging.
+    :param first: The job as just seen; if it is over, nothing is polled.
+    :param poll_interval: Least seconds between two polls, ``None`` for the kind's own schedule.
+    :param seen: Called with the job after each poll, such as for a progress bar.
+    :param cancel_on_timeout: Whether to cancel the job at the deadline, if the vendor can.
     """
-    clock = clock or CLOCK
-    decision: Wait | Ending = watch.start(clock.now())
+    if (over := already_over(client, submission, first)) is not None:
+        return over
+    poller = poller_for(client, submission, poll_interval=poll_interval)
+    decision: Wait | WaitResult = poller.start(CLOCK.now())
     while isinstance(decision, Wait):
-        _tell(log, watch, decision)
-        clock.sleep(decision.seconds)
+        _log_message(log, poller, decision)
+        CLOCK.sleep(decision.seconds)
         try:
-            job = hook.fetch(watch.job_id, kind)
+            job = client.fetch(submission.job_id, submission.kind)
         except FaceSwapError as error:
-            decision = watch.missed(error, clock.now())
+            decision = poller.after_error(error, CLOCK.now())
         else:
             if seen is not None:
                 seen(job)
-            decision = watch.saw(job, clock.now())
-    if decision.word is Word.TIMED_OUT and cancel_on_timeout:
-        return decision.after_cancel(confirmed=hook.cancel(watch.job_id, kind))
+            decision = poller.after_poll(job, CLOCK.now())
+    if decision.outcome is Outcome.TIMED_OUT and cancel_on_timeout:
+        return decision.after_cancel(confirmed=client.cancel(submission.job_id, submission.kind))
     return decision
 
 
-async def await_job(
-    hook: Asked,
-    kind: str,
-    watch: Watch,
+async def wait_async(
+    client: JobClient,
+    submission: Submission,
     *,
     log: Callable[[str], None],
+    first: Job | None = None,
+    poll_interval: float | None = None,
+    not_before: float = 0.0,
     cancel_on_timeout: bool = False,
-    clock: Clock | None = None,
-) -> Ending:
-    """Wait on an event loop, as :func:`wait` does in a worker."""
-    clock = clock or CLOCK
-    async with hook.session():
-        decision: Wait | Ending = watch.start(clock.now())
+) -> WaitResult:
+    """
+    Wait on an event loop, as :func:`wait` does in a worker.
+
+    :param not_before: Epoch seconds; no earlier poll.
+    """
+    if (over := already_over(client, submission, first)) is not None:
+        return over
+    poller = poller_for(client, submission, poll_interval=poll_interval, not_before=not_before)
+    async with client.session():
+        decision: Wait | WaitResult = poller.start(CLOCK.now())
         while isinstance(decision, Wait):
-            _tell(log, watch, decision)
-            await clock.asleep(decision.seconds)
+            _log_message(log, poller, decision)
+            await CLOCK.asleep(decision.seconds)
             try:
-                async with asyncio.timeout(max(0.0, watch.deadline - clock.now()) + LAST_LOOK):
-                    job = await hook.afetch(watch.job_id, kind)
+                async with asyncio.timeout(max(0.0, poller.deadline - CLOCK.now()) + LAST_POLL_MARGIN):
+                    job = await client.afetch(submission.job_id, submission.kind)
             except TimeoutError:
-                late = VendorUnavailableError("no answer by the deadline", vendor=watch.vendor)
-                decision = watch.missed(late, clock.now())
+                late = VendorUnavailableError("no answer by the deadline", vendor=submission.vendor)
+                decision = poller.after_error(late, CLOCK.now())
             except FaceSwapError as error:
-                decision = watch.missed(error, clock.now())
+                decision = poller.after_error(error, CLOCK.now())
             else:
-                decision = watch.saw(job, clock.now())
-        if decision.word is Word.TIMED_OUT and cancel_on_timeout:
-            return decision.after_cancel(confirmed=await hook.acancel(watch.job_id, kind))
+                decision = poller.after_poll(job, CLOCK.now())
+        if decision.outcome is Outcome.TIMED_OUT and cancel_on_timeout:
+            confirmed = await client.acancel(submission.job_id, submission.kind)
+            return decision.after_cancel(confirmed=confirmed)
         return decision
 
 
-def done(result: JobResult) -> str:
-    """The line that ends the ones of a wait: how long the job took, and what it cost."""
+def result_of(client: JobClient, submission: Submission, waited: WaitResult) -> JobResult:
+    """
+    The result of a job that succeeded.
+
+    :raises FaceSwapError: It did not; subclasses say how it ended.
+    """
+    if waited.outcome is not Outcome.SUCCEEDED or waited.job is None:
+        raise waited.to_error(submission.cost)
+    retention = client.vendor.kind(submission.kind).retention
+    return submission.result(waited.job, seen_at=CLOCK.moment(), retention=retention)
+
+
+def done_message(result: JobResult) -> str:
+    """The last log line of a wait: how long the job took, and what it cost."""
     seconds = max(0.0, (result.finished_at - result.submitted_at).total_seconds())
-    cost = f"{result.cost}" if result.cost else "its cost was not told"
-    paid = ", paid by an earlier try" if result.cost and result.attempt_reused else ""
+    cost = f"{result.cost}" if result.cost else "the vendor did not report its cost"
+    paid = ", paid by an earlier attempt" if result.cost and result.attempt_reused else ""
     return f"{result.vendor} job {result.job_id} is done after {seconds:.0f} s: {cost}{paid}"
 
 
-def _tell(log: Callable[[str], None], watch: Watch, decision: Wait) -> None:
-    if decision.news:
-        # The words in it are a vendor's: whatever they are, no signed link gets into a log.
-        log(without_queries(f"{watch.vendor} job {watch.job_id} {decision.news}"))
+def _log_message(log: Callable[[str], None], poller: Poller, decision: Wait) -> None:
+    if decision.message:
+        # It repeats words of the vendor, which may hold a signed link.
+        log(without_queries(f"{poller.vendor} job {poller.job_id} {decision.message}"))

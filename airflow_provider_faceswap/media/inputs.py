@@ -51,7 +51,7 @@ def open_hosts() -> frozenset[str]:
 
 
 @dataclass
-class Journey:
+class MediaPreparer:
     """
     The pictures of one request, each made into what can be sent.
 

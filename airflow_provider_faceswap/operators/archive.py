@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import BaseOperator, conf
 from airflow_provider_faceswap.archive.store import Archive, Archived, Piece
 from airflow_provider_faceswap.exceptions import ArchiveError, FaceSwapError, InvalidRequestError
 from airflow_provider_faceswap.foundation.redaction import bare_url
-from airflow_provider_faceswap.foundation.validation import count_of, one_of
+from airflow_provider_faceswap.foundation.validation import as_choice, as_count
 from airflow_provider_faceswap.hooks.base import hook_for
 from airflow_provider_faceswap.lifecycle.provenance import is_result
 from airflow_provider_faceswap.links import ArchivedLink, ManifestLink
@@ -82,10 +82,10 @@ class ArchiveOperator(BaseOperator):
         self.destination = destination
         self.destination_conn_id = destination_conn_id
         self.filename = filename
-        self.overwrite = one_of("overwrite", overwrite, _RULES)
-        self.max_bytes = None if max_bytes is None else count_of("max_bytes", max_bytes)
+        self.overwrite = as_choice("overwrite", overwrite, _RULES)
+        self.max_bytes = None if max_bytes is None else as_count("max_bytes", max_bytes)
         self.outcome: dict[str, Any] | list[dict[str, Any]] | None = None
-        self._story = lineage.Story()
+        self._story = lineage.LineageRecord()
 
     def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
         """Keep everything that the source names."""
@@ -109,7 +109,7 @@ class ArchiveOperator(BaseOperator):
         folder = folder_of(self.destination, self.destination_conn_id)
         self._story = lineage.of_archive(pieces, kept, folder)
         lineage.collect(folder, self._story)
-        lineage.tell_outlets(context, self.outlets, lineage.extra_of_archive(pieces, kept))
+        lineage.set_outlet_extras(context, self.outlets, lineage.extra_of_archive(pieces, kept))
         told = [item.model_dump() for item in kept]
         self.outcome = told if listed or len(told) != 1 else told[0]
         return self.outcome

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator
 
 from airflow_provider_faceswap.exceptions import InsufficientBalanceError, InvalidRequestError
-from airflow_provider_faceswap.foundation.validation import one_of
+from airflow_provider_faceswap.foundation.validation import as_choice
 from airflow_provider_faceswap.hooks.base import hook_for_connection
-from airflow_provider_faceswap.vendors.messages import a_number
+from airflow_provider_faceswap.vendors.messages import as_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,12 +54,12 @@ class BalanceCheckOperator(BaseOperator):
         self.conn_id = conn_id
         self.at_least = at_least
         self.unit = unit
-        self.on_short = one_of("on_short", on_short, ("fail", "skip"))
+        self.on_short = as_choice("on_short", on_short, ("fail", "skip"))
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Ask once, and compare."""
         del context
-        needed = a_number(self.at_least)
+        needed = as_number(self.at_least)
         if needed is None:
             raise InvalidRequestError(f"at_least: must be a number, got {self.at_least!r}")
         with hook_for_connection(self.conn_id) as hook:

@@ -5,45 +5,47 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
-from functools import partial
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
 from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError
 from airflow_provider_faceswap.foundation.clock import CLOCK
-from airflow_provider_faceswap.foundation.validation import count_of, job_id_of, one_of, seconds_of
+from airflow_provider_faceswap.foundation.validation import as_choice, as_count, as_job_id, as_seconds
 from airflow_provider_faceswap.hooks.base import hook_for
-from airflow_provider_faceswap.jobs import Submission
 from airflow_provider_faceswap.lifecycle.ledger import Ledger, Stage, epoch_of
-from airflow_provider_faceswap.lifecycle.outcomes import Ending, Word, after_kill, read_event
-from airflow_provider_faceswap.lifecycle.provenance import at_hand, on_the_wire, provenance
-from airflow_provider_faceswap.lifecycle.purchase import Purchase, Terms
-from airflow_provider_faceswap.lifecycle.waiting import done, wait, watch_for
+from airflow_provider_faceswap.lifecycle.outcomes import Outcome, kill_message, read_event
+from airflow_provider_faceswap.lifecycle.provenance import materialized, provenance, request_arguments
+from airflow_provider_faceswap.lifecycle.purchase import Purchase, PurchasePolicy
+from airflow_provider_faceswap.lifecycle.submissions import SubmissionTemplate
+from airflow_provider_faceswap.lifecycle.waiting import already_over, done_message, result_of, wait
 from airflow_provider_faceswap.links import ResultLink
 from airflow_provider_faceswap.media.inputs import PREFLIGHTS
+from airflow_provider_faceswap.storage.task_records import store_of
 from airflow_provider_faceswap.telemetry import lineage
-from airflow_provider_faceswap.telemetry.metrics import job_ended
+from airflow_provider_faceswap.telemetry.metrics import failures_counted, job_ended
 from airflow_provider_faceswap.telemetry.openlineage import facets
 from airflow_provider_faceswap.triggers._airflow_internals import (
-    ALONE,
-    ENDED,
-    somebody_listens,
-    task_state_now,
-    xcom_is_plain,
+    ENDED_STATES,
+    UNSUPERVISED,
+    has_success_listener,
+    task_state_sync,
+    uses_default_xcom,
 )
 from airflow_provider_faceswap.triggers.job import SAFE_RESUME_DELAY, JobTrigger, deferral_timeout
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+    from datetime import timedelta
 
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_faceswap.hooks.base import JobHook
-    from airflow_provider_faceswap.jobs import Job
+    from airflow_provider_faceswap.jobs import Job, Submission
     from airflow_provider_faceswap.lifecycle.ledger import Record
+    from airflow_provider_faceswap.lifecycle.outcomes import WaitResult
     from airflow_provider_faceswap.media.inputs import Preflight
     from airflow_provider_faceswap.vendors.messages import Request
 
@@ -109,15 +111,15 @@ class JobOperator(BaseOperator):
             if deferrable is None
             else deferrable
         )
-        self.timeout = seconds_of("timeout", self.default_timeout if timeout is None else timeout)
-        self.poll_interval = None if poll_interval is None else seconds_of("poll_interval", poll_interval)
+        self.timeout = as_seconds("timeout", self.default_timeout if timeout is None else timeout)
+        self.poll_interval = None if poll_interval is None else as_seconds("poll_interval", poll_interval)
         self.cancel_on_kill = cancel_on_kill
         self.cancel_on_timeout = cancel_on_timeout
-        self.on_uncertain = one_of("on_uncertain", on_uncertain, ("fail", "resubmit"))
-        self.on_clear = one_of("on_clear", on_clear, ("reuse", "resubmit"))
-        self.max_submissions = count_of("max_submissions", max_submissions)
+        self.on_uncertain = as_choice("on_uncertain", on_uncertain, ("fail", "resubmit"))
+        self.on_clear = as_choice("on_clear", on_clear, ("reuse", "resubmit"))
+        self.max_submissions = as_count("max_submissions", max_submissions)
         self.resume_job_id = resume_job_id
-        self.preflight = one_of("preflight", preflight, PREFLIGHTS)
+        self.preflight = as_choice("preflight", preflight, PREFLIGHTS)
         self.outcome: dict[str, Any] | None = None
         self._running: tuple[Context, Submission] | None = None
         self._ended = False
@@ -157,15 +159,15 @@ class JobOperator(BaseOperator):
         if not isinstance(self.conn_id, str) or not self.conn_id.strip():
             raise InvalidRequestError("conn_id: is empty, and no account is taken in its place")
         with self.hook as hook:
+            template = self._template(hook, arguments)
             if self.resumes:
                 hook.vendor.kind(self.kind)
-                job_id = job_id_of("resume_job_id", self.resume_job_id)
-                resumed = self._submission(hook, arguments, job_id, reused=True, counted=True)
-                return self._wait(context, hook, resumed, None)
+                job_id = as_job_id("resume_job_id", self.resume_job_id)
+                return self._wait(context, hook, template.submission(job_id, reused=True, counted=True), None)
             request = self._request(context, hook, arguments)
-            self._check_deferral(hook, arguments)
-            for doubt in hook.vendor.doubts(self.kind, request):
-                self.log.warning("%s: %s", hook.vendor.name, doubt)
+            self._check_deferral(template)
+            for warning in hook.vendor.warnings(self.kind, request):
+                self.log.warning("%s: %s", hook.vendor.name, warning)
             ledger = self._ledger(context)
             if not (ledger.remembers or self._warned):
                 self._warned = True
@@ -176,14 +178,15 @@ class JobOperator(BaseOperator):
             purchase = Purchase(
                 hook,
                 ledger,
-                self.kind,
                 request,
+                template,
                 epoch=epoch_of(context),
-                terms=Terms(self.on_uncertain, self.on_clear, self.max_submissions),
-                submission=partial(self._submission, hook, arguments),
+                policy=PurchasePolicy(self.on_uncertain, self.on_clear, self.max_submissions),
                 log=self.log,
             )
-            return self._wait(context, hook, *purchase.obtain())
+            with failures_counted(hook.vendor.name, self.kind):
+                submission, job = purchase.resume_or_submit()
+            return self._wait(context, hook, submission, job)
 
     def _request(self, context: Context, hook: JobHook, arguments: Mapping[str, Any]) -> Request:
         """
@@ -193,7 +196,7 @@ class JobOperator(BaseOperator):
             have been paid for, which is said.
         """
         try:
-            return hook.prepare(self.kind, preflight=self.preflight, **on_the_wire(arguments))
+            return hook.prepare(self.kind, preflight=self.preflight, **request_arguments(arguments))
         except FaceSwapError as error:
             with suppress(FaceSwapError):
                 record = self._ledger(context).read()
@@ -211,7 +214,7 @@ class JobOperator(BaseOperator):
         """Take the event of the trigger; only a known ending about this job counts."""
         self._begun_at = CLOCK.now()
         waited, ending = read_event(event, submission)
-        if ending.word is Word.SUCCEEDED:
+        if ending.outcome is Outcome.SUCCEEDED:
             # The event carries no link, as events are logged; the job is asked once more for it.
             with self.hook as hook:
                 return self._wait_here(context, hook, waited)
@@ -232,15 +235,15 @@ class JobOperator(BaseOperator):
         if self._running is None or self._ended:
             return
         context, job = self._running
-        state = task_state_now(context["ti"])
-        if state not in {*ENDED, ALONE} or not self.cancel_on_kill:
+        state = task_state_sync(context["ti"])
+        if state not in {*ENDED_STATES, UNSUPERVISED} or not self.cancel_on_kill:
             self.log.info(
                 "%s job %s goes on: its task is %s", job.vendor, job.job_id, state or "in a state not known"
             )
             return
         self._ended = True
         confirmed = self.hook.cancel(job.job_id, job.kind)
-        self.log.warning(after_kill(job, state, confirmed=confirmed))
+        self.log.warning(kill_message(job, state, confirmed=confirmed))
 
     def _arguments(self, context: Context) -> dict[str, Any]:
         """
@@ -249,46 +252,26 @@ class JobOperator(BaseOperator):
         A webhook often carries a token: it is rendered here, not as a template field, so that Airflow does
         not store it among the rendered fields.
         """
-        arguments = {name: at_hand(value) for name, value in self.arguments().items()}
+        arguments = {name: materialized(value) for name, value in self.arguments().items()}
         if arguments.get("webhook") is not None:
             arguments["webhook"] = self.render_template(arguments["webhook"], context)
         return arguments
 
-    def _submission(
-        self,
-        hook: JobHook,
-        arguments: Mapping[str, Any],
-        job_id: str,
-        *,
-        submitted_at: datetime | None = None,
-        deadline: datetime | None = None,
-        **known: Any,
-    ) -> Submission:
-        now = datetime.fromtimestamp(CLOCK.now(), UTC)
-        return Submission(
-            vendor=hook.vendor.name,
-            kind=self.kind,
-            job_id=job_id,
-            conn_id=self.conn_id,
-            submitted_at=submitted_at or now,
-            deadline=deadline or self._deadline(now),
-            provenance=provenance(arguments),
-            **known,
+    def _template(self, hook: JobHook, arguments: Mapping[str, Any]) -> SubmissionTemplate:
+        """
+        What is known of the submission before the vendor accepts it.
+
+        Airflow does not enforce ``execution_timeout`` while a task is deferred, and interrupts a running task with it
+        at any point. So the deadline comes first.
+        """
+        latest = None
+        if self.execution_timeout is not None:
+            limit = self.execution_timeout.total_seconds()
+            limit -= min(LAST_SECONDS, limit * LAST_SHARE)
+            latest = datetime.fromtimestamp(self._begun_at + limit, UTC)
+        return SubmissionTemplate(
+            hook.vendor.name, self.kind, self.conn_id, self.timeout, latest, provenance(arguments)
         )
-
-    def _deadline(self, now: datetime) -> datetime:
-        """
-        When waiting stops for a job bought now.
-
-        Airflow does not look at ``execution_timeout`` while a task is deferred, and ends a running one with it
-        in whatever it does: so the deadline comes first.
-        """
-        latest = now + timedelta(seconds=self.timeout)
-        if self.execution_timeout is None:
-            return latest
-        limit = self.execution_timeout.total_seconds()
-        limit -= min(LAST_SECONDS, limit * LAST_SHARE)
-        return min(latest, datetime.fromtimestamp(self._begun_at + limit, UTC))
 
     def _trigger(self, submission: Submission) -> JobTrigger:
         return JobTrigger(
@@ -303,48 +286,49 @@ class JobOperator(BaseOperator):
     def _nothing_left_to_do(self) -> bool:
         """True where a success needs no worker: nobody listens, and only a plain return value is wanted."""
         left = self.outlets or self.on_success_callback or not self.do_xcom_push
-        return not left and xcom_is_plain() and not somebody_listens()
+        return not left and uses_default_xcom() and not has_success_listener()
 
-    def _check_deferral(self, hook: JobHook, arguments: Mapping[str, Any]) -> None:
+    def _check_deferral(self, template: SubmissionTemplate) -> None:
         """
         Find out before the paid call whether the task could defer after it.
 
         :raises InvalidRequestError: The trigger could not be stored.
         """
         try:
-            json.dumps(self._trigger(self._submission(hook, arguments, "0")).serialize(), allow_nan=False)
+            json.dumps(self._trigger(template.submission("0")).serialize(), allow_nan=False)
         except (TypeError, ValueError) as error:
             raise InvalidRequestError(
-                f"the trigger cannot be stored: {error}", vendor=hook.vendor.name
+                f"the trigger cannot be stored: {error}", vendor=template.vendor
             ) from None
 
     def _ledger(self, context: Context) -> Ledger:
-        return Ledger.of(context)
+        return Ledger(store_of(context))
 
     # -- waiting and settling -------------------------------------------------------------------------
 
     def _wait(
         self, context: Context, hook: JobHook, submission: Submission, job: Job | None
     ) -> dict[str, Any]:
-        """Defer, or wait here; a job that is finished already needs neither."""
-        seen = None
-        if job is not None and job.state.terminal:
-            seen = watch_for(hook, submission).saw(job, CLOCK.now())
-        if isinstance(seen, Ending):
-            return self._settle(context, submission, seen)
-        if self.deferrable:
+        """Defer, or wait here; a job that is over already needs neither."""
+        if self.deferrable and already_over(hook, submission, job) is None:
             self._defer(submission)
-        return self._wait_here(context, hook, submission)
+        return self._wait_here(context, hook, submission, job)
 
-    def _wait_here(self, context: Context, hook: JobHook, submission: Submission) -> dict[str, Any]:
+    def _wait_here(
+        self, context: Context, hook: JobHook, submission: Submission, job: Job | None = None
+    ) -> dict[str, Any]:
         """Wait in this worker."""
         self._running = (context, submission)
-        watch = watch_for(hook, submission, poll_interval=self.poll_interval)
-        ending = wait(
-            hook, submission.kind, watch, log=self.log.info, cancel_on_timeout=self.cancel_on_timeout
+        waited = wait(
+            hook,
+            submission,
+            first=job,
+            poll_interval=self.poll_interval,
+            log=self.log.info,
+            cancel_on_timeout=self.cancel_on_timeout,
         )
         self._running = None
-        return self._settle(context, submission, ending)
+        return self._settle(context, submission, waited)
 
     def _defer(self, submission: Submission) -> NoReturn:
         # When a task has left its worker, Airflow stores its links, here empty ones: that may be after the trigger
@@ -358,33 +342,28 @@ class JobOperator(BaseOperator):
         )
         raise AssertionError("defer() always raises")
 
-    def _settle(self, context: Context, submission: Submission, ending: Ending) -> dict[str, Any]:
+    def _settle(self, context: Context, submission: Submission, ending: WaitResult) -> dict[str, Any]:
         """Write the ending down, then return the result or raise what the ending stands for."""
         job_ended(submission, ending)
         record = self._close(context, submission, ending) if ending.is_final else None
-        if record is not None and ending.word is Word.CANCELED and self._may_replace(context, record):
+        if record is not None and ending.outcome is Outcome.CANCELED and self._may_replace(context, record):
             # The task was ended, which cancelled the job, then cleared: this try took up a dying job.
             self.log.warning("Job %s was cancelled under this try; a new one is bought", record.job_id)
             return self._run(context)
-        if ending.word is not Word.SUCCEEDED or ending.job is None:
-            raise ending.to_error(submission.cost)
-        retention = hook_for(submission.vendor, submission.conn_id).vendor.kind(submission.kind).retention
-        result = submission.result(
-            ending.job, seen_at=datetime.fromtimestamp(CLOCK.now(), UTC), retention=retention
-        )
-        self.log.info(done(result))
+        result = result_of(hook_for(submission.vendor, submission.conn_id), submission, ending)
+        self.log.info(done_message(result))
         self.outcome = result.to_xcom()
         lineage.collect(self.hook, lineage.of_job(self.outcome, self.arguments()))
         return self.outcome
 
-    def _close(self, context: Context, submission: Submission, ending: Ending) -> Record | None:
+    def _close(self, context: Context, submission: Submission, ending: WaitResult) -> Record | None:
         """Settle the record of this job; ``None`` where there is none, or it cannot be reached."""
         ledger = self._ledger(context)
         try:
             record = ledger.read()
             if record is None or record.job_id != submission.job_id:
                 return None
-            ledger.write(record.settled(ending.word))
+            ledger.write(record.settled(ending.outcome))
         except FaceSwapError as error:
             # Nothing hangs on it: a later try asks the vendor how the recorded job stands.
             self.log.warning(

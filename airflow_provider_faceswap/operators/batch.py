@@ -6,7 +6,6 @@ import hashlib
 import json
 import tempfile
 from contextlib import nullcontext
-from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 from urllib.parse import quote
@@ -14,31 +13,33 @@ from urllib.parse import quote
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_faceswap.batch.items import Items
-from airflow_provider_faceswap.batch.report import Tally, judge, words
-from airflow_provider_faceswap.batch.runner import Batch
-from airflow_provider_faceswap.batch.sharded_store import SharedRecords
+from airflow_provider_faceswap.batch.report import BatchReport, raise_if_failed, words
+from airflow_provider_faceswap.batch.runner import BatchRunner
+from airflow_provider_faceswap.batch.sharded_store import ShardedStore
 from airflow_provider_faceswap.exceptions import (
     ArchiveError,
     FaceSwapError,
     InvalidRequestError,
 )
 from airflow_provider_faceswap.foundation.clock import CLOCK
-from airflow_provider_faceswap.foundation.validation import count_of, one_of, seconds_of
+from airflow_provider_faceswap.foundation.validation import as_choice, as_count, as_seconds
 from airflow_provider_faceswap.hooks.base import hook_for_connection
-from airflow_provider_faceswap.jobs import Submission
-from airflow_provider_faceswap.lifecycle.ledger import epoch_of, store_of
-from airflow_provider_faceswap.lifecycle.provenance import on_the_wire, provenance
-from airflow_provider_faceswap.lifecycle.purchase import Terms
+from airflow_provider_faceswap.lifecycle.ledger import epoch_of
+from airflow_provider_faceswap.lifecycle.provenance import provenance, request_arguments
+from airflow_provider_faceswap.lifecycle.purchase import PurchasePolicy
+from airflow_provider_faceswap.lifecycle.submissions import SubmissionTemplate
 from airflow_provider_faceswap.links import ManifestLink
 from airflow_provider_faceswap.media.inputs import PREFLIGHTS
 from airflow_provider_faceswap.operators.archive import archive_at, folder_of, pieces_of
 from airflow_provider_faceswap.storage.files import write
+from airflow_provider_faceswap.storage.task_records import store_of
 from airflow_provider_faceswap.telemetry import lineage
 from airflow_provider_faceswap.telemetry.openlineage import facets
-from airflow_provider_faceswap.triggers._airflow_internals import ALONE, ENDED, task_state_now
+from airflow_provider_faceswap.triggers._airflow_internals import ENDED_STATES, UNSUPERVISED, task_state_sync
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import timedelta
 
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
     from airflow.providers.openlineage.extractors import OperatorLineage
@@ -126,17 +127,17 @@ class FaceSwapBatchOperator(BaseOperator):
         self.items = items
         self.destination = destination
         self.destination_conn_id = destination_conn_id
-        self.concurrency = count_of("concurrency", concurrency)
+        self.concurrency = as_count("concurrency", concurrency)
         self.fail_on = fail_on
-        self.timeout = seconds_of("timeout", timeout)
-        self.poll_interval = None if poll_interval is None else seconds_of("poll_interval", poll_interval)
+        self.timeout = as_seconds("timeout", timeout)
+        self.poll_interval = None if poll_interval is None else as_seconds("poll_interval", poll_interval)
         self.cancel_on_kill = cancel_on_kill
-        self.on_uncertain = one_of("on_uncertain", on_uncertain, ("fail", "resubmit"))
-        self.on_clear = one_of("on_clear", on_clear, ("reuse", "resubmit"))
-        self.max_submissions = count_of("max_submissions", max_submissions)
-        self.preflight = one_of("preflight", preflight, PREFLIGHTS)
+        self.on_uncertain = as_choice("on_uncertain", on_uncertain, ("fail", "resubmit"))
+        self.on_clear = as_choice("on_clear", on_clear, ("reuse", "resubmit"))
+        self.max_submissions = as_count("max_submissions", max_submissions)
+        self.preflight = as_choice("preflight", preflight, PREFLIGHTS)
         self.outcome: dict[str, Any] | None = None
-        self._running: tuple[Context, Batch] | None = None
+        self._running: tuple[Context, BatchRunner] | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Check every item, then buy, wait and archive; the manifest is written however it ends."""
@@ -144,21 +145,21 @@ class FaceSwapBatchOperator(BaseOperator):
         folder = folder_of(self.destination, self.destination_conn_id)
         hook = hook_for_connection(self.conn_id)
         items = Items(self.items)
-        tally = Tally(self._check(hook, items))
+        tally = BatchReport(self._check(hook, items))
         store = store_of(context)
         if store is None:
             self.log.warning("There is no place for records: a retry of this task may pay for jobs again.")
         with tempfile.SpooledTemporaryFile(IN_MEMORY) as report:
-            batch = Batch(
+            batch = BatchRunner(
                 hook=hook,
                 kind=self.kind,
-                records=None if store is None else SharedRecords(store, KEY),
-                terms=Terms(self.on_uncertain, self.on_clear, self.max_submissions),
+                records=None if store is None else ShardedStore(store, KEY),
+                policy=PurchasePolicy(self.on_uncertain, self.on_clear, self.max_submissions),
                 epoch=epoch_of(context),
                 concurrency=self._at_once(hook, tally.total),
                 timeout=self.timeout,
                 poll_interval=self.poll_interval,
-                submission=partial(self._submission, hook.vendor.name),
+                template=partial(self._template, hook.vendor.name),
                 prepare=partial(self._request, hook),
                 keep=partial(self._keep, context),
                 report=cast("BinaryIO", report),
@@ -175,13 +176,13 @@ class FaceSwapBatchOperator(BaseOperator):
         summary = self.outcome = tally.summary(CLOCK.now() - begun, str(manifest))
         self.log.info("%s; %s", tally.line(), manifest)
         lineage.collect(folder, lineage.of_batch(summary, self.items, folder))
-        judge(tally, self.fail_on, str(manifest))
+        raise_if_failed(tally, self.fail_on, str(manifest))
         if unwritten is not None:
             raise ArchiveError(
                 f"{unwritten}; {tally.line()}",
                 advice="What is archived stays. A retry pays for none of it again, and writes the manifest.",
             )
-        lineage.tell_outlets(context, self.outlets, lineage.extra_of_batch(summary, hook.vendor.name))
+        lineage.set_outlet_extras(context, self.outlets, lineage.extra_of_batch(summary, hook.vendor.name))
         return summary
 
     def _write(self, manifest: ObjectStoragePath, report: BinaryIO) -> str | None:
@@ -203,7 +204,7 @@ class FaceSwapBatchOperator(BaseOperator):
         del task_instance
         return facets(lineage.of_batch(self.outcome, self.items, self.destination))
 
-    def _go(self, batch: Batch, items: Items) -> None:
+    def _go(self, batch: BatchRunner, items: Items) -> None:
         """
         Run the batch, while its records are open.
 
@@ -217,9 +218,9 @@ class FaceSwapBatchOperator(BaseOperator):
             error = self._broken_off(batch, errors)
             raise error from (None if error in errors else errors[0])
 
-    def _broken_off(self, batch: Batch, errors: Sequence[BaseException]) -> BaseException:
+    def _broken_off(self, batch: BatchRunner, errors: Sequence[BaseException]) -> BaseException:
         """Tell the log what broke the batch off and which jobs go on, and make the error that tells it too."""
-        secrets = batch.hook.channel().secrets
+        secrets = batch.hook.endpoint().secrets
         for error in errors:
             self.log.warning("The batch breaks off: %s", words(error, secrets))
         if batch.running:
@@ -263,7 +264,7 @@ class FaceSwapBatchOperator(BaseOperator):
                 raise
             except Exception as error:  # every storage raises what its own library has
                 raise FaceSwapError(
-                    f"items[{position}]: could not be checked ({words(error, hook.channel().secrets)})",
+                    f"items[{position}]: could not be checked ({words(error, hook.endpoint().secrets)})",
                     vendor=hook.vendor.name,
                     advice="This try has bought nothing. Retry; if it stays, leave the item out.",
                 ) from error
@@ -273,29 +274,17 @@ class FaceSwapBatchOperator(BaseOperator):
         return total
 
     def _request(self, hook: JobHook, item: Mapping[str, Any]) -> Request:
-        return hook.prepare(self.kind, preflight=self.preflight, **on_the_wire(item))
+        return hook.prepare(self.kind, preflight=self.preflight, **request_arguments(item))
 
     def _at_once(self, hook: JobHook, total: int) -> int:
         """Jobs at once: what was asked for, no more than there are, and no more than the vendor takes."""
-        allowed = hook.most_at_once()
+        allowed = hook.concurrency_limit()
         if allowed is not None and allowed < self.concurrency:
             self.log.info("%s takes %d jobs at once from this account", hook.vendor.name, allowed)
         return max(1, min(self.concurrency, total, allowed or self.concurrency))
 
-    def _submission(self, vendor: str, item: Mapping[str, Any], job_id: str, **known: Any) -> Submission:
-        now = CLOCK.moment()
-        submitted_at = known.pop("submitted_at", None) or now
-        deadline = known.pop("deadline", None) or now + timedelta(seconds=self.timeout)
-        return Submission(
-            vendor=vendor,
-            kind=self.kind,
-            job_id=job_id,
-            conn_id=self.conn_id,
-            submitted_at=submitted_at,
-            deadline=deadline,
-            provenance=provenance(item),
-            **known,
-        )
+    def _template(self, vendor: str, item: Mapping[str, Any]) -> SubmissionTemplate:
+        return SubmissionTemplate(vendor, self.kind, self.conn_id, self.timeout, provenance=provenance(item))
 
     def _keep(self, context: Context, result: JobResult) -> list[Archived]:
         archive = archive_at(context, self.destination, self.destination_conn_id)
@@ -321,8 +310,8 @@ class FaceSwapBatchOperator(BaseOperator):
         batch.ending = True
         jobs = dict(batch.running)
         self.log.warning("The task is told to end; at the vendor: %s", ", ".join(jobs) or "no job")
-        state = task_state_now(context["ti"])
-        if state not in {*ENDED, ALONE} or not self.cancel_on_kill:
+        state = task_state_sync(context["ti"])
+        if state not in {*ENDED_STATES, UNSUPERVISED} or not self.cancel_on_kill:
             self.log.info("%d jobs go on: the task is %s", len(jobs), state or "in a state not known")
             return
         self.log.warning(

@@ -17,9 +17,10 @@ from airflow_provider_faceswap.exceptions import (
 )
 from airflow_provider_faceswap.hooks.base import hook_for, hook_for_connection
 from airflow_provider_faceswap.lifecycle.ledger import KEY, Ledger, Stage
-from airflow_provider_faceswap.lifecycle.outcomes import Word, read_event
-from airflow_provider_faceswap.lifecycle.provenance import at_hand
+from airflow_provider_faceswap.lifecycle.outcomes import Outcome, read_event
+from airflow_provider_faceswap.lifecycle.provenance import materialized
 from airflow_provider_faceswap.operators.base import JobOperator
+from airflow_provider_faceswap.storage.task_records import store_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -81,7 +82,7 @@ class FaceSwapOperator(JobOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Go on where a job may be on its way, else try the connections in order."""
-        conn_ids = _checked(at_hand(self.conn_ids))
+        conn_ids = _checked(materialized(self.conn_ids))
         if self.resumes:
             return self._first_of(context, conn_ids[:1])
         begun = [conn_id for conn_id in conn_ids if self._begun(context, conn_id)]
@@ -97,7 +98,7 @@ class FaceSwapOperator(JobOperator):
         try:
             return super().execute_complete(context, event, submission)
         except JobFailedError as error:
-            conn_ids = list(at_hand(self.conn_ids))
+            conn_ids = list(materialized(self.conn_ids))
             tried = conn_ids.index(self.conn_id) if self.conn_id in conn_ids else -1
             rest = conn_ids[tried + 1 :]
             if self.resumes or not rest:
@@ -120,12 +121,14 @@ class FaceSwapOperator(JobOperator):
 
     def _ledger(self, context: Context) -> Ledger:
         """One record a connection: a job at one vendor says nothing about another's."""
-        return Ledger.of(context, f"{KEY}.{self.conn_id}")
+        return Ledger(store_of(context), f"{KEY}.{self.conn_id}")
 
     def _begun(self, context: Context, conn_id: str) -> bool:
         """True where an earlier try may have a paid job at this connection."""
-        record = Ledger.of(context, f"{KEY}.{conn_id}").read()
-        return record is not None and (record.stage is not Stage.SETTLED or record.outcome == Word.SUCCEEDED)
+        record = Ledger(store_of(context), f"{KEY}.{conn_id}").read()
+        return record is not None and (
+            record.stage is not Stage.SETTLED or record.outcome == Outcome.SUCCEEDED
+        )
 
 
 def _checked(conn_ids: Any) -> list[str]:

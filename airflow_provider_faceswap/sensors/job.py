@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import (
@@ -14,11 +13,11 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_faceswap.exceptions import FaceSwapError, JobLostError
 from airflow_provider_faceswap.foundation.clock import CLOCK
-from airflow_provider_faceswap.foundation.validation import job_id_of
+from airflow_provider_faceswap.foundation.validation import as_job_id
 from airflow_provider_faceswap.hooks.base import hook_for, hook_for_connection
-from airflow_provider_faceswap.jobs import Submission
-from airflow_provider_faceswap.lifecycle.outcomes import Ending, Word, read_event
-from airflow_provider_faceswap.lifecycle.waiting import wait, watch_for
+from airflow_provider_faceswap.lifecycle.outcomes import Outcome, WaitResult, read_event
+from airflow_provider_faceswap.lifecycle.submissions import SubmissionTemplate
+from airflow_provider_faceswap.lifecycle.waiting import poller_for, result_of, wait
 from airflow_provider_faceswap.links import ResultLink
 from airflow_provider_faceswap.telemetry import lineage
 from airflow_provider_faceswap.telemetry.openlineage import facets
@@ -31,7 +30,8 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_faceswap.hooks.base import JobHook
-    from airflow_provider_faceswap.lifecycle.polling import Watch
+    from airflow_provider_faceswap.jobs import Submission
+    from airflow_provider_faceswap.lifecycle.polling import Poller
 
 
 class JobSensor(BaseSensorOperator):
@@ -68,7 +68,7 @@ class JobSensor(BaseSensorOperator):
             else deferrable
         )
         self.outcome: dict[str, Any] | None = None
-        self._waiting: tuple[Submission, Watch] | None = None
+        self._waiting: tuple[Submission, Poller] | None = None
 
     def execute(self, context: Context) -> Any:
         """Defer, or poke as any sensor does."""
@@ -92,22 +92,22 @@ class JobSensor(BaseSensorOperator):
         hook = hook_for_connection(self.conn_id)
         if self._waiting is None:
             submission = self._submission(hook)
-            self._waiting = submission, watch_for(hook, submission)
-        submission, watch = self._waiting
+            self._waiting = submission, poller_for(hook, submission)
+        submission, poller = self._waiting
         try:
             job = hook.fetch(submission.job_id, self.kind)
         except FaceSwapError as error:
             if self.reschedule and isinstance(error, JobLostError):
                 # Each question is of a process of its own, to which every job would be a new one.
                 raise
-            seen = watch.missed(error, CLOCK.now())
+            seen = poller.after_error(error, CLOCK.now())
         else:
-            seen = watch.saw(job, CLOCK.now())
-        if not isinstance(seen, Ending):
-            if seen.news:
-                self.log.info("%s job %s %s", submission.vendor, submission.job_id, seen.news)
+            seen = poller.after_poll(job, CLOCK.now())
+        if not isinstance(seen, WaitResult):
+            if seen.message:
+                self.log.info("%s job %s %s", submission.vendor, submission.job_id, seen.message)
             return PokeReturnValue(is_done=False)
-        if seen.word in {Word.TIMED_OUT, Word.UNREADABLE}:
+        if seen.outcome in {Outcome.TIMED_OUT, Outcome.UNREADABLE}:
             # How long to be patient is the sensor's own timeout, which Airflow looks at.
             return PokeReturnValue(is_done=False)
         return PokeReturnValue(is_done=True, xcom_value=self._result(hook, submission, seen))
@@ -119,9 +119,9 @@ class JobSensor(BaseSensorOperator):
         del context
         waited, ending = read_event(event, submission)
         hook = hook_for(waited.vendor, waited.conn_id)
-        if ending.word is Word.SUCCEEDED:
+        if ending.outcome is Outcome.SUCCEEDED:
             # The event carries no link, as events are logged; the job is asked once more for it.
-            ending = wait(hook, self.kind, watch_for(hook, waited), log=self.log.info)
+            ending = wait(hook, waited, log=self.log.info)
         return self._result(hook, waited, ending)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
@@ -130,29 +130,15 @@ class JobSensor(BaseSensorOperator):
         return facets(lineage.of_job(self.outcome, {}))
 
     def _submission(self, hook: JobHook) -> Submission:
-        job_id = job_id_of("job_id", self.job_id)
+        job_id = as_job_id("job_id", self.job_id)
         hook.vendor.kind(self.kind)
-        now = datetime.fromtimestamp(CLOCK.now(), UTC)
-        return Submission(
-            vendor=hook.vendor.name,
-            kind=self.kind,
-            job_id=job_id,
-            conn_id=self.conn_id,
-            submitted_at=now,
-            deadline=now + timedelta(seconds=self.timeout),
-            reused=True,
-        )
+        template = SubmissionTemplate(hook.vendor.name, self.kind, self.conn_id, self.timeout)
+        return template.submission(job_id, reused=True)
 
-    def _result(self, hook: JobHook, submission: Submission, ending: Ending) -> dict[str, Any]:
-        if ending.word is Word.TIMED_OUT:
+    def _result(self, hook: JobHook, submission: Submission, ending: WaitResult) -> dict[str, Any]:
+        if ending.outcome is Outcome.TIMED_OUT:
             # What Airflow skips where soft_fail says so, and retries no more.
             raise AirflowSensorTimeout(str(ending.to_error()))
-        if ending.word is not Word.SUCCEEDED or ending.job is None:
-            raise ending.to_error(submission.cost)
-        result = submission.result(
-            ending.job,
-            seen_at=datetime.fromtimestamp(CLOCK.now(), UTC),
-            retention=hook.vendor.kind(submission.kind).retention,
-        )
+        result = result_of(hook, submission, ending)
         self.outcome = result.to_xcom()
         return self.outcome

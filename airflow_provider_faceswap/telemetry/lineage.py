@@ -53,7 +53,7 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class LineageRecord:
     """
     What one task took and made.
 
@@ -90,7 +90,7 @@ def place_of(uri: str) -> str:
 # -- what a task took and made ------------------------------------------------------------------------
 
 
-def of_job(outcome: Mapping[str, Any] | None, arguments: Mapping[str, Any]) -> Story:
+def of_job(outcome: Mapping[str, Any] | None, arguments: Mapping[str, Any]) -> LineageRecord:
     """
     The story of one job.
 
@@ -99,16 +99,16 @@ def of_job(outcome: Mapping[str, Any] | None, arguments: Mapping[str, Any]) -> S
     """
     inputs = _places(provenance(arguments)["arguments"])
     if outcome is None:
-        return Story(inputs=_first(inputs))
+        return LineageRecord(inputs=_first(inputs))
     return _with_jobs([outcome], _first(inputs), of_links(outcome["urls"]).outputs)
 
 
-def of_links(urls: Iterable[str]) -> Story:
+def of_links(urls: Iterable[str]) -> LineageRecord:
     """The story of what a vendor has made, without the job."""
-    return Story(outputs=tuple(map(Output, _first(map(place_of, urls)))))
+    return LineageRecord(outputs=tuple(map(Output, _first(map(place_of, urls)))))
 
 
-def of_archive(pieces: Sequence[Piece], kept: Sequence[Archived], folder: object) -> Story:
+def of_archive(pieces: Sequence[Piece], kept: Sequence[Archived], folder: object) -> LineageRecord:
     """
     The story of results that were kept.
 
@@ -125,7 +125,7 @@ def of_archive(pieces: Sequence[Piece], kept: Sequence[Archived], folder: object
     return _with_jobs(results, _first(place_of(piece.url) for piece in pieces if piece.url), outputs)
 
 
-def of_batch(outcome: Mapping[str, Any] | None, items: Any, folder: object) -> Story:
+def of_batch(outcome: Mapping[str, Any] | None, items: Any, folder: object) -> LineageRecord:
     """
     The story of a batch: its jobs are not named one by one, as the batch's own manifest does that.
 
@@ -144,12 +144,12 @@ def of_batch(outcome: Mapping[str, Any] | None, items: Any, folder: object) -> S
             for place in _places(provenance(item)["arguments"])
         )
     if outcome is None:
-        return Story(inputs=_first(inputs))
+        return LineageRecord(inputs=_first(inputs))
     outputs = (
         Output(place_of(str(folder)), files=outcome["archived"]),
         Output(place_of(outcome["manifest_uri"]), files=1),
     )
-    return Story(_first(inputs), outputs, (), outcome["total"], outcome["cost"])
+    return LineageRecord(_first(inputs), outputs, (), outcome["total"], outcome["cost"])
 
 
 def _places(value: Any) -> Iterable[str]:
@@ -176,7 +176,7 @@ def _first(places: Iterable[str]) -> tuple[str, ...]:
 
 def _with_jobs(
     results: Iterable[Mapping[str, Any]], inputs: tuple[str, ...], outputs: tuple[Output, ...]
-) -> Story:
+) -> LineageRecord:
     """Each job once, though several of its pictures may be there."""
     jobs = {(result["vendor"], result["job_id"]): result for result in results}
     told = ("vendor", "kind", "job_id", "conn_id", "cost", "attempt_reused")
@@ -185,7 +185,7 @@ def _with_jobs(
         if paid := result.get("cost"):
             cost[paid["unit"]] = cost.get(paid["unit"], 0.0) + paid["amount"]
     named = tuple({name: job.get(name) for name in told} for job in islice(jobs.values(), MOST_NAMED))
-    return Story(inputs, outputs, named, len(jobs), cost)
+    return LineageRecord(inputs, outputs, named, len(jobs), cost)
 
 
 # -- asset events -------------------------------------------------------------------------------------
@@ -222,7 +222,7 @@ def extra_of_batch(outcome: Mapping[str, Any], vendor: str) -> dict[str, Any]:
     return {"vendor": vendor, **{name: outcome[name] for name in told}}
 
 
-def tell_outlets(context: Context, outlets: Iterable[Any] | None, extra: dict[str, Any]) -> None:
+def set_outlet_extras(context: Context, outlets: Iterable[Any] | None, extra: dict[str, Any]) -> None:
     """Give the events of a task's assets and aliases what a consumer needs to find the pictures."""
     from airflow.sdk import Asset, AssetAlias
     from airflow.sdk.definitions.asset import AssetRef
@@ -236,7 +236,7 @@ def tell_outlets(context: Context, outlets: Iterable[Any] | None, extra: dict[st
 # -- hook lineage -------------------------------------------------------------------------------------
 
 
-def collect(context: Any, story: Story) -> None:
+def collect(context: Any, story: LineageRecord) -> None:
     """
     Report to Airflow's hook lineage, which does nothing where nobody reads it.
 

@@ -14,28 +14,29 @@ The third column is the tags. A job is counted once, by the task that bought it,
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_faceswap.exceptions import FaceSwapError
 from airflow_provider_faceswap.foundation.clock import CLOCK
-from airflow_provider_faceswap.lifecycle.outcomes import Word
+from airflow_provider_faceswap.lifecycle.outcomes import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from airflow_provider_faceswap.exceptions import FaceSwapError
     from airflow_provider_faceswap.jobs import Cost, Submission
-    from airflow_provider_faceswap.lifecycle.outcomes import Ending
+    from airflow_provider_faceswap.lifecycle.outcomes import WaitResult
 
 _log = logging.getLogger(__name__)
 
 
-def cost_of(submission: Submission, ending: Ending) -> Cost | None:
+def cost_of(submission: Submission, ending: WaitResult) -> Cost | None:
     """What a job took, as its vendor told at its end, or else at its start."""
     return (ending.job.cost if ending.job else None) or submission.cost
 
 
-def job_ended(submission: Submission, ending: Ending, *, in_triggerer: bool = False) -> None:
+def job_ended(submission: Submission, ending: WaitResult, *, in_triggerer: bool = False) -> None:
     """
     Count one ending. It never raises: a metric is no reason to fail a paid job.
 
@@ -53,16 +54,21 @@ def job_ended(submission: Submission, ending: Ending, *, in_triggerer: bool = Fa
             cost = cost_of(submission, ending)
             if cost is not None and cost.amount > 0:
                 stats.incr("faceswap.cost", cost.amount, tags={**tags, "unit": cost.unit})
-        if ending.word is not Word.SUCCEEDED:
+        if ending.outcome is not Outcome.SUCCEEDED:
             stats.incr("faceswap.errors", tags={**tags, "error": type(ending.to_error()).__name__})
 
     _tell(told, in_triggerer=in_triggerer)
 
 
-def purchase_failed(vendor: str, kind: str, error: FaceSwapError) -> None:
-    """Count a job that could not be bought, or not be taken up again."""
-    tags = {"vendor": vendor, "kind": kind, "error": type(error).__name__}
-    _tell(lambda stats: stats.incr("faceswap.errors", tags=tags))
+@contextmanager
+def failures_counted(vendor: str, kind: str) -> Iterator[None]:
+    """Count an error inside the block: a job that could not be submitted, or not be resumed."""
+    try:
+        yield
+    except FaceSwapError as error:
+        tags = {"vendor": vendor, "kind": kind, "error": type(error).__name__}
+        _tell(lambda stats: stats.incr("faceswap.errors", tags=tags))
+        raise
 
 
 def _tell(told: Callable[[Any], None], *, in_triggerer: bool = False) -> None:

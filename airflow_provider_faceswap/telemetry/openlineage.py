@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from openlineage.client.event_v2 import InputDataset, OutputDataset
     from openlineage.client.facet_v2 import RunFacet
 
-    from airflow_provider_faceswap.telemetry.lineage import Output, Story
+    from airflow_provider_faceswap.telemetry.lineage import LineageRecord, Output
 
 
-def facets(story: Story) -> OperatorLineage[Any, Any] | None:
+def facets(story: LineageRecord) -> OperatorLineage[Any, Any] | None:
     """
     A story as the OpenLineage provider takes it.
 

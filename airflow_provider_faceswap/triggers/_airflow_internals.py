@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 #: The states in which a person, or the run, has ended a task for good. Success is not among them: a trigger
 #: sees it too where its task was ended from outside. Nor is a cleared task: its job is taken up again.
-ENDED = frozenset({"failed", "skipped", "upstream_failed", "removed"})
+ENDED_STATES = frozenset({"failed", "skipped", "upstream_failed", "removed"})
 
 #: Seconds to wait for another thread's question to end, such as the writer's of a batch. A lock that is held longer is
 #: held by the very thread that was interrupted.
 PATIENCE = 1.0
 
 #: No state: nobody supervises this process, so that nobody but its own user can have ended the task.
-ALONE = "alone"
+UNSUPERVISED = "alone"
 
 
-def somebody_listens() -> bool:
+def has_success_listener() -> bool:
     """
     Whether a plugin wants to hear of tasks that succeed, as OpenLineage's does.
 
@@ -40,7 +40,7 @@ def somebody_listens() -> bool:
     return bool(get_listener_manager().hook.on_task_instance_success.get_hookimpls())
 
 
-def xcom_is_plain() -> bool:
+def uses_default_xcom() -> bool:
     """
     Whether a return value goes into Airflow's database as it is.
 
@@ -67,17 +67,17 @@ async def task_state(task_instance: Any) -> str | None:
     return None if question is None else _state(await SUPERVISOR_COMMS.asend(question), task_instance)
 
 
-def task_state_now(task_instance: Any) -> str | None:
+def task_state_sync(task_instance: Any) -> str | None:
     """
     Ask from a worker, where a signal may have interrupted anything, in which state its task is now.
 
-    :returns: The state's name; :data:`ALONE` outside a worker; ``None`` where it cannot be known, as when the
+    :returns: The state's name; :data:`UNSUPERVISED` outside a worker; ``None`` where it cannot be known, as when the
         signal came amid another question, which holds a lock that this thread would wait for for ever.
     """
     try:
         from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
     except ImportError:
-        return ALONE
+        return UNSUPERVISED
     lock, question = getattr(SUPERVISOR_COMMS, "_thread_lock", None), _question(task_instance)
     try:
         if question is None:
@@ -109,7 +109,7 @@ def _state(answer: Any, task_instance: Any) -> str | None:
     return next(iter((states.get(task_instance.run_id) or {}).values()), None)
 
 
-async def success_in_place(
+async def end_with_success(
     task_instance: Any, result: Mapping[str, Any], links: Mapping[str, str]
 ) -> TriggerEvent | None:
     """
@@ -129,7 +129,7 @@ async def success_in_place(
         from airflow.triggers.base import TaskSuccessEvent
     except ImportError:
         return None
-    if not xcom_is_plain():
+    if not uses_default_xcom():
         return None
     where = {
         "dag_id": task_instance.dag_id,

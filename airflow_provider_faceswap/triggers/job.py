@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -11,17 +11,17 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.hooks.base import hook_for
 from airflow_provider_faceswap.jobs import Submission
-from airflow_provider_faceswap.lifecycle.outcomes import Word, after_kill
-from airflow_provider_faceswap.lifecycle.waiting import await_job, done, watch_for
+from airflow_provider_faceswap.lifecycle.outcomes import Outcome, kill_message
+from airflow_provider_faceswap.lifecycle.waiting import done_message, result_of, wait_async
 from airflow_provider_faceswap.links import result_links
 from airflow_provider_faceswap.telemetry.metrics import job_ended
-from airflow_provider_faceswap.triggers._airflow_internals import ENDED, success_in_place, task_state
+from airflow_provider_faceswap.triggers._airflow_internals import ENDED_STATES, end_with_success, task_state
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from airflow_provider_faceswap.hooks.base import JobHook
-    from airflow_provider_faceswap.lifecycle.outcomes import Ending
+    from airflow_provider_faceswap.lifecycle.outcomes import WaitResult
 
 #: Seconds after a deferral before which a task must not be resumed on a worker: the scheduler may notice up
 #: to five seconds late that the deferring process has ended, and then takes the resumed task for a lost one.
@@ -87,17 +87,12 @@ class JobTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, fire, return. It may be run again on another triggerer: it only reads."""
         hook = hook_for(self.submission.vendor, self.submission.conn_id)
-        watch = watch_for(
+        ending = await wait_async(
             hook,
             self.submission,
             poll_interval=self.poll_interval,
-            # Where every ending needs a worker, a question before that is a wasted one.
+            # If every outcome needs a worker, an earlier poll is a wasted one.
             not_before=0.0 if self.end_in_place else self.resume_after,
-        )
-        ending = await await_job(
-            hook,
-            self.submission.kind,
-            watch,
             log=self.log.info,
             cancel_on_timeout=self.cancel_on_timeout,
         )
@@ -109,26 +104,22 @@ class JobTrigger(BaseTrigger):
             "%s job %s has ended (%s); its task goes on in a worker",
             self.submission.vendor,
             self.submission.job_id,
-            ending.word.replace("_", " "),
+            ending.outcome.replace("_", " "),
         )
         await CLOCK.asleep(max(0.0, self.resume_after - CLOCK.now()))
         yield TriggerEvent(ending.to_event(self.submission))
 
-    async def _end_here(self, hook: JobHook, ending: Ending) -> TriggerEvent | None:
+    async def _end_here(self, hook: JobHook, ending: WaitResult) -> TriggerEvent | None:
         """End the task with its result; ``None`` where a worker has to: for a failure, for its class."""
         # In dag.test() there is no task instance, and no ending from a trigger.
         if not self.end_in_place or self.task_instance is None:
             return None
-        if ending.word is not Word.SUCCEEDED or ending.job is None:
+        if ending.outcome is not Outcome.SUCCEEDED:
             return None
-        result = self.submission.result(
-            ending.job,
-            seen_at=datetime.fromtimestamp(CLOCK.now(), UTC),
-            retention=hook.vendor.kind(self.submission.kind).retention,
-        )
+        result = result_of(hook, self.submission, ending)
         told = result.to_xcom()
         try:
-            event = await success_in_place(self.task_instance, told, result_links(told, self.task_instance))
+            event = await end_with_success(self.task_instance, told, result_links(told, self.task_instance))
         except Exception as error:  # noqa: BLE001 - whatever it is, the job is done, and a worker can say so
             self.log.warning(
                 "The result could not be stored from here (%s); its task goes on in a worker",
@@ -138,7 +129,7 @@ class JobTrigger(BaseTrigger):
         if event is not None:
             # In a thread: a metrics backend may look up its host.
             await asyncio.to_thread(job_ended, self.submission, ending, in_triggerer=True)
-            self.log.info(done(result))
+            self.log.info(done_message(result))
         return event
 
     async def on_kill(self) -> None:
@@ -161,12 +152,12 @@ class JobTrigger(BaseTrigger):
         try:
             async with asyncio.timeout(PATIENCE):
                 state = await task_state(self.task_instance)
-                if state in ENDED:
+                if state in ENDED_STATES:
                     confirmed = await hook_for(job.vendor, job.conn_id).acancel(job.job_id, job.kind)
         except Exception as error:  # noqa: BLE001 - whatever it is, what becomes of the job has to be said
             self.log.warning("The cancel of job %s failed: %s", job.job_id, type(error).__name__)
-        if state in ENDED:
-            self.log.warning(after_kill(job, state, confirmed=confirmed))
+        if state in ENDED_STATES:
+            self.log.warning(kill_message(job, state, confirmed=confirmed))
         else:
             self.log.info(
                 "%s job %s goes on: its task is %s", job.vendor, job.job_id, state or "in a state not known"

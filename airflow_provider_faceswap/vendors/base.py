@@ -24,7 +24,7 @@ from airflow_provider_faceswap.exceptions import (
 )
 from airflow_provider_faceswap.jobs import FailureReason, Job
 from airflow_provider_faceswap.vendors.arguments import faults_of
-from airflow_provider_faceswap.vendors.messages import Request, a_word, clean
+from airflow_provider_faceswap.vendors.messages import Request, as_word, clean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,7 +107,7 @@ class Vendor(ABC):
     #: Seconds after the create during which "not found" may only mean "not yet".
     not_found_grace: ClassVar[float] = 0.0
     #: Whether the account's answer says how many jobs may run at once.
-    tells_limit: ClassVar[bool] = False
+    reports_limit: ClassVar[bool] = False
     #: Whether files can be stored for a job to come, by :meth:`upload`.
     takes_uploads: ClassVar[bool] = False
     #: What is taken for a picture that stands inside another argument.
@@ -154,7 +154,7 @@ class Vendor(ABC):
     def _create(self, kind: str, arguments: Arguments) -> Request:
         return Request("POST", self.kind(kind).path, body=arguments.to_wire())
 
-    def doubts(self, kind: str, request: Request) -> list[str]:  # noqa: ARG002 - most have none
+    def warnings(self, kind: str, request: Request) -> list[str]:  # noqa: ARG002 - most have none
         """What the vendor may refuse though it is allowed here; worth a warning before it is paid for."""
         return []
 
@@ -311,7 +311,7 @@ class Vendor(ABC):
         """
         raise NotImplementedError
 
-    def stems_from(self, kind: str, request: Request, reply: Reply) -> bool:  # noqa: ARG002
+    def matches_request(self, kind: str, request: Request, reply: Reply) -> bool:  # noqa: ARG002
         """Whether a job's own record shows that it came from this request, or from one just like it."""
         return False
 
@@ -339,7 +339,7 @@ class Vendor(ABC):
         known: dict[str, Any] = {
             "vendor": self.name,
             "status_code": status,
-            "code": a_word(code) or None,
+            "code": as_word(code) or None,
             "job_id": job_id,
         }
         if status == 429:

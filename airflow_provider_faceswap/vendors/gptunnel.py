@@ -35,13 +35,13 @@ from airflow_provider_faceswap.vendors.base import Accepts, Kind, Timing, Vendor
 from airflow_provider_faceswap.vendors.messages import (
     Reply,
     Request,
-    a_number,
-    a_word,
-    an_id,
-    an_object,
-    asked_id,
+    as_id,
+    as_number,
+    as_object,
+    as_word,
+    checked_id,
     clean,
-    url_list,
+    links_in,
 )
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ class GPTunnel(Vendor):
         "inpaint": Kind("/v1/midjourney/inpaint", Inpaint, _MIDJOURNEY, None, "midjourney", {"mask": _MASK}),
     }
 
-    def doubts(self, kind: str, request: Request) -> list[str]:
+    def warnings(self, kind: str, request: Request) -> list[str]:
         """The face swap lists png and jpeg; a link's suffix is only a hint of what is behind it."""
         if kind != "face_swap":
             return []
@@ -221,8 +221,8 @@ class GPTunnel(Vendor):
         """Ask by query: ``taskId``, and ``task_id`` in the body at the media API."""
         family = self.kind(kind).family
         if family == "media":
-            return Request("POST", "/v1/media/result", body={"task_id": asked_id(job_id)})
-        return Request("GET", f"/v1/{family}/result", params={"taskId": asked_id(job_id)})
+            return Request("POST", "/v1/media/result", body={"task_id": checked_id(job_id)})
+        return Request("GET", f"/v1/{family}/result", params={"taskId": checked_id(job_id)})
 
     def account(self) -> Request:
         """The balance is the only free call; it does not prove access to every API."""
@@ -246,23 +246,23 @@ class GPTunnel(Vendor):
         # A job in the body is a job, whatever the HTTP status says; but an id alone may be that of a refusal.
         if not named or not (reply.ok or isinstance(body.get("status") or None, str)):
             raise self._refused(reply, spec, job_id)
-        status = a_word(body.get("status") or "")
+        status = as_word(body.get("status") or "")
         code = body.get("code")
         state = _STATES.get(status.casefold(), JobState.RUNNING)
         if spec.family == "media":
             # A result with another code than 0 is a failed task, not a broken request.
             if code not in (None, _MEDIA_OK):
                 state = JobState.FAILED
-            links = url_list(body.get("url"), body.get("result"))
-            cost = a_number(body.get("cost"))
+            links = links_in(body.get("url"), body.get("result"))
+            cost = as_number(body.get("cost"))
         else:
             # Below 100 percent the link is a preview.
-            links = url_list(body.get("result")) if a_number(body.get("percent")) in (None, 100) else ()
+            links = links_in(body.get("result")) if as_number(body.get("percent")) in (None, 100) else ()
             # Only the create tells the charge; a result says 0.
-            cost = a_number(an_object(body.get("usage")).get("total_cost"))
+            cost = as_number(as_object(body.get("usage")).get("total_cost"))
         failure = None if state is JobState.SUCCEEDED else _text(body) or None
         if state is JobState.FAILED and failure is None and code is not None:
-            failure = f"code={a_word(code)} status={status}"
+            failure = f"code={as_word(code)} status={status}"
         return Job(
             vendor=self.name,
             kind=kind,
@@ -270,7 +270,7 @@ class GPTunnel(Vendor):
             state=state,
             status=status,
             urls=links if state is JobState.SUCCEEDED else (),
-            percent=a_number(body.get("percent")),
+            percent=as_number(body.get("percent")),
             # Nothing is a charge only where the answer tells charges.
             cost=Cost(amount=cost, unit="RUB") if cost or (cost is not None and job_id is None) else None,
             failure=failure,
@@ -284,7 +284,7 @@ class GPTunnel(Vendor):
 
     def job_named(self, reply: Reply) -> str:
         """Both shapes have it in the same place."""
-        return an_id(reply.fields.get("id"))
+        return as_id(reply.fields.get("id"))
 
     def _refused(self, reply: Reply, spec: Kind, job_id: str | None) -> Exception:
         """Say why there is no job in the answer."""
@@ -300,17 +300,17 @@ class GPTunnel(Vendor):
         if reply.ok and spec.family == "media" and isinstance(code, int) and code != _MEDIA_OK:
             refused = _MEDIA_CODES.get(code, VendorError)
             return refused(
-                text or f"code={a_word(code)} status={a_word(body.get('status'))}",
+                text or f"code={as_word(code)} status={as_word(body.get('status'))}",
                 vendor=self.name,
                 status_code=reply.status_code,
-                code=a_word(code),
+                code=as_word(code),
                 job_id=job_id,
             )
         return self._without(reply, "job id", job_id)
 
     def _without(self, reply: Reply, what: str, job_id: str | None = None) -> VendorError:
         """The error for an answer that lacks what was asked for: an HTTP 200 may carry the error envelope."""
-        kind_of_error = a_word(an_object(reply.fields.get("error")).get("type"))
+        kind_of_error = as_word(as_object(reply.fields.get("error")).get("type"))
         text = _text(reply.fields)
         if reply.ok and kind_of_error in _ERROR_TYPES:
             return _ERROR_TYPES[kind_of_error](
@@ -327,7 +327,7 @@ class GPTunnel(Vendor):
     def read_account(self, reply: Reply) -> str:
         """Whose account it is, and its balance."""
         [balance] = self.read_balances(reply)
-        organisation = a_word(reply.fields.get("orgId"))
+        organisation = as_word(reply.fields.get("orgId"))
         owner = f"organisation {organisation}" if organisation else "wallet"
         limit = f", credit limit {balance.credit:.2f} RUB" if balance.credit else ""
         return f"{owner}, balance {balance.amount:.2f} RUB{limit}"
@@ -335,10 +335,10 @@ class GPTunnel(Vendor):
     def read_balances(self, reply: Reply) -> tuple[Balance, ...]:
         """Roubles; the balance may be negative, down to the credit limit (assumed)."""
         body = reply.fields
-        amount = a_number(body.get("balance"))
+        amount = as_number(body.get("balance"))
         if not reply.ok or amount is None:
             raise self._without(reply, "balance")
-        credit = a_number(body.get("creditLimit")) or 0.0
+        credit = as_number(body.get("creditLimit")) or 0.0
         return (Balance(amount=amount, unit="RUB", credit=credit),)
 
 
@@ -360,7 +360,7 @@ def _text(body: Mapping[str, Any]) -> str:
 
 def _moment(value: object) -> datetime | None:
     """Read Unix seconds."""
-    seconds = a_number(value)
+    seconds = as_number(value)
     try:
         return datetime.fromtimestamp(seconds, UTC) if seconds else None
     except (OverflowError, OSError, ValueError):

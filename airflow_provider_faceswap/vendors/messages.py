@@ -86,7 +86,7 @@ class Reply:
         A date (RFC 9110, 10.2.3) counts from the ``Date`` of the same answer: no other clock has to agree.
         """
         asked = self.headers.get("retry-after", "")
-        seconds = a_number(asked)
+        seconds = as_number(asked)
         if seconds is None:
             until, told = _http_date(asked), _http_date(self.headers.get("date", ""))
             seconds = (until - told).total_seconds() if until and told else None
@@ -98,17 +98,17 @@ def clean(text: object) -> str:
     return without_queries(" ".join(str(text or "").split()))[:LONGEST_MESSAGE]
 
 
-def a_word(value: object) -> str:
+def as_word(value: object) -> str:
     """A vendor's word as it may be shown, such as a status or a code: as :func:`clean`, at most 80 characters."""
     return "" if value is None else clean(str(value))[:LONGEST_WORD]
 
 
-def an_object(value: object) -> dict[str, Any]:
+def as_object(value: object) -> dict[str, Any]:
     """The value where it is a JSON object, else an empty one: a field may have any shape."""
     return value if isinstance(value, dict) else {}
 
 
-def a_number(value: object) -> float | None:
+def as_number(value: object) -> float | None:
     """Take a finite number, or a text that is one."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
@@ -119,7 +119,7 @@ def a_number(value: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def an_id(value: object) -> str:
+def as_id(value: object) -> str:
     """
     A vendor's id of a job as a text, empty where the value is none.
 
@@ -130,7 +130,7 @@ def an_id(value: object) -> str:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) and value > 0 else ""
 
 
-def asked_id(job_id: object) -> str:
+def checked_id(job_id: object) -> str:
     """
     A job's id as it may be asked for.
 
@@ -147,10 +147,10 @@ def path_segment(job_id: object) -> str:
 
     :raises InvalidRequestError: It can be none.
     """
-    return quote(asked_id(job_id), safe="")
+    return quote(checked_id(job_id), safe="")
 
 
-def url_list(*candidates: object) -> tuple[str, ...]:
+def links_in(*candidates: object) -> tuple[str, ...]:
     """
     Every http(s) link in what a vendor gave as output, in order and once.
 
@@ -162,9 +162,9 @@ def url_list(*candidates: object) -> tuple[str, ...]:
             case str() if candidate.startswith(("http://", "https://")):
                 found[candidate] = None
             case {"url": str(url)}:
-                found.update(dict.fromkeys(url_list(url)))
+                found.update(dict.fromkeys(links_in(url)))
             case list():
-                found.update(dict.fromkeys(url_list(*candidate)))
+                found.update(dict.fromkeys(links_in(*candidate)))
     return tuple(found)
 
 

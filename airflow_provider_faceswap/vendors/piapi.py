@@ -21,13 +21,13 @@ from airflow_provider_faceswap.vendors.history import Listing, same_request
 from airflow_provider_faceswap.vendors.messages import (
     Reply,
     Request,
-    a_number,
-    a_word,
-    an_id,
-    an_object,
+    as_id,
+    as_number,
+    as_object,
+    as_word,
     clean,
+    links_in,
     path_segment,
-    url_list,
 )
 from airflow_provider_faceswap.vendors.piapi_arguments import (
     MAX_BYTES,
@@ -87,7 +87,7 @@ class PiAPI(Vendor):
     default_base_url = "https://api.piapi.ai"
     version_prefix = "/api/v1"
     not_found_grace = 30.0
-    tells_limit = True
+    reports_limit = True
     takes_uploads = True
     connection_arguments = ("service_mode", "webhook", "webhook_secret")
     kinds: ClassVar[Mapping[str, Kind]] = {
@@ -130,7 +130,7 @@ class PiAPI(Vendor):
         assert isinstance(arguments, AnyTask)  # noqa: S101 - the table above says so, mypy cannot see it
         return Request("POST", self.kind(kind).path, body=arguments.body())
 
-    def doubts(self, kind: str, request: Request) -> list[str]:
+    def warnings(self, kind: str, request: Request) -> list[str]:
         """A picture's URL is said to end in jpg, jpeg, png or webp; signed links and redirectors may not."""
         pictures = ((request.body or {}).get("input") or {}) if kind != "task" else {}
         return [
@@ -164,7 +164,7 @@ class PiAPI(Vendor):
 
     def read_upload(self, reply: Reply) -> str:
         """The link stands in ``data``, or at the top in answers that clients have seen."""
-        [*links] = url_list(reply.fields.get("data"), reply.fields)
+        [*links] = links_in(reply.fields.get("data"), reply.fields)
         if not reply.ok or not links:
             refused = self._refused(reply, None)
             raise refused
@@ -193,13 +193,13 @@ class PiAPI(Vendor):
         named = self.job_named(reply)
         if not named:
             raise self._refused(reply, job_id)
-        status = a_word(task.get("status") or "")
+        status = as_word(task.get("status") or "")
         state = _STATES.get(status.strip().casefold(), JobState.RUNNING)
         urls, inline = _output(task.get("output")) if state is JobState.SUCCEEDED else ((), ())
-        meta = an_object(task.get("meta"))
+        meta = as_object(task.get("meta"))
         failure = _text(body, task) if state is JobState.FAILED else ""
         if state is JobState.SUCCEEDED and not urls and not inline:
-            keys = ", ".join(sorted(an_object(task.get("output")))) or "nothing"
+            keys = ", ".join(sorted(as_object(task.get("output")))) or "nothing"
             failure = clean(f"its output holds {keys}")
         return Job(
             vendor=self.name,
@@ -218,7 +218,7 @@ class PiAPI(Vendor):
 
     def job_named(self, reply: Reply) -> str:
         """The ``task_id`` inside the envelope, or of a task without one."""
-        return an_id(_task(reply).get("task_id"))
+        return as_id(_task(reply).get("task_id"))
 
     def _refused(self, reply: Reply, job_id: str | None) -> Exception:
         """Say why there is no task."""
@@ -253,17 +253,17 @@ class PiAPI(Vendor):
         task_type = (request.body or {}).get("task_type")
         fitting = (
             job_id
-            for row in map(an_object, rows)
+            for row in map(as_object, rows)
             # Assumed: the action of a row is the task type.
-            if (job_id := an_id(row.get("task_id"))) and row.get("action") == task_type
+            if (job_id := as_id(row.get("task_id"))) and row.get("action") == task_type
         )
         return Listing(tuple(fitting), more=len(rows) >= _PAGE)
 
-    def stems_from(self, kind: str, request: Request, reply: Reply) -> bool:  # noqa: ARG002 - one shape
+    def matches_request(self, kind: str, request: Request, reply: Reply) -> bool:  # noqa: ARG002 - one shape
         """A task repeats its input, until the vendor blanks it after a time it does not tell."""
-        task, sent = an_object(reply.fields.get("data")), request.body or {}
+        task, sent = as_object(reply.fields.get("data")), request.body or {}
         return all(task.get(name) == sent.get(name) for name in ("model", "task_type")) and same_request(
-            an_object(sent.get("input")), task.get("input"), {}
+            as_object(sent.get("input")), task.get("input"), {}
         )
 
     def _data(self, reply: Reply) -> dict[str, Any]:
@@ -280,7 +280,7 @@ class PiAPI(Vendor):
 
     def read_limit(self, reply: Reply) -> int | None:
         """``max_concurrent_task_count`` of the account."""
-        limit = a_number(an_object(reply.fields.get("data")).get("max_concurrent_task_count"))
+        limit = as_number(as_object(reply.fields.get("data")).get("max_concurrent_task_count"))
         return int(limit) if limit and limit >= 1 else None
 
     def read_balances(self, reply: Reply) -> tuple[Balance, ...]:
@@ -288,10 +288,10 @@ class PiAPI(Vendor):
         data = self._data(reply)
         told = {
             "USD": data.get("equivalent_in_usd"),
-            "point": an_object(data.get("wallet")).get("point_remain"),
-            "credit": an_object(data.get("credit_pack_info")).get("available_credits"),
+            "point": as_object(data.get("wallet")).get("point_remain"),
+            "credit": as_object(data.get("credit_pack_info")).get("available_credits"),
         }
-        amounts = {unit: a_number(amount) for unit, amount in told.items()}
+        amounts = {unit: as_number(amount) for unit, amount in told.items()}
         balances = tuple(
             Balance(amount=amount, unit=unit) for unit, amount in amounts.items() if amount is not None
         )
@@ -302,14 +302,14 @@ class PiAPI(Vendor):
     def read_account(self, reply: Reply) -> str:
         """Plan, money and the number of tasks that may run at once; what is missing is left out."""
         data = self._data(reply)
-        worth = a_number(data.get("equivalent_in_usd"))
-        points = a_number(an_object(data.get("wallet")).get("point_remain"))
-        credit_packs = a_number(an_object(data.get("credit_pack_info")).get("available_credits"))
+        worth = as_number(data.get("equivalent_in_usd"))
+        points = as_number(as_object(data.get("wallet")).get("point_remain"))
+        credit_packs = as_number(as_object(data.get("credit_pack_info")).get("available_credits"))
         limit = self.read_limit(reply)
         facts = {
-            f"account {a_word(data.get('name'))}": data.get("name"),
+            f"account {as_word(data.get('name'))}": data.get("name"),
             "disabled by the vendor": data.get("is_enable") is False,
-            f"plan {a_word(data.get('plan'))}": data.get("plan"),
+            f"plan {as_word(data.get('plan'))}": data.get("plan"),
             f"balance worth {worth or 0:.2f} USD": worth is not None,
             f"{points or 0:.0f} points": points is not None,
             f"{credit_packs or 0:.0f} credits": credit_packs,
@@ -320,32 +320,32 @@ class PiAPI(Vendor):
 
 def _status(reply: Reply) -> int:
     """The real status: an HTTP 200 may carry another as ``code``."""
-    code = a_number(reply.fields.get("code"))
+    code = as_number(reply.fields.get("code"))
     return int(code) if reply.ok and code is not None and code >= 400 else reply.status_code
 
 
 def _task(reply: Reply) -> dict[str, Any]:
     """The task in the envelope, or the answer itself: newer routes have none."""
-    data = an_object(reply.fields.get("data"))
-    return data if an_id(data.get("task_id")) else reply.fields
+    data = as_object(reply.fields.get("data"))
+    return data if as_id(data.get("task_id")) else reply.fields
 
 
 def _output(output: object) -> tuple[tuple[str, ...], tuple[bytes, ...]]:
     """Find links, else inline pictures: every place that a page or a client names, the likeliest first."""
     if not isinstance(output, dict):
-        return url_list(output), ()
-    several = url_list(output.get("image_urls"), output.get("images"), output.get("temporary_image_urls"))
-    first = url_list(
+        return links_in(output), ()
+    several = links_in(output.get("image_urls"), output.get("images"), output.get("temporary_image_urls"))
+    first = links_in(
         *(output.get(key) for key in ("video_url", "video", "image_url")),
     )
-    links = url_list(list(first), list(several)) or url_list(
+    links = links_in(list(first), list(several)) or links_in(
         *(output.get(key) for key in ("image", "output_url", "url", "result"))
     )
     if links:
         return links, ()
     encoded = [output.get("image_base64")]
     data = output.get("data")
-    encoded += [an_object(item).get("b64_json") for item in data] if isinstance(data, list) else []
+    encoded += [as_object(item).get("b64_json") for item in data] if isinstance(data, list) else []
     return (), tuple(picture for text in encoded if (picture := _decoded(text)))
 
 
@@ -360,7 +360,7 @@ def _decoded(text: object) -> bytes:
 
 def _text(body: Mapping[str, Any], task: Mapping[str, Any]) -> str:
     """The failure text, in the order in which public clients look."""
-    error = an_object(task.get("error"))
+    error = as_object(task.get("error"))
     outer = body.get("error")
     detail = error.get("detail")
     candidates = (
@@ -377,8 +377,8 @@ def _text(body: Mapping[str, Any], task: Mapping[str, Any]) -> str:
 
 def _cost(usage: object, state: JobState) -> Cost | None:
     """Points consumed; before that, the points frozen for it, which a task that fails gives back."""
-    told = an_object(usage)
-    points = a_number(told.get("consume")) or a_number(told.get("frozen"))
+    told = as_object(usage)
+    points = as_number(told.get("consume")) or as_number(told.get("frozen"))
     given_back = points is not None and state in {JobState.FAILED, JobState.CANCELED}
     return Cost(amount=points or 0.0, unit="point") if points or given_back else None
 

@@ -19,12 +19,12 @@ from airflow_provider_faceswap.vendors.history import ANY, Listing, same_request
 from airflow_provider_faceswap.vendors.messages import (
     Reply,
     Request,
-    a_word,
-    an_id,
-    an_object,
+    as_id,
+    as_object,
+    as_word,
     clean,
+    links_in,
     path_segment,
-    url_list,
 )
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ class Tengrai(Vendor):
             raise self.refusal(reply, _text(reply), code=body.get("error"), job_id=job_id)
         if not named:
             raise self.malformed(reply, "the answer has no job id", job_id=job_id)
-        status = a_word(body.get("status") or "")
+        status = as_word(body.get("status") or "")
         state = _STATES.get(status.casefold(), JobState.RUNNING)
         # No documented field carries a reason; these are looked at in case one does.
         reasons = (body.get(key) for key in ("error", "message", "failureReason"))
@@ -200,7 +200,7 @@ class Tengrai(Vendor):
             state=state,
             status=status,
             # The page's sample shows a filled list while starting: it is filler, not a result.
-            urls=url_list(body.get("results")) if state is JobState.SUCCEEDED else (),
+            urls=links_in(body.get("results")) if state is JobState.SUCCEEDED else (),
             failure=failure or None,
             failure_reason=self.failure_reason(failure),
             created_at=_moment(body.get("createdAt")),
@@ -208,7 +208,7 @@ class Tengrai(Vendor):
 
     def job_named(self, reply: Reply) -> str:
         """An artwork's ``id``."""
-        return an_id(reply.fields.get("id"))
+        return as_id(reply.fields.get("id"))
 
     def read_history(
         self, kind: str, request: Request, reply: Reply, since: datetime, until: datetime
@@ -217,15 +217,15 @@ class Tengrai(Vendor):
         artworks = self._artworks(reply)
         fitting = (
             job_id
-            for artwork in map(an_object, artworks)
-            if (job_id := an_id(artwork.get("id")))
+            for artwork in map(as_object, artworks)
+            if (job_id := as_id(artwork.get("id")))
             and (created := _moment(artwork.get("createdAt"))) is not None
             and since <= created <= until
             and _is_of(kind, request, artwork)
         )
         return Listing(tuple(fitting), more=len(artworks) >= _PAGE)
 
-    def stems_from(self, kind: str, request: Request, reply: Reply) -> bool:
+    def matches_request(self, kind: str, request: Request, reply: Reply) -> bool:
         """An artwork repeats its parameters."""
         return _is_of(kind, request, reply.fields)
 
@@ -244,7 +244,7 @@ class Tengrai(Vendor):
 
 def _is_of(kind: str, request: Request, artwork: Mapping[str, Any]) -> bool:
     """Whether an artwork is of this kind and has the parameters of this request."""
-    sent, shown = dict(request.body or {}), an_object(artwork.get("parameters"))
+    sent, shown = dict(request.body or {}), as_object(artwork.get("parameters"))
     if "webhook" not in shown:  # whether the vendor repeats it is not known
         sent.pop("webhook", None)
     fillers = {"seed": ANY, **(_FACE_SWAP_FILLERS if kind == "face_swap" else {})}

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from airflow_provider_faceswap.batch.item_records import LONGEST_MESSAGE, ItemRecords, NotBoughtError, cut
-from airflow_provider_faceswap.batch.sharded_store import SHARD, SharedRecords
+from airflow_provider_faceswap.batch.item_records import LONGEST_MESSAGE, ItemRecords, NotSubmittedError, cut
+from airflow_provider_faceswap.batch.sharded_store import SHARD, ShardedStore
 from airflow_provider_faceswap.jobs import Cost
 from airflow_provider_faceswap.lifecycle.ledger import Record, Stage
 
@@ -44,9 +44,9 @@ def bought(**more):
 
 
 def test_no_intent_is_written_once_the_batch_is_ending(store):
-    with SharedRecords(store, "k") as shared:
+    with ShardedStore(store, "k") as shared:
         ledger = ItemRecords(shared, 0, lambda: True).ledger("a.1")
-        with pytest.raises(NotBoughtError):
+        with pytest.raises(NotSubmittedError):
             ledger.write(record())
         assert ledger.read() is None
         ledger.write(bought())
@@ -55,9 +55,9 @@ def test_no_intent_is_written_once_the_batch_is_ending(store):
 
 def test_an_intent_that_was_being_written_when_the_end_began_is_taken_back(store):
     answers = iter([False, True])
-    with SharedRecords(store, "k") as shared:
+    with ShardedStore(store, "k") as shared:
         ledger = ItemRecords(shared, 0, lambda: next(answers)).ledger("a.1")
-        with pytest.raises(NotBoughtError):
+        with pytest.raises(NotSubmittedError):
             ledger.write(record())
         assert (ledger.read().stage, ledger.read().outcome, ledger.read().purchases) == (
             Stage.SETTLED,
@@ -82,7 +82,7 @@ def test_an_intent_that_was_being_written_when_the_end_began_is_taken_back(store
     ids=["russian", "emoji", "archived"],
 )
 def test_a_shard_of_ended_items_stays_below_what_airflow_takes(store, end):
-    with SharedRecords(store, "k") as shared:
+    with ShardedStore(store, "k") as shared:
         records = ItemRecords(shared, 0, lambda: False)
         for number in range(SHARD):
             name = f"{number:064d}.1"

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from airflow_provider_faceswap.batch.sharded_store import SHARD, SPARE, SharedRecords
+from airflow_provider_faceswap.batch.sharded_store import SHARD, SPARE, ShardedStore
 
 
 class Store:
@@ -49,26 +49,26 @@ def fill(records, number, start=0):
 
 
 def test_a_record_is_in_the_store_when_it_is_set(store):
-    with SharedRecords(store, "k") as records:
+    with ShardedStore(store, "k") as records:
         records.set("a", {"id": 1, "nothing": None})
         assert store.values == {"k.0": {"a": {"id": 1}}}
 
 
 def test_records_stand_in_shards_of_a_bounded_size(store):
-    with SharedRecords(store, "k") as records:
+    with ShardedStore(store, "k") as records:
         fill(records, 2 * SHARD + 1)
     assert [len(store.values[f"k.{n}"]) for n in range(3)] == [SHARD, SHARD, 1]
 
 
 def test_what_is_over_is_not_held(store):
-    with SharedRecords(store, "k") as records:
+    with ShardedStore(store, "k") as records:
         fill(records, 20 * SHARD)
         # One may have been put last and not be written yet.
         assert len(records._shards) <= SPARE + 1
 
 
 def test_what_goes_on_is_held(store):
-    with SharedRecords(store, "k") as records:
+    with ShardedStore(store, "k") as records:
         for n in range(8 * SHARD):
             records.set(f"job{n}", {"id": n})
         assert len(records._shards) == 8
@@ -76,7 +76,7 @@ def test_what_goes_on_is_held(store):
 
 
 def test_what_was_let_go_is_read_again(store):
-    with SharedRecords(store, "k") as records:
+    with ShardedStore(store, "k") as records:
         fill(records, 10 * SHARD)
         assert records.get("job0") == {"id": 0, "end": "archived"}
         assert store.reads == ["k.0", "k.0"]
@@ -85,7 +85,7 @@ def test_what_was_let_go_is_read_again(store):
 
 
 def test_what_was_let_go_may_be_changed(store):
-    with SharedRecords(store, "k") as records:
+    with ShardedStore(store, "k") as records:
         fill(records, 10 * SHARD)
         records.set("job0", {"id": 0, "again": True})
         records.finish("job3", {"id": 3, "again": True})
@@ -95,7 +95,7 @@ def test_what_was_let_go_may_be_changed(store):
 
 
 def test_a_shard_is_not_let_go_while_it_is_written(store):
-    with SharedRecords(store, "k") as records:
+    with ShardedStore(store, "k") as records:
         fill(records, 10 * SHARD)
         store.gate.clear()
         records.finish("job0", {"id": 0, "end": "changed"})
@@ -108,9 +108,9 @@ def test_a_shard_is_not_let_go_while_it_is_written(store):
 
 
 def test_a_second_try_finds_every_record_and_goes_on_behind_them(store):
-    with SharedRecords(store, "k") as records:
+    with ShardedStore(store, "k") as records:
         fill(records, 6 * SHARD + 5)
-    with SharedRecords(store, "k") as records:
+    with ShardedStore(store, "k") as records:
         assert [records.get(f"job{n}")["id"] for n in range(6 * SHARD + 5)] == list(range(6 * SHARD + 5))
         fill(records, SHARD, start=6 * SHARD + 5)
         assert len(records._shards) <= SPARE + 1
@@ -119,14 +119,14 @@ def test_a_second_try_finds_every_record_and_goes_on_behind_them(store):
 
 
 def test_a_store_that_cannot_be_read_is_no_empty_one(store):
-    with SharedRecords(store, "k") as records:
+    with ShardedStore(store, "k") as records:
         fill(records, 10 * SHARD)
         store.broken = OSError("away")
         with pytest.raises(OSError, match="away"):
             records.get("job0")
         store.broken = None
     store.broken = OSError("away")
-    with pytest.raises(OSError, match="away"), SharedRecords(store, "k"):
+    with pytest.raises(OSError, match="away"), ShardedStore(store, "k"):
         pass
 
 
@@ -134,7 +134,7 @@ def test_a_record_that_cannot_be_written_stops_its_job(store):
     refused = []
 
     def buy():
-        with SharedRecords(store, "k") as records:
+        with ShardedStore(store, "k") as records:
             store.broken = OSError("away")
             with pytest.raises(OSError, match="away"):
                 records.set("a", {})
@@ -148,7 +148,7 @@ def test_a_record_that_cannot_be_written_stops_its_job(store):
 def test_what_many_change_at_once_is_written_together(store, monkeypatch):
     writes = []
     monkeypatch.setattr(store, "set", lambda key, value: (writes.append(key), Store.set(store, key, value)))
-    with SharedRecords(store, "k") as records:
+    with ShardedStore(store, "k") as records:
         store.gate.clear()
         threads = [threading.Thread(target=records.set, args=(f"job{n}", {"id": n})) for n in range(SHARD)]
         for thread in threads:
@@ -166,7 +166,7 @@ def test_what_many_change_at_once_is_written_together(store, monkeypatch):
 
 
 def test_a_record_without_a_job_that_could_not_be_written_is_taken_back(store):
-    with SharedRecords(store, "k") as records:
+    with ShardedStore(store, "k") as records:
         records.set("a", {"id": 1})
         store.broken = OSError("away")
         for key in ("a", "b"):
@@ -179,7 +179,7 @@ def test_a_record_without_a_job_that_could_not_be_written_is_taken_back(store):
 
 
 def test_a_job_whose_id_could_not_be_written_goes_with_the_next_write(store):
-    with SharedRecords(store, "k") as records:
+    with ShardedStore(store, "k") as records:
         store.broken = OSError("away")
         with pytest.raises(OSError, match="away"):
             records.set("a", {"job_id": "bought"})
@@ -190,7 +190,7 @@ def test_a_job_whose_id_could_not_be_written_goes_with_the_next_write(store):
 
 
 def test_the_end_writes_once_more_what_could_not_be_written(store):
-    with SharedRecords(store, "k") as records:
+    with ShardedStore(store, "k") as records:
         store.broken = OSError("away")
         with pytest.raises(OSError, match="away"):
             records.set("a", {"job_id": "bought"})
@@ -200,7 +200,7 @@ def test_the_end_writes_once_more_what_could_not_be_written(store):
 
 
 def test_a_record_that_comes_after_the_end_is_written_by_whoever_brings_it(store):
-    with SharedRecords(store, "k") as records:
+    with ShardedStore(store, "k") as records:
         pass
     records.set("a", {"job_id": "late"})
     assert store.values["k.0"] == {"a": {"job_id": "late"}}
@@ -213,7 +213,7 @@ def test_a_store_that_hangs_at_the_end_is_said(store, monkeypatch):
     monkeypatch.setattr("airflow_provider_faceswap.batch.sharded_store.PATIENCE", 0.01)
 
     def left():
-        with SharedRecords(store, "k") as records:
+        with ShardedStore(store, "k") as records:
             store.gate.clear()
             records.finish("a", {})
 

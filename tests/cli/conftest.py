@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from airflow_provider_faceswap.cli.__main__ import main
-from tests.conftest import CLOCKED
+from airflow_provider_faceswap.foundation.clock import CLOCK
 from tests.integration.conftest import HastyClock
 
 TARGET = "https://pictures.test/target.jpg"
@@ -37,8 +37,7 @@ class Done:
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch, no_waiting_between_tries):
     clock = HastyClock()
-    for module in (*CLOCKED, "cli.job_command"):
-        monkeypatch.setattr(f"airflow_provider_faceswap.{module}.CLOCK", clock)
+    monkeypatch.setattr(CLOCK, "source", clock)
     return clock
 
 

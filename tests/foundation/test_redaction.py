@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_faceswap.foundation.redaction import (
     LONGEST_TEXT,
-    showable,
+    redacted,
     unsigned,
     without_queries,
     without_secrets,
@@ -89,12 +89,12 @@ def test_every_secret_is_hidden_wherever_it_occurs_and_an_empty_one_hides_nothin
     ],
 )
 def test_a_link_that_nobody_encoded_keeps_no_signature(text, left):
-    assert without_queries(text) == showable(text) == left
+    assert without_queries(text) == redacted(text) == left
 
 
 @pytest.mark.parametrize("name", ["it's", "o'.b", "a,b", "(c)", "d&e"])
 def test_an_argument_that_is_a_link_is_shown_without_its_query_whatever_its_name(name):
-    assert showable(f"https://h.test/{name}.png?hash=UNTOLD") == f"https://h.test/{name}.png"
+    assert redacted(f"https://h.test/{name}.png?hash=UNTOLD") == f"https://h.test/{name}.png"
 
 
 @pytest.mark.parametrize("secret", ["task", "id", "data", "pending", "t", "1", "task_id"])
@@ -126,7 +126,7 @@ def test_a_secret_is_hidden_in_the_form_that_json_gives_it(secret, dump):
 
 def test_arguments_are_shown_without_queries_and_without_pictures():
     picture = "data:image/png;base64,AAAA"
-    shown = showable(
+    shown = redacted(
         {
             "target_image": "https://a.test/x?sig=s",
             "face_image": picture,
@@ -152,9 +152,9 @@ def test_arguments_are_shown_without_queries_and_without_pictures():
 
 
 def test_text_is_shown_up_to_the_longest_and_is_its_hash_beyond():
-    assert showable("a" * LONGEST_TEXT) == "a" * LONGEST_TEXT
+    assert redacted("a" * LONGEST_TEXT) == "a" * LONGEST_TEXT
     long = "a" * (LONGEST_TEXT + 1)
-    assert showable(long) == f"sha256:{hashlib.sha256(long.encode()).hexdigest()}"
+    assert redacted(long) == f"sha256:{hashlib.sha256(long.encode()).hexdigest()}"
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_text_is_shown_up_to_the_longest_and_is_its_hash_beyond():
     [(object(), "<object>"), (b"bytes", "<bytes>"), ({1}, "<set>"), (datetime.now(UTC), "<datetime>")],
 )
 def test_anything_else_is_shown_as_its_type(value, shown):
-    assert showable(value) == shown
+    assert redacted(value) == shown
 
 
 VALUES = st.recursive(
@@ -177,7 +177,7 @@ VALUES = st.recursive(
 @QUICK
 @given(value=VALUES)
 def test_what_is_shown_is_json(value):
-    shown = showable(value)
+    shown = redacted(value)
     assert json.loads(json.dumps(shown)) == shown
 
 

@@ -17,10 +17,11 @@ from airflow_provider_faceswap.exceptions import (
     RateLimitError,
     VendorUnavailableError,
 )
+from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.hooks.gptunnel import GPTunnelHook
 from airflow_provider_faceswap.hooks.piapi import PiAPIHook
 from airflow_provider_faceswap.jobs import Submission
-from airflow_provider_faceswap.lifecycle.waiting import await_job, wait, watch_for
+from airflow_provider_faceswap.lifecycle.waiting import poller_for, wait, wait_async
 from tests.conftest import DrivenClock
 
 JOB = {"id": "j1", "status": "processing"}
@@ -81,7 +82,7 @@ def test_all_of_a_loop_go_by_one_reading_of_the_connection(wire, connect, readin
 
 def test_a_reading_is_used_for_a_minute(wire, connect, readings, monkeypatch):
     clock = DrivenClock()
-    monkeypatch.setattr("airflow_provider_faceswap.hooks.account.CLOCK", clock)
+    monkeypatch.setattr(CLOCK, "source", clock)
     wire.says(*[JOB] * 3)
 
     async def one_after_the_other():
@@ -119,7 +120,7 @@ def test_another_vendor_under_the_same_id_reads_for_itself(wire, connect, readin
     async def both():
         async with connected(connect).session():
             await connected(connect).afetch("j1", "face_swap")
-            await PiAPIHook("gptunnel_default").achannel()
+            await PiAPIHook("gptunnel_default").aendpoint()
 
     asyncio.run(both())
     assert len(readings) == 2
@@ -128,8 +129,7 @@ def test_another_vendor_under_the_same_id_reads_for_itself(wire, connect, readin
 @pytest.mark.parametrize("rate", [2, "2", 2.0])
 def test_the_connection_bounds_all_hooks_of_a_loop_together(wire, connect, monkeypatch, rate):
     clock = DrivenClock()
-    for module in ("http.client", "http.rate_limiter"):
-        monkeypatch.setattr(f"airflow_provider_faceswap.{module}.CLOCK", clock)
+    monkeypatch.setattr(CLOCK, "source", clock)
     hooks = [connected(connect, requests_per_second=rate) for _ in range(4)]
     wire.says(*[JOB] * 4)
 
@@ -146,8 +146,7 @@ def test_creates_and_questions_of_a_process_share_the_rate_and_a_cancel_does_not
     wire, connect, monkeypatch
 ):
     clock = DrivenClock()
-    for module in ("http.client", "http.rate_limiter"):
-        monkeypatch.setattr(f"airflow_provider_faceswap.{module}.CLOCK", clock)
+    monkeypatch.setattr(CLOCK, "source", clock)
     connect(
         "piapi_default",
         conn_type="piapi",
@@ -172,8 +171,7 @@ def test_creates_and_questions_of_a_process_share_the_rate_and_a_cancel_does_not
 
 def test_a_hold_keeps_nobody_beyond_a_moment_and_a_cancel_not_at_all(wire, connect, monkeypatch):
     clock = DrivenClock()
-    for module in ("http.client", "http.rate_limiter"):
-        monkeypatch.setattr(f"airflow_provider_faceswap.{module}.CLOCK", clock)
+    monkeypatch.setattr(CLOCK, "source", clock)
     connect("piapi_default", conn_type="piapi", password="a-key-of-this-test", host="https://vendor.test")
     hook = PiAPIHook()
     wire.says(httpx.Response(429, headers={"Retry-After": "86400"}), {"code": 200}, JOB)
@@ -213,17 +211,17 @@ def test_a_rate_that_is_none_is_said_before_anything_is_sent(wire, connect, rate
 def test_piapi_tells_how_many_jobs_may_run_at_once(wire, connect, answer, limit):
     connect("piapi_default", conn_type="piapi", password="a-long-key", host="https://vendor.test")
     wire.says(answer)
-    assert PiAPIHook().most_at_once() == limit
+    assert PiAPIHook().concurrency_limit() == limit
 
 
 def test_a_limit_that_cannot_be_read_is_no_limit(wire, connect):
     connect("piapi_default", conn_type="piapi", password="a-long-key", host="https://vendor.test")
     wire.says(*[httpx.ConnectError("down")] * 3)
-    assert PiAPIHook().most_at_once() is None
+    assert PiAPIHook().concurrency_limit() is None
 
 
 def test_who_tells_no_limit_is_not_asked(wire, connect):
-    assert connected(connect).most_at_once() is None
+    assert connected(connect).concurrency_limit() is None
     assert not wire.requests
 
 
@@ -238,7 +236,7 @@ def test_a_webhook_secret_is_kept_once_however_many_jobs_have_it(wire, connect):
     hook = PiAPIHook()
     for _ in range(3):
         hook.prepare("face_swap", target_image="https://a.test/a.png", face_image="https://a.test/b.png")
-    assert hook.channel().secrets == ("a-long-key", "planted")
+    assert hook.endpoint().secrets == ("a-long-key", "planted")
 
 
 @pytest.fixture
@@ -273,7 +271,7 @@ def test_a_connection_that_cannot_be_read_for_a_while_ends_no_wait(
     wire, connect, outage, monkeypatch, error, asynchronous
 ):
     clock = DrivenClock()
-    monkeypatch.setattr("airflow_provider_faceswap.lifecycle.waiting.CLOCK", clock)
+    monkeypatch.setattr(CLOCK, "source", clock)
     hook = connected(connect)
     outage.update(error=error, times=6)
     wire.says({"id": "j1", "status": "done", "percent": 100, "result": "https://a.test/r.png"})
@@ -286,12 +284,12 @@ def test_a_connection_that_cannot_be_read_for_a_while_ends_no_wait(
         deadline=clock.moment() + timedelta(minutes=10),
     )
     told = []
-    watch = watch_for(hook, submission)
+    poller = poller_for(hook, submission)
     if asynchronous:
-        ending = asyncio.run(await_job(hook, "face_swap", watch, log=told.append))
+        ending = asyncio.run(wait_async(hook, "face_swap", poller, log=told.append))
     else:
-        ending = wait(hook, "face_swap", watch, log=told.append)
-    assert ending.word == "succeeded"
+        ending = wait(hook, "face_swap", poller, log=told.append)
+    assert ending.outcome == "succeeded"
     assert len([line for line in told if "asking again" in line]) == 1
 
 

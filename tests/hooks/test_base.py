@@ -473,7 +473,7 @@ def test_a_job_whose_record_repeats_the_webhook_secret_does_not_hold_it(face, wi
 
 
 def test_neither_a_hook_nor_its_channel_shows_a_secret(hook):
-    assert "topsecret" not in repr(hook.channel())
+    assert "topsecret" not in repr(hook.endpoint())
     assert "topsecret" not in repr(hook)
 
 

@@ -54,14 +54,14 @@ def meaning(conn_id, value, monkeypatch):
     """All that a hook makes of a connection: where it asks, with what, and what it sends for a job."""
     monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", value)
     hook = hook_for_connection(conn_id)
-    channel = hook.channel()
+    endpoint = hook.endpoint()
     body = hook.prepare("face_swap", **PICTURES).body
     return {
-        "vendor": channel.vendor,
-        "base_url": channel.base_url,
-        "headers": channel.headers,
-        "secrets": channel.secrets,
-        "rate": channel.rate,
+        "vendor": endpoint.vendor,
+        "base_url": endpoint.base_url,
+        "headers": endpoint.headers,
+        "secrets": endpoint.secrets,
+        "rate": endpoint.rate,
         "body": body,
     }
 

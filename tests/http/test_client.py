@@ -20,11 +20,12 @@ from airflow_provider_faceswap.exceptions import (
     SubmissionUncertainError,
     VendorUnavailableError,
 )
+from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.http import client as transport
 from airflow_provider_faceswap.http.client import (
     ATTEMPTS,
     LONGEST_WAIT,
-    Channel,
+    Endpoint,
     Shared,
     async_client,
     attempts,
@@ -32,12 +33,12 @@ from airflow_provider_faceswap.http.client import (
     sync_client,
     tls_context,
 )
-from airflow_provider_faceswap.http.rate_limiter import Pace
+from airflow_provider_faceswap.http.rate_limiter import RateLimiter
 from airflow_provider_faceswap.vendors.messages import Request
 from tests.conftest import DrivenClock
 
 KEY = "shds-topsecret"
-CHANNEL = Channel(
+CHANNEL = Endpoint(
     vendor="gptunnel",
     base_url="https://vendor.test/gate",
     headers={"Authorization": KEY},
@@ -47,7 +48,7 @@ CHANNEL = Channel(
 
 @pytest.fixture(autouse=True)
 def no_hold_from_another_test():
-    CHANNEL.pace.__init__()
+    CHANNEL.limiter.__init__()
 
 
 READ = Request("GET", "/v1/result", params={"taskId": "j1"})
@@ -58,14 +59,14 @@ CREATE = Request("POST", "/v1/create", body={"prompt": "кот"})
 def send(request):
     """Send one request in either world, answered by a function."""
 
-    def sync(channel, handler, what, **options):
+    def sync(endpoint, handler, what, **options):
         with httpx.Client(transport=httpx.MockTransport(handler)) as http:
-            return channel.send(http, what, **options)
+            return endpoint.send(http, what, **options)
 
-    def on_a_loop(channel, handler, what, **options):
+    def on_a_loop(endpoint, handler, what, **options):
         async def run():
             async with httpx.AsyncClient(transport=httpx.MockTransport(handler)) as http:
-                return await channel.asend(Shared(http, http), what, **options)
+                return await endpoint.asend(Shared(http, http), what, **options)
 
         return asyncio.run(run())
 
@@ -218,10 +219,10 @@ def test_a_failure_shows_neither_key_nor_query_and_chains_nothing_that_does(send
 @pytest.mark.parametrize("key", ["line one\nline two", "tab\there", "null\0byte"])
 def test_a_key_that_no_header_can_hold_is_not_shown_in_its_escaped_form(send, key):
     """The HTTP library quotes the header as bytes, where the key looks different."""
-    channel = Channel("gptunnel", "https://vendor.test", {"Authorization": key}, (key,))
+    endpoint = Endpoint("gptunnel", "https://vendor.test", {"Authorization": key}, (key,))
     error = httpx.LocalProtocolError(f"Illegal header value {key.encode()!r}")
     with pytest.raises((VendorUnavailableError, SubmissionUncertainError)) as caught:
-        send(channel, raising(error), CREATE, paid=True)
+        send(endpoint, raising(error), CREATE, paid=True)
     shown = repr(key.encode())[2:-1]
     assert shown not in str(caught.value)
     assert shown not in repr(caught.value)
@@ -501,17 +502,16 @@ def test_creates_go_over_connections_that_are_not_used_again(made, monkeypatch):
 
 def test_too_many_requests_slows_all_users_of_the_account(made, monkeypatch):
     clock = DrivenClock()
-    for module in ("http.client", "http.rate_limiter"):
-        monkeypatch.setattr(f"airflow_provider_faceswap.{module}.CLOCK", clock)
-    channel = replace(CHANNEL, pace=Pace())
-    other = replace(channel, headers={"authorization": "another key"})
+    monkeypatch.setattr(CLOCK, "source", clock)
+    endpoint = replace(CHANNEL, limiter=RateLimiter())
+    other = replace(endpoint, headers={"authorization": "another key"})
     answers = [httpx.Response(429, headers={"Retry-After": "7"}), *[httpx.Response(200)] * 2]
 
     async def run():
         async with httpx.AsyncClient(transport=httpx.MockTransport(lambda _: answers.pop(0))) as http:
-            assert (await channel.asend(Shared(http), READ)).status_code == 429
+            assert (await endpoint.asend(Shared(http), READ)).status_code == 429
             await other.asend(Shared(http), READ)
-            await channel.asend(Shared(http), READ)
+            await endpoint.asend(Shared(http), READ)
 
     asyncio.run(run())
     assert clock.slept[0] == 7

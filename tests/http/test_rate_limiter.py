@@ -6,7 +6,14 @@ import asyncio
 
 import pytest
 
-from airflow_provider_faceswap.http.rate_limiter import HOLD, LONGEST_HOLD, QUEUE_GAP, Pace, pace_of
+from airflow_provider_faceswap.foundation.clock import CLOCK
+from airflow_provider_faceswap.http.rate_limiter import (
+    HOLD,
+    LONGEST_HOLD,
+    QUEUE_GAP,
+    RateLimiter,
+    rate_limiter_for,
+)
 from tests.conftest import DrivenClock
 
 
@@ -15,15 +22,15 @@ def slots(pace, number, rate=None, now=100.0):
 
 
 def test_without_a_bound_nobody_waits():
-    assert slots(Pace(), 3) == [0, 0, 0]
+    assert slots(RateLimiter(), 3) == [0, 0, 0]
 
 
 def test_a_rate_spreads_requests_evenly():
-    assert slots(Pace(), 4, rate=2) == pytest.approx([0, 0.5, 1.0, 1.5])
+    assert slots(RateLimiter(), 4, rate=2) == pytest.approx([0, 0.5, 1.0, 1.5])
 
 
 def test_a_quiet_time_gives_no_credit():
-    pace = Pace()
+    pace = RateLimiter()
     assert pace.slot(100, 2) == 0
     assert pace.slot(200, 2) == 0
     assert pace.slot(200, 2) == pytest.approx(0.5)
@@ -34,7 +41,7 @@ def test_a_quiet_time_gives_no_credit():
     [(7.0, 7.0), (None, HOLD), (0.0, 0.0), (86400.0, LONGEST_HOLD), (float("inf"), LONGEST_HOLD)],
 )
 def test_too_many_requests_holds_everybody(retry_after, held):
-    pace = Pace()
+    pace = RateLimiter()
     pace.heed(100.0, retry_after)
     first, second, third = slots(pace, 3)
     assert first == pytest.approx(held)
@@ -44,21 +51,21 @@ def test_too_many_requests_holds_everybody(retry_after, held):
 
 
 def test_a_shorter_hold_does_not_cut_a_longer_one():
-    pace = Pace()
+    pace = RateLimiter()
     pace.heed(100.0, 30.0)
     pace.heed(101.0, 2.0)
     assert pace.slot(102.0, None) == pytest.approx(28.0)
 
 
 def test_who_goes_by_a_deadline_of_its_own_keeps_the_rate_and_no_hold():
-    pace = Pace()
+    pace = RateLimiter()
     pace.heed(100.0, 30.0)
     assert [pace.slot(100.0, 2, patient=False) for _ in range(3)] == pytest.approx([0, 0.5, 1.0])
     assert pace.slot(100.0, 2) == pytest.approx(30.0)
 
 
 def test_both_kinds_of_turns_share_one_rate():
-    pace = Pace()
+    pace = RateLimiter()
     assert [pace.slot(100.0, 2, patient=turn) for turn in (True, False, True, False)] == pytest.approx(
         [0, 0.5, 1.0, 1.5]
     )
@@ -66,24 +73,24 @@ def test_both_kinds_of_turns_share_one_rate():
 
 def test_a_thread_waits_for_its_turn_where_there_is_a_rate(monkeypatch):
     clock = DrivenClock()
-    monkeypatch.setattr("airflow_provider_faceswap.http.rate_limiter.CLOCK", clock)
-    pace = Pace()
+    monkeypatch.setattr(CLOCK, "source", clock)
+    pace = RateLimiter()
     for rate in (None, 4, 4, 4):
         pace.turn(rate)
     assert [seconds for seconds in clock.slept if seconds] == pytest.approx([0.25, 0.25])
 
 
 def test_one_account_has_one_queue():
-    assert pace_of("one") is pace_of("one")
-    assert pace_of("one") is not pace_of("two")
+    assert rate_limiter_for("one") is rate_limiter_for("one")
+    assert rate_limiter_for("one") is not rate_limiter_for("two")
 
 
 def test_a_turn_is_waited_for(monkeypatch):
     clock = DrivenClock()
-    monkeypatch.setattr("airflow_provider_faceswap.http.rate_limiter.CLOCK", clock)
+    monkeypatch.setattr(CLOCK, "source", clock)
 
     async def run():
-        pace = Pace()
+        pace = RateLimiter()
         for _ in range(3):
             await pace.aturn(4)
 

@@ -7,8 +7,7 @@ import time
 import httpx
 import pytest
 
-from airflow_provider_faceswap.foundation.clock import Clock
-from tests.conftest import CLOCKED
+from airflow_provider_faceswap.foundation.clock import CLOCK, Clock
 
 
 class HastyClock(Clock):
@@ -40,8 +39,7 @@ class HastyClock(Clock):
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch, no_waiting_between_tries):
     clock = HastyClock()
-    for module in CLOCKED:
-        monkeypatch.setattr(f"airflow_provider_faceswap.{module}.CLOCK", clock)
+    monkeypatch.setattr(CLOCK, "source", clock)
     return clock
 
 

@@ -332,7 +332,7 @@ def test_a_store_that_cannot_be_read_is_not_an_empty_one(sandbox, items, batch, 
 
 
 def test_a_batch_ended_by_a_person_starts_nothing_more_and_cancels(sandbox, items, batch, monkeypatch):
-    monkeypatch.setattr("airflow_provider_faceswap.operators.batch.task_state_now", lambda _: "failed")
+    monkeypatch.setattr("airflow_provider_faceswap.operators.batch.task_state_sync", lambda _: "failed")
     sandbox.sandbox.job_seconds = 5.0
     accept = sandbox.sandbox.accept
 
@@ -408,7 +408,7 @@ def test_records_of_many_items_stand_in_few_values(sandbox, items, batch, store)
 
 
 def test_progress_is_told(sandbox, items, batch, monkeypatch):
-    monkeypatch.setattr("airflow_provider_faceswap.batch.runner.TELL_EVERY", 0.05)
+    monkeypatch.setattr("airflow_provider_faceswap.batch.runner.REPORT_INTERVAL", 0.05)
     batch(items(12), concurrency=2)
     assert any("of 12 archived, 0 failed" in line and "s left" in line for line in batch.told)
 

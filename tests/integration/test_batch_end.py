@@ -172,7 +172,7 @@ def test_a_create_that_waits_for_its_turn_when_the_end_begins_is_not_sent(batch,
         if len(turns) > 2:
             soon(lambda: batch.ending)
 
-    monkeypatch.setattr("airflow_provider_faceswap.http.rate_limiter.Pace.turn", turn)
+    monkeypatch.setattr("airflow_provider_faceswap.http.rate_limiter.RateLimiter.turn", turn)
     away = Items(items, batch, sound=4, jobs=2)
     with pytest.raises(FaceSwapError, match=r"broke off there.* 0 failed"):
         batch(away, concurrency=4)
@@ -377,7 +377,7 @@ def state(monkeypatch):
     """What Airflow says of the task."""
 
     def say(word):
-        monkeypatch.setattr(operators, "task_state_now", lambda _: word)
+        monkeypatch.setattr(operators, "task_state_sync", lambda _: word)
 
     return say
 

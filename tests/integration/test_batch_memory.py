@@ -18,8 +18,8 @@ SMALL, LARGE = 100, 600
 
 RUN = """
 import asyncio, gc, importlib, json, sys, time, tracemalloc, types
-from airflow_provider_faceswap.batch.runner import Batch
-from airflow_provider_faceswap.foundation.clock import Clock
+from airflow_provider_faceswap.batch.runner import BatchRunner
+from airflow_provider_faceswap.foundation.clock import CLOCK, Clock
 from airflow_provider_faceswap.operators.batch import FaceSwapBatchOperator
 from pathlib import Path
 
@@ -34,8 +34,7 @@ class Hasty(Clock):
         await asyncio.sleep(real)
         self.offset += (seconds - real) / 16
 
-for module in ("batch.runner", "operators.batch", "lifecycle.purchase", "lifecycle.waiting"):
-    importlib.import_module(f"airflow_provider_faceswap.{module}").CLOCK = Hasty()
+CLOCK.source = Hasty()
 # Bounded anyway: up to these sizes it would be in the figures.
 importlib.import_module("airflow_provider_faceswap.operators.batch").IN_MEMORY = 1024
 importlib.import_module("airflow_provider_faceswap.batch.sharded_store").SHARD = 8
@@ -61,7 +60,7 @@ def run(items, folder):
     )
     return operator.execute({"ti": instance, "task_state_store": Store(f"{folder}/records")})
 
-held, batch_run = [], Batch.run
+held, batch_run = [], BatchRunner.run
 
 async def look(self, items):
     \"\"\"At the end of a batch, before anything of it goes; what nobody holds any more does not count.\"\"\"
@@ -69,7 +68,7 @@ async def look(self, items):
     gc.collect()
     held.append(tracemalloc.get_traced_memory()[0])
 
-Batch.run = look
+BatchRunner.run = look
 folder, small, large = sys.argv[1:]
 tracemalloc.start()
 for number, items in enumerate((small, small, large)):

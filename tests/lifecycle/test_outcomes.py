@@ -29,12 +29,12 @@ from airflow_provider_faceswap.exceptions import (
 )
 from airflow_provider_faceswap.jobs import Cost, FailureReason, Job, Submission
 from airflow_provider_faceswap.lifecycle.outcomes import (
-    Ending,
-    Trouble,
-    Word,
-    job_failure,
+    Outcome,
+    ReadFailure,
+    WaitResult,
+    failure_error,
+    is_transient,
     read_event,
-    worth_asking_again,
 )
 
 WHO = {"vendor": "tengrai", "job_id": "j1"}
@@ -49,28 +49,32 @@ def a_job(state="succeeded", **more):
 
 
 def ending(word, **more):
-    return Ending(word=word, **WHO, **more)
+    return WaitResult(outcome=word, **WHO, **more)
 
 
 def rate_limited():
-    return Trouble.of(RateLimitError("slow down", status_code=429, code="x", retry_after=9))
+    return ReadFailure.of(RateLimitError("slow down", status_code=429, code="x", retry_after=9))
 
 
 # -- errors ---------------------------------------------------------------------------------------------------
 
 ERRORS = [
-    (ending(Word.FAILED, job=a_job("failed", failure="no luck")), JobFailedError, "no luck"),
-    (ending(Word.FAILED), JobFailedError, "no reason"),
-    (ending(Word.CANCELED, job=a_job("canceled")), JobCanceledError, "cancelled at the vendor"),
-    (ending(Word.TIMED_OUT, job=a_job("running")), JobTimeoutError, "last seen as 'running'"),
-    (ending(Word.TIMED_OUT), JobTimeoutError, "never seen"),
-    (ending(Word.LOST, trouble=Trouble.of(JobLostError("gone for good"))), JobLostError, "gone for good"),
-    (ending(Word.LOST), JobLostError, "no longer knows"),
-    (ending(Word.NO_OUTPUT, job=a_job()), MalformedResponseError, "without a usable link"),
-    (ending(Word.UNREADABLE), VendorUnavailableError, "could not be read"),
-    (ending(Word.UNREADABLE, trouble=rate_limited()), RateLimitError, "slow down"),
+    (ending(Outcome.FAILED, job=a_job("failed", failure="no luck")), JobFailedError, "no luck"),
+    (ending(Outcome.FAILED), JobFailedError, "no reason"),
+    (ending(Outcome.CANCELED, job=a_job("canceled")), JobCanceledError, "cancelled at the vendor"),
+    (ending(Outcome.TIMED_OUT, job=a_job("running")), JobTimeoutError, "last seen as 'running'"),
+    (ending(Outcome.TIMED_OUT), JobTimeoutError, "never seen"),
     (
-        ending(Word.REFUSED, trouble=Trouble.of(AuthenticationError("bad key", status_code=401))),
+        ending(Outcome.LOST, trouble=ReadFailure.of(JobLostError("gone for good"))),
+        JobLostError,
+        "gone for good",
+    ),
+    (ending(Outcome.LOST), JobLostError, "no longer knows"),
+    (ending(Outcome.NO_OUTPUT, job=a_job()), MalformedResponseError, "without a usable link"),
+    (ending(Outcome.UNREADABLE), VendorUnavailableError, "could not be read"),
+    (ending(Outcome.UNREADABLE, trouble=rate_limited()), RateLimitError, "slow down"),
+    (
+        ending(Outcome.REFUSED, trouble=ReadFailure.of(AuthenticationError("bad key", status_code=401))),
         AuthenticationError,
         "bad key",
     ),
@@ -89,20 +93,20 @@ def test_each_ending_but_success_is_one_error_that_names_vendor_and_job(end, cls
 
 
 def test_the_table_of_errors_knows_every_word():
-    assert {row[0].word for row in ERRORS} | {Word.SUCCEEDED} == set(Word)
+    assert {row[0].word for row in ERRORS} | {Outcome.SUCCEEDED} == set(Outcome)
 
 
 @pytest.mark.parametrize(
     ("word", "final"),
     [
-        (Word.SUCCEEDED, True),
-        (Word.FAILED, True),
-        (Word.CANCELED, True),
-        (Word.LOST, True),
-        (Word.TIMED_OUT, False),
-        (Word.NO_OUTPUT, False),
-        (Word.UNREADABLE, False),
-        (Word.REFUSED, False),
+        (Outcome.SUCCEEDED, True),
+        (Outcome.FAILED, True),
+        (Outcome.CANCELED, True),
+        (Outcome.LOST, True),
+        (Outcome.TIMED_OUT, False),
+        (Outcome.NO_OUTPUT, False),
+        (Outcome.UNREADABLE, False),
+        (Outcome.REFUSED, False),
     ],
 )
 def test_an_ending_that_leaves_the_job_going_is_resumable_and_says_so(word, final):
@@ -121,7 +125,7 @@ def test_an_ending_that_leaves_the_job_going_is_resumable_and_says_so(word, fina
     ],
 )
 def test_a_deadline_says_what_became_of_the_cancel(confirmed, says, keeps_silent):
-    end = ending(Word.TIMED_OUT, job=a_job("running"))
+    end = ending(Outcome.TIMED_OUT, job=a_job("running"))
     if confirmed is not None:
         end = end.after_cancel(confirmed=confirmed)
     text = str(end.to_error())
@@ -130,7 +134,7 @@ def test_a_deadline_says_what_became_of_the_cancel(confirmed, says, keeps_silent
 
 
 def test_a_cancel_at_the_deadline_changes_nothing_else():
-    before = ending(Word.TIMED_OUT, job=a_job("running"))
+    before = ending(Outcome.TIMED_OUT, job=a_job("running"))
     after = before.after_cancel(confirmed=True)
     assert after.model_dump(exclude={"canceled"}) == before.model_dump(exclude={"canceled"})
     assert before.canceled is None
@@ -150,7 +154,7 @@ def test_a_cancel_at_the_deadline_changes_nothing_else():
 def test_a_failed_job_has_the_class_of_its_reason_and_tells_the_charge_as_far_as_it_is_known(
     reason, cls, cost
 ):
-    error = job_failure(a_job("failed", failure="no luck", failure_reason=reason, cost=cost), **WHO)
+    error = failure_error(a_job("failed", failure="no luck", failure_reason=reason, cost=cost), **WHO)
     assert type(error) is cls
     assert "no luck" in str(error)
     assert ("charged 15 RUB" in str(error)) is (cost is not None)
@@ -158,7 +162,7 @@ def test_a_failed_job_has_the_class_of_its_reason_and_tells_the_charge_as_far_as
     assert "Nothing was bought" not in str(error)
 
 
-@pytest.mark.parametrize("word", [Word.FAILED, Word.CANCELED])
+@pytest.mark.parametrize("word", [Outcome.FAILED, Outcome.CANCELED])
 def test_what_the_create_said_of_the_charge_is_told_where_the_end_says_nothing(word):
     bought = Cost(amount=12.5, unit="RUB")
     assert "charged 12.5 RUB as far as is known" in str(ending(word, job=a_job("failed")).to_error(bought))
@@ -169,7 +173,7 @@ def test_what_the_create_said_of_the_charge_is_told_where_the_end_says_nothing(w
 
 def test_a_status_with_a_signed_link_is_told_without():
     job = a_job("running").model_copy(update={"status": "waiting https://h.test/p?sig=SECRET"})
-    assert "SECRET" not in str(ending(Word.TIMED_OUT, job=job).to_error())
+    assert "SECRET" not in str(ending(Outcome.TIMED_OUT, job=job).to_error())
 
 
 def test_every_reason_for_a_failure_is_known_here():
@@ -188,8 +192,8 @@ VENDOR_ERRORS = [
 @pytest.mark.parametrize("cls", [VendorError, *VENDOR_ERRORS], ids=lambda cls: cls.__name__)
 def test_a_failed_read_crosses_to_another_process_and_back_as_the_same_error(cls):
     error = cls("no luck", vendor="x", status_code=418, code="c7")
-    stored = json.loads(json.dumps(Trouble.of(error).model_dump(mode="json")))
-    again = Trouble.model_validate(stored).to_error(**WHO, advice="Rest.")
+    stored = json.loads(json.dumps(ReadFailure.of(error).model_dump(mode="json")))
+    again = ReadFailure.model_validate(stored).to_error(**WHO, advice="Rest.")
     assert type(again) is cls
     assert (again.message, again.status_code, again.code) == ("no luck", 418, "c7")
     assert (again.vendor, again.job_id, again.advice) == ("tengrai", "j1", "Rest.")
@@ -200,14 +204,14 @@ def test_a_failed_read_crosses_to_another_process_and_back_as_the_same_error(cls
     ["AirflowFailException", "FaceSwapError", "JobLostError", "NoSuchError", "annotations", "", "__doc__"],
 )
 def test_a_trouble_of_a_name_that_is_no_vendor_error_is_an_unavailable_vendor(name):
-    error = Trouble(type=name, message="m").to_error(**WHO, advice="Rest.")
+    error = ReadFailure(type=name, message="m").to_error(**WHO, advice="Rest.")
     assert type(error) is VendorUnavailableError
 
 
 def test_a_refused_read_does_not_say_that_nothing_was_bought():
     """The class's own advice speaks of a request; here the job was bought before."""
     for cls in VENDOR_ERRORS:
-        text = str(ending(Word.REFUSED, trouble=Trouble.of(cls("no luck"))).to_error())
+        text = str(ending(Outcome.REFUSED, trouble=ReadFailure.of(cls("no luck"))).to_error())
         assert cls.advice not in text
         assert "resume_job_id" in text
 
@@ -230,20 +234,20 @@ def test_a_refused_read_does_not_say_that_nothing_was_bought():
     ],
 )
 def test_a_failed_read_is_worth_another_where_it_says_nothing_about_the_job(error, again):
-    assert worth_asking_again(error) is again
+    assert is_transient(error) is again
 
 
 # -- events ---------------------------------------------------------------------------------------------------
 
 ENDINGS = [
-    ending(Word.SUCCEEDED, job=a_job(cost=Cost(amount=1, unit="RUB"), created_at=SENT, finished_at=SENT)),
-    ending(Word.FAILED, job=a_job("failed", failure="no luck", failure_reason=FailureReason.NO_FACE)),
-    ending(Word.TIMED_OUT).after_cancel(confirmed=False),
-    ending(Word.UNREADABLE, trouble=rate_limited()),
+    ending(Outcome.SUCCEEDED, job=a_job(cost=Cost(amount=1, unit="RUB"), created_at=SENT, finished_at=SENT)),
+    ending(Outcome.FAILED, job=a_job("failed", failure="no luck", failure_reason=FailureReason.NO_FACE)),
+    ending(Outcome.TIMED_OUT).after_cancel(confirmed=False),
+    ending(Outcome.UNREADABLE, trouble=rate_limited()),
 ]
 
 
-@pytest.mark.parametrize("end", ENDINGS, ids=lambda end: end.word.value)
+@pytest.mark.parametrize("end", ENDINGS, ids=lambda end: end.outcome.value)
 def test_an_event_is_plain_json_and_brings_the_ending_back(end):
     event = json.loads(json.dumps(end.to_event(SUBMISSION)))
     assert read_event(event) == (SUBMISSION, end)
@@ -251,7 +255,7 @@ def test_an_event_is_plain_json_and_brings_the_ending_back(end):
 
 def test_an_event_carries_no_link_and_no_picture():
     job = a_job(urls=("https://a.test/x.png?sig=topsecret",), inline=(b"topsecret",))
-    event = ending(Word.SUCCEEDED, job=job).to_event(SUBMISSION)
+    event = ending(Outcome.SUCCEEDED, job=job).to_event(SUBMISSION)
     assert "topsecret" not in json.dumps(event)
     assert "a.test" not in json.dumps(event)
 

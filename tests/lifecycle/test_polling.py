@@ -24,15 +24,15 @@ from airflow_provider_faceswap.exceptions import (
     VendorUnavailableError,
 )
 from airflow_provider_faceswap.jobs import Job
-from airflow_provider_faceswap.lifecycle.outcomes import Ending, Word
+from airflow_provider_faceswap.lifecycle.outcomes import Outcome, WaitResult
 from airflow_provider_faceswap.lifecycle.polling import (
     EMPTY_BUDGET,
     ERROR_BUDGET,
     JITTER,
     LONGEST_ERROR_WAIT,
+    Poller,
     Schedule,
     Wait,
-    Watch,
 )
 from airflow_provider_faceswap.vendors.base import Timing
 
@@ -68,7 +68,7 @@ def done():
 
 
 def watch(schedule=None, *, submitted_at=0.0, deadline=600.0, jitter=None, **more):
-    return Watch(
+    return Poller(
         vendor="piapi",
         job_id="j1",
         schedule=schedule or Schedule(shortest=2, floor=1, cap=15),
@@ -121,7 +121,7 @@ def test_a_vendor_whose_clock_is_ahead_does_not_make_the_wait_longer(schedule, a
     waiting = watch(schedule, submitted_at=ahead, deadline=1e9)
     assert schedule.wait(-ahead) <= longest
     assert waiting.start(0).seconds <= longest
-    assert waiting.saw(a_job(), 0).seconds <= longest
+    assert waiting.after_poll(a_job(), 0).seconds <= longest
 
 
 @QUICK
@@ -168,36 +168,36 @@ def test_the_first_question_comes_when_the_kind_can_be_done_not_earlier_than_all
 @pytest.mark.parametrize(
     ("job", "word"),
     [
-        (done(), Word.SUCCEEDED),
-        (a_job("succeeded", inline=(b"x",)), Word.SUCCEEDED),
-        (a_job("failed"), Word.FAILED),
-        (a_job("canceled"), Word.CANCELED),
+        (done(), Outcome.SUCCEEDED),
+        (a_job("succeeded", inline=(b"x",)), Outcome.SUCCEEDED),
+        (a_job("failed"), Outcome.FAILED),
+        (a_job("canceled"), Outcome.CANCELED),
     ],
 )
 @pytest.mark.parametrize("now", [1, 600, 10_000])
 def test_a_terminal_job_ends_the_wait_at_any_time_even_after_the_deadline(job, word, now):
-    end = watch().saw(job, now)
-    assert (end.word, end.job, end.vendor, end.job_id) == (word, job, "piapi", "j1")
+    end = watch().after_poll(job, now)
+    assert (end.outcome, end.job, end.vendor, end.job_id) == (word, job, "piapi", "j1")
 
 
 @pytest.mark.parametrize("state", ["queued", "running"])
 def test_a_job_that_goes_on_is_asked_again_until_the_deadline_and_then_left_going(state):
     waiting = watch()
-    assert waiting.saw(a_job(state), 100) == Wait(15, f"is {state}, after 100 s")
-    assert waiting.saw(a_job(state), 599) == Wait(1)
-    end = waiting.saw(a_job(state), 600)
-    assert (end.word, end.job.state) == (Word.TIMED_OUT, state)
+    assert waiting.after_poll(a_job(state), 100) == Wait(15, f"is {state}, after 100 s")
+    assert waiting.after_poll(a_job(state), 599) == Wait(1)
+    end = waiting.after_poll(a_job(state), 600)
+    assert (end.outcome, end.job.state) == (Outcome.TIMED_OUT, state)
     assert type(end.to_error()) is JobTimeoutError
 
 
 def test_a_change_of_the_vendors_word_is_told_once():
     waiting = watch()
     seen = [
-        waiting.saw(a_job("queued", "idle"), 2).news,
-        waiting.saw(a_job("queued", "idle"), 3).news,
-        waiting.saw(a_job("running", "processing", percent=40.4), 5).news,
-        waiting.saw(a_job("running", "processing", percent=49), 7).news,
-        waiting.saw(Job(vendor="piapi", kind="k", job_id="j1", state="running", status=""), 9).news,
+        waiting.after_poll(a_job("queued", "idle"), 2).message,
+        waiting.after_poll(a_job("queued", "idle"), 3).message,
+        waiting.after_poll(a_job("running", "processing", percent=40.4), 5).message,
+        waiting.after_poll(a_job("running", "processing", percent=49), 7).message,
+        waiting.after_poll(Job(vendor="piapi", kind="k", job_id="j1", state="running", status=""), 9).message,
     ]
     assert seen == [
         "is idle, after 2 s",
@@ -210,28 +210,30 @@ def test_a_change_of_the_vendors_word_is_told_once():
 
 def test_progress_alone_is_told_once_a_quarter_and_never_backwards():
     waiting = watch()
-    told = [waiting.saw(a_job(percent=percent), 5).news for percent in range(101)]
+    told = [waiting.after_poll(a_job(percent=percent), 5).message for percent in range(101)]
     assert [news for news in told if news] == [
         f"is running, {percent} %, after 5 s" for percent in (0, 25, 50, 75, 100)
     ]
-    assert [waiting.saw(a_job(percent=percent), 6).news for percent in (None, 3, 80, 100)] == [""] * 4
+    assert [waiting.after_poll(a_job(percent=percent), 6).message for percent in (None, 3, 80, 100)] == [
+        ""
+    ] * 4
 
 
 @pytest.mark.parametrize("odd", [float("nan"), float("inf"), -5.0, 1e300])
 def test_a_percent_that_makes_no_sense_ends_no_wait(odd):
     waiting = watch()
-    assert "is running" in waiting.saw(a_job(percent=odd), 5).news
+    assert "is running" in waiting.after_poll(a_job(percent=odd), 5).message
     for _ in range(3):
-        assert waiting.saw(a_job(percent=odd), 6).news == ""
+        assert waiting.after_poll(a_job(percent=odd), 6).message == ""
 
 
 def test_the_age_is_the_jobs_own_where_its_vendor_tells_when_it_was_made():
     """A job that is known by its id alone is older than the wait for it."""
     waiting = watch(submitted_at=1000.0, deadline=2000.0)
     made = datetime.fromtimestamp(400, UTC)
-    assert waiting.saw(a_job(created_at=made), 1010).news == "is running, after 610 s"
+    assert waiting.after_poll(a_job(created_at=made), 1010).message == "is running, after 610 s"
     ahead = datetime.fromtimestamp(1500, UTC)
-    assert waiting.saw(a_job("queued", created_at=ahead), 1010).news == "is queued, after 10 s"
+    assert waiting.after_poll(a_job("queued", created_at=ahead), 1010).message == "is queued, after 10 s"
 
 
 @pytest.mark.parametrize(
@@ -241,37 +243,37 @@ def test_the_age_is_the_jobs_own_where_its_vendor_tells_when_it_was_made():
 )
 def test_one_kind_of_trouble_is_told_once_until_the_vendors_word_changes(error):
     waiting = watch(grace=100)
-    waiting.saw(a_job("queued"), 1)
+    waiting.after_poll(a_job("queued"), 1)
     told = []
     for now in range(2, 8):
-        told.append(waiting.missed(error, now).news)
-        told.append(waiting.saw(a_job("queued"), now).news)
+        told.append(waiting.after_error(error, now).message)
+        told.append(waiting.after_poll(a_job("queued"), now).message)
     assert [bool(news) for news in told] == [True] + [False] * 11
     assert error.message in told[0]
-    assert waiting.missed(MalformedResponseError("odd"), 8).news, "another kind is news"
-    waiting.saw(a_job("running"), 9)
-    assert waiting.missed(error, 10).news, "and so is the same one in another state"
+    assert waiting.after_error(MalformedResponseError("odd"), 8).message, "another kind is news"
+    waiting.after_poll(a_job("running"), 9)
+    assert waiting.after_error(error, 10).message, "and so is the same one in another state"
 
 
 def test_a_success_without_a_link_is_asked_again_a_few_times():
     waiting = watch()
     for _ in range(EMPTY_BUDGET):
-        decision = waiting.saw(a_job("succeeded"), 5)
+        decision = waiting.after_poll(a_job("succeeded"), 5)
         assert isinstance(decision, Wait)
         assert decision.seconds == 2
-    assert waiting.saw(a_job("succeeded"), 5).word is Word.NO_OUTPUT
+    assert waiting.after_poll(a_job("succeeded"), 5).outcome is Outcome.NO_OUTPUT
 
 
 def test_a_link_that_comes_late_is_a_success():
     waiting = watch()
-    assert isinstance(waiting.saw(a_job("succeeded"), 5), Wait)
-    assert waiting.saw(done(), 7).word is Word.SUCCEEDED
+    assert isinstance(waiting.after_poll(a_job("succeeded"), 5), Wait)
+    assert waiting.after_poll(done(), 7).outcome is Outcome.SUCCEEDED
 
 
 def test_a_success_without_a_link_near_the_deadline_is_not_slept_past_it():
     """With a long interval of the user, the wait would else outlive the framework's own deadline."""
     waiting = watch(Schedule(shortest=2, floor=300, cap=300), deadline=10)
-    assert waiting.saw(a_job("succeeded"), 9).seconds <= 1
+    assert waiting.after_poll(a_job("succeeded"), 9).seconds <= 1
 
 
 # -- what went wrong ------------------------------------------------------------------------------------------
@@ -290,31 +292,33 @@ FINAL = [
 @pytest.mark.parametrize("cls", AGAIN)
 def test_a_failed_read_is_no_failed_job(cls):
     waiting = watch()
-    waiting.saw(a_job(), 5)
-    decision = waiting.missed(cls("no luck"), 6)
+    waiting.after_poll(a_job(), 5)
+    decision = waiting.after_error(cls("no luck"), 6)
     assert isinstance(decision, Wait)
-    assert "no luck" in decision.news
-    assert cls.__name__ in decision.news
+    assert "no luck" in decision.message
+    assert cls.__name__ in decision.message
 
 
 @pytest.mark.parametrize("cls", FINAL)
 def test_a_read_that_is_refused_ends_the_wait_at_once_and_leaves_the_job_resumable(cls):
     waiting = watch()
-    waiting.saw(a_job("queued"), 5)
-    end = waiting.missed(cls("no luck"), 6)
-    assert (end.word, end.is_final) == (Word.REFUSED, False)
-    assert (end.trouble.type, end.trouble.message) == (cls.__name__, "no luck")
+    waiting.after_poll(a_job("queued"), 5)
+    end = waiting.after_error(cls("no luck"), 6)
+    assert (end.outcome, end.is_final) == (Outcome.REFUSED, False)
+    assert (end.failure.type, end.failure.message) == (cls.__name__, "no luck")
     assert end.job.state == "queued"
 
 
 def test_failed_reads_have_a_budget_and_wait_longer_each_time():
     waiting = watch(deadline=1e6)
     waits, now = [], 0.0
-    while isinstance(decision := waiting.missed(VendorUnavailableError("down", status_code=502), now), Wait):
+    while isinstance(
+        decision := waiting.after_error(VendorUnavailableError("down", status_code=502), now), Wait
+    ):
         waits.append(decision.seconds)
         now += decision.seconds
     assert waits == [min(2.0**n, LONGEST_ERROR_WAIT) for n in range(1, ERROR_BUDGET)]
-    assert (decision.word, decision.is_final) == (Word.UNREADABLE, False)
+    assert (decision.outcome, decision.is_final) == (Outcome.UNREADABLE, False)
     error = decision.to_error()
     assert type(error) is VendorUnavailableError
     assert error.status_code == 502
@@ -325,27 +329,27 @@ def test_a_read_that_succeeds_gives_the_budget_back():
     waiting = watch(deadline=1e6)
     for _ in range(3):
         for _ in range(ERROR_BUDGET - 1):
-            assert isinstance(waiting.missed(VendorUnavailableError("down"), 1), Wait)
-        assert isinstance(waiting.saw(a_job(), 1), Wait)
+            assert isinstance(waiting.after_error(VendorUnavailableError("down"), 1), Wait)
+        assert isinstance(waiting.after_poll(a_job(), 1), Wait)
 
 
 @pytest.mark.parametrize(("asked", "seconds"), [(40, 40), (0.2, 1), (None, 15), (0, 15), (10_000, 595)])
 def test_too_many_requests_is_waited_out_as_asked(asked, seconds):
-    assert watch().missed(RateLimitError("slow", retry_after=asked), 5).seconds == seconds
+    assert watch().after_error(RateLimitError("slow", retry_after=asked), 5).seconds == seconds
 
 
 def test_too_many_requests_says_nothing_against_the_job_and_costs_no_budget():
     waiting = watch(deadline=1e6)
     for now in range(ERROR_BUDGET * 3):
-        assert isinstance(waiting.missed(RateLimitError("slow", retry_after=1), now), Wait)
+        assert isinstance(waiting.after_error(RateLimitError("slow", retry_after=1), now), Wait)
     for _ in range(ERROR_BUDGET - 1):
-        assert isinstance(waiting.missed(VendorUnavailableError("down"), 50), Wait)
+        assert isinstance(waiting.after_error(VendorUnavailableError("down"), 50), Wait)
 
 
 @pytest.mark.parametrize("cls", AGAIN)
 def test_a_failed_read_at_the_deadline_is_a_deadline(cls):
-    end = watch().missed(cls("no luck"), 600)
-    assert (end.word, end.trouble.message) == (Word.TIMED_OUT, "no luck")
+    end = watch().after_error(cls("no luck"), 600)
+    assert (end.outcome, end.failure.message) == (Outcome.TIMED_OUT, "no luck")
     assert type(end.to_error()) is JobTimeoutError
 
 
@@ -354,13 +358,13 @@ def test_a_failed_read_at_the_deadline_is_a_deadline(cls):
     [(0, 600, 30, False), (29, 600, 30, False), (30, 600, 30, True), (0, 600, 0, True), (20, 20, 30, True)],
 )
 def test_not_found_means_not_yet_only_in_the_first_seconds(age, deadline, grace, lost):
-    decision = watch(deadline=deadline, grace=grace).missed(JobLostError("unknown"), age)
+    decision = watch(deadline=deadline, grace=grace).after_error(JobLostError("unknown"), age)
     if lost:
-        assert (decision.word, decision.is_final) == (Word.LOST, True)
+        assert (decision.outcome, decision.is_final) == (Outcome.LOST, True)
         assert type(decision.to_error()) is JobLostError
     else:
         assert decision.seconds == 2
-        assert "not there yet" in decision.news
+        assert "not there yet" in decision.message
 
 
 # -- any course of events at all ------------------------------------------------------------------------------
@@ -407,7 +411,11 @@ def run(waiting, events, now):
         now += decision.seconds
         event = events[min(index, len(events) - 1)]
         index += 1
-        decision = waiting.missed(event, now) if isinstance(event, Exception) else waiting.saw(event, now)
+        decision = (
+            waiting.after_error(event, now)
+            if isinstance(event, Exception)
+            else waiting.after_poll(event, now)
+        )
     return steps, now, decision
 
 
@@ -426,8 +434,8 @@ def test_every_wait_ends_and_never_sleeps_past_its_deadline(schedule, events, la
     deadline = epoch + life
     waiting = watch(schedule, submitted_at=epoch, deadline=deadline, grace=grace, jitter=jitter)
     steps, now, end = run(waiting, [*events, last], epoch + age)
-    assert isinstance(end, Ending)
-    assert end.word in Word
+    assert isinstance(end, WaitResult)
+    assert end.outcome in Outcome
     for moment, seconds in steps:
         assert seconds >= 0
         assert moment + seconds <= max(deadline, moment) + SLACK
@@ -456,7 +464,7 @@ def test_no_two_questions_are_closer_than_the_floor_unless_the_deadline_clips_th
 def test_the_job_is_looked_at_once_more_at_the_deadline_before_it_is_left(schedule, last, life, jitter):
     waiting = watch(schedule, deadline=life, jitter=jitter)
     steps, now, end = run(waiting, [last], 0.0)
-    if end.word is Word.TIMED_OUT:
+    if end.outcome is Outcome.TIMED_OUT:
         assert now == pytest.approx(life)
     assert steps
 
@@ -468,10 +476,10 @@ def test_the_budget_of_failed_reads_is_never_overdrawn(schedule, events, now):
     in_a_row = 0
     for event in events:
         failed = isinstance(event, Exception)
-        decision = waiting.missed(event, now) if failed else waiting.saw(event, now)
+        decision = waiting.after_error(event, now) if failed else waiting.after_poll(event, now)
         in_a_row = 0 if not failed else in_a_row + (not isinstance(event, RateLimitError))
-        if isinstance(decision, Ending):
-            assert (decision.word is Word.UNREADABLE) is (
+        if isinstance(decision, WaitResult):
+            assert (decision.outcome is Outcome.UNREADABLE) is (
                 isinstance(event, VendorUnavailableError | MalformedResponseError)
                 and in_a_row >= ERROR_BUDGET
             )
@@ -483,15 +491,15 @@ def test_the_budget_of_failed_reads_is_never_overdrawn(schedule, events, now):
 @given(schedule=SCHEDULES, age=st.floats(0, 5000), seed=st.integers())
 def test_jitter_moves_a_wait_by_a_tenth_at_most(schedule, age, seed):
     plain = schedule.wait(age)
-    varied = watch(schedule, deadline=1e9, jitter=random.Random(seed)).saw(a_job(), age).seconds
+    varied = watch(schedule, deadline=1e9, jitter=random.Random(seed)).after_poll(a_job(), age).seconds
     assert plain * (1 - JITTER) - SLACK <= varied <= plain * (1 + JITTER) + SLACK
 
 
 def test_two_jobs_of_one_second_do_not_ask_in_one_second_for_ever():
     def own():
         return (
-            Watch(vendor="piapi", job_id="j1", schedule=Schedule(2, 1, 15), submitted_at=0, deadline=1e9)
-            .saw(a_job(), 1000)
+            Poller(vendor="piapi", job_id="j1", schedule=Schedule(2, 1, 15), submitted_at=0, deadline=1e9)
+            .after_poll(a_job(), 1000)
             .seconds
         )
 

@@ -11,7 +11,7 @@ from airflow_provider_faceswap.exceptions import SubmissionUncertainError
 from airflow_provider_faceswap.hooks.gptunnel import GPTunnelHook
 from airflow_provider_faceswap.hooks.piapi import PiAPIHook
 from airflow_provider_faceswap.hooks.tengrai import TengraiHook
-from airflow_provider_faceswap.lifecycle.reconcile import MOST_CANDIDATES, MOST_PAGES, find_again
+from airflow_provider_faceswap.lifecycle.reconcile import MOST_CANDIDATES, MOST_PAGES, find_job
 from airflow_provider_faceswap.operators.piapi import PiAPIFaceSwapOperator
 from airflow_provider_faceswap.operators.tengrai import TengraiFaceSwapOperator
 
@@ -153,7 +153,7 @@ def look(name, api, clock, log):
         hook = KINDS[name][1]()
         with hook:
             request = hook.prepare("face_swap", **PICTURES)
-            return find_again(hook, "face_swap", request, clock.moment(), log=log, **more)
+            return find_job(hook, "face_swap", request, clock.moment(), log=log, **more)
 
     return find
 
@@ -321,7 +321,7 @@ def test_the_time_that_is_searched_leaves_room_for_another_clock(vendor, clock, 
     clock.time += 3600
     with PiAPIHook() as hook:
         request = hook.prepare("face_swap", **PICTURES)
-        find_again(hook, "face_swap", request, datetime.fromtimestamp(begun, UTC), log=log)
+        find_job(hook, "face_swap", request, datetime.fromtimestamp(begun, UTC), log=log)
     first = api.lists[0]
     assert int(first["start_time"]) == begun - 60
     assert int(first["end_time"]) == begun + 600 + 60, "a create cannot be longer on its way than that"
@@ -335,14 +335,14 @@ def test_a_job_of_another_time_is_another_job(vendor, clock, log, seconds, found
     clock.time += 3600
     with TengraiHook() as hook:
         request = hook.prepare("face_swap", **PICTURES)
-        job = find_again(hook, "face_swap", request, begun, log=log)
+        job = find_job(hook, "face_swap", request, begun, log=log)
     assert (job is not None) is found
 
 
 def test_a_vendor_without_a_list_is_asked_nothing(vendor, clock, log):
     with GPTunnelHook() as hook:
         request = hook.prepare("face_swap", **PICTURES)
-        assert find_again(hook, "face_swap", request, clock.moment(), log=log) is None
+        assert find_job(hook, "face_swap", request, clock.moment(), log=log) is None
     assert not vendor.requests
     assert not clock.slept
     assert "gptunnel has no list" in log.infos[-1]

@@ -13,14 +13,14 @@ from airflow_provider_faceswap.exceptions import (
     JobLostError,
     VendorUnavailableError,
 )
-from airflow_provider_faceswap.foundation.clock import Clock
+from airflow_provider_faceswap.foundation.clock import CLOCK, Clock
 from airflow_provider_faceswap.hooks.gptunnel import GPTunnelHook
 from airflow_provider_faceswap.hooks.tengrai import TengraiHook
 from airflow_provider_faceswap.jobs import Job, Submission
-from airflow_provider_faceswap.lifecycle import waiting
-from airflow_provider_faceswap.lifecycle.outcomes import Word
-from airflow_provider_faceswap.lifecycle.polling import Schedule, Watch
-from airflow_provider_faceswap.lifecycle.waiting import await_job, done, wait, watch_for
+from airflow_provider_faceswap.lifecycle import polling, waiting
+from airflow_provider_faceswap.lifecycle.outcomes import Outcome
+from airflow_provider_faceswap.lifecycle.polling import Schedule
+from airflow_provider_faceswap.lifecycle.waiting import poller_for, wait, wait_async
 
 NOW = 1_800_000_000.0
 LINK = "https://a.test/x.png"
@@ -53,6 +53,8 @@ class DrivenClock(Clock):
 
 class ScriptedHook:
     """Answers each read with the next word of a script; the last one goes on."""
+
+    vendor = GPTunnelHook.vendor
 
     def __init__(self, *script, cancels=True):
         self.script = list(script)
@@ -92,33 +94,47 @@ class ScriptedHook:
             self.open -= 1
 
 
-def a_watch(life=600.0, grace=0.0):
-    class Steady:
-        def uniform(self, a, b):
-            return 0.0
-
-    return Watch(
+def a_submission(life=600.0):
+    sent = datetime.fromtimestamp(NOW, UTC)
+    return Submission(
         vendor="gptunnel",
+        kind="face_swap",
         job_id="j1",
-        schedule=Schedule(shortest=2, floor=1, cap=15),
-        submitted_at=NOW,
-        deadline=NOW + life,
-        grace=grace,
-        jitter=Steady(),
+        conn_id="c",
+        submitted_at=sent,
+        deadline=sent + timedelta(seconds=life),
     )
 
 
-@pytest.fixture(params=["worker", "loop"])
-def world(request):
-    """Wait in either world, with a clock of its own; returns the ending, the clock and what was logged."""
+class Steady:
+    """Jitter that does not vary."""
 
-    def play(hook, watch=None, **options):
-        clock, lines = DrivenClock(), []
-        arguments = {"log": lines.append, "clock": clock, **options}
+    def uniform(self, a, b):
+        return 0.0
+
+
+@pytest.fixture(autouse=True)
+def steady(monkeypatch):
+    monkeypatch.setattr(polling, "_JITTER", Steady())
+
+
+def driven(monkeypatch):
+    clock = DrivenClock()
+    monkeypatch.setattr(CLOCK, "source", clock)
+    return clock
+
+
+@pytest.fixture(params=["worker", "loop"])
+def world(request, monkeypatch):
+    """Wait in either world, with a clock of its own; returns the result, the clock and what was logged."""
+
+    def play(hook, life=600.0, **options):
+        clock, lines = driven(monkeypatch), []
+        arguments = {"log": lines.append, **options}
         if request.param == "worker":
-            end = wait(hook, "face_swap", watch or a_watch(), **arguments)
+            end = wait(hook, a_submission(life), **arguments)
         else:
-            end = asyncio.run(await_job(hook, "face_swap", watch or a_watch(), **arguments))
+            end = asyncio.run(wait_async(hook, a_submission(life), **arguments))
         return end, clock, lines
 
     return play
@@ -127,12 +143,12 @@ def world(request):
 def test_a_job_is_asked_for_after_each_sleep_until_it_ends(world):
     hook = ScriptedHook(a_job("queued"), a_job(), DONE)
     end, clock, _ = world(hook)
-    assert (end.word, end.job) == (Word.SUCCEEDED, DONE)
+    assert (end.outcome, end.job) == (Outcome.SUCCEEDED, DONE)
     assert hook.asked == [("j1", "face_swap")] * 3
     assert clock.slept == [3, 1, 1]
 
 
-def test_both_worlds_decide_alike_on_any_course():
+def test_both_worlds_decide_alike_on_any_course(monkeypatch):
     for script in (
         [a_job(), VendorUnavailableError("down"), VendorUnavailableError("down"), DONE],
         [a_job("succeeded"), a_job("succeeded"), DONE],
@@ -141,11 +157,10 @@ def test_both_worlds_decide_alike_on_any_course():
         [a_job(), a_job("failed")],
         [AuthenticationError("key")],
     ):
-        clocks, lines = [DrivenClock(), DrivenClock()], [[], []]
-        first = wait(ScriptedHook(*script), "k", a_watch(), log=lines[0].append, clock=clocks[0])
-        second = asyncio.run(
-            await_job(ScriptedHook(*script), "k", a_watch(), log=lines[1].append, clock=clocks[1])
-        )
+        clocks, lines = [driven(monkeypatch)], [[], []]
+        first = wait(ScriptedHook(*script), a_submission(), log=lines[0].append)
+        clocks.append(driven(monkeypatch))
+        second = asyncio.run(wait_async(ScriptedHook(*script), a_submission(), log=lines[1].append))
         assert first == second
         assert clocks[0].slept == clocks[1].slept
         assert lines[0] == lines[1]
@@ -153,29 +168,29 @@ def test_both_worlds_decide_alike_on_any_course():
 
 def test_a_failed_read_is_decided_by_the_watch_and_does_not_leave_the_loop(world):
     end, _, lines = world(ScriptedHook(VendorUnavailableError("down"), DONE))
-    assert end.word is Word.SUCCEEDED
+    assert end.outcome is Outcome.SUCCEEDED
     assert any("down" in line for line in lines)
 
 
 def test_a_job_that_is_gone_and_a_key_that_is_refused_end_the_wait(world):
-    assert world(ScriptedHook(JobLostError("unknown")))[0].word is Word.LOST
-    assert world(ScriptedHook(AuthenticationError("key")))[0].word is Word.REFUSED
+    assert world(ScriptedHook(JobLostError("unknown")))[0].outcome is Outcome.LOST
+    assert world(ScriptedHook(AuthenticationError("key")))[0].outcome is Outcome.REFUSED
 
 
 def test_the_deadline_ends_the_wait_on_time_after_a_last_look(world):
     hook = ScriptedHook(a_job())
-    end, clock, _ = world(hook, a_watch(life=20))
-    assert end.word is Word.TIMED_OUT
+    end, clock, _ = world(hook, life=20)
+    assert end.outcome is Outcome.TIMED_OUT
     assert clock.now() == NOW + 20
     assert hook.canceled == []
-    assert end.canceled is None
+    assert end.cancel_confirmed is None
 
 
 @pytest.mark.parametrize("confirmed", [True, False])
 def test_the_deadline_cancels_once_where_asked_and_tells_whether_it_was_confirmed(world, confirmed):
     hook = ScriptedHook(a_job(), cancels=confirmed)
-    end, _, _ = world(hook, a_watch(life=5), cancel_on_timeout=True)
-    assert (end.word, end.canceled) == (Word.TIMED_OUT, confirmed)
+    end, _, _ = world(hook, life=5, cancel_on_timeout=True)
+    assert (end.outcome, end.cancel_confirmed) == (Outcome.TIMED_OUT, confirmed)
     assert hook.canceled == [("j1", "face_swap")]
 
 
@@ -183,9 +198,9 @@ def test_the_deadline_cancels_once_where_asked_and_tells_whether_it_was_confirme
 def test_no_other_ending_cancels_anything(world, script):
     hook = ScriptedHook(*script)
     end, _, _ = world(hook, cancel_on_timeout=True)
-    assert end.word is not Word.TIMED_OUT
+    assert end.outcome is not Outcome.TIMED_OUT
     assert hook.canceled == []
-    assert end.canceled is None
+    assert end.cancel_confirmed is None
 
 
 def test_each_change_is_one_line_that_names_vendor_and_job(world):
@@ -197,11 +212,11 @@ def test_thirty_questions_in_two_states_are_two_lines_and_not_thirty(world):
     course = [a_job("queued")] * 10 + [a_job("running", percent=10 + n) for n in range(10)]
     hook = ScriptedHook(*course, *[VendorUnavailableError("down"), a_job("running")] * 5, DONE)
     end, _, lines = world(hook)
-    assert (end.word, len(hook.asked)) == (Word.SUCCEEDED, 31)
+    assert (end.outcome, len(hook.asked)) == (Outcome.SUCCEEDED, 31)
     assert [line.removeprefix("gptunnel job j1 ").split(", after")[0] for line in lines] == [
         "is queued",
         "is running, 10 %",
-        "could not be read (VendorUnavailableError: down), asking again",
+        "could not be polled (VendorUnavailableError: down), polling again",
     ]
 
 
@@ -221,7 +236,7 @@ def test_the_last_line_says_how_long_the_job_took(took, seconds):
         vendor="gptunnel", kind="k", job_id="j1", conn_id="c", submitted_at=sent, deadline=sent
     )
     result = submission.result(DONE, seen_at=sent + timedelta(seconds=took), retention=None)
-    assert done(result).startswith(f"gptunnel job j1 is done after {seconds} s")
+    assert done_message(result).startswith(f"gptunnel job j1 is done after {seconds} s")
 
 
 def test_an_error_that_is_none_of_ours_is_not_taken_for_a_failed_read(world):
@@ -229,24 +244,26 @@ def test_an_error_that_is_none_of_ours_is_not_taken_for_a_failed_read(world):
         world(ScriptedHook(ZeroDivisionError()))
 
 
-def test_the_shared_client_is_open_during_the_wait_and_closed_after_it():
+def test_the_shared_client_is_open_during_the_wait_and_closed_after_it(monkeypatch):
     for script in ([a_job(), DONE], [a_job(), ZeroDivisionError()]):
         hook = ScriptedHook(*script)
         with suppress(ZeroDivisionError):
-            asyncio.run(await_job(hook, "k", a_watch(), log=print, clock=DrivenClock()))
+            driven(monkeypatch)
+            asyncio.run(wait_async(hook, a_submission(), log=print))
         assert hook.open_while_asked == [1, 1]
         assert hook.open == 0
 
 
-def test_a_wait_that_is_cancelled_stops_at_once_and_closes_its_client():
+def test_a_wait_that_is_cancelled_stops_at_once_and_closes_its_client(monkeypatch):
     class Endless(DrivenClock):
         async def asleep(self, seconds):
             await asyncio.Event().wait()
 
+    monkeypatch.setattr(CLOCK, "source", Endless())
     hook = ScriptedHook(a_job())
 
     async def run():
-        task = asyncio.create_task(await_job(hook, "k", a_watch(), log=print, clock=Endless()))
+        task = asyncio.create_task(wait_async(hook, a_submission(), log=print))
         await asyncio.sleep(0)
         assert hook.open == 1
         task.cancel()
@@ -256,15 +273,6 @@ def test_a_wait_that_is_cancelled_stops_at_once_and_closes_its_client():
     asyncio.run(run())
     assert hook.open == 0
     assert hook.canceled == []
-
-
-def test_the_loops_use_the_modules_clock_where_none_is_given(monkeypatch):
-    driven = DrivenClock()
-    monkeypatch.setattr(waiting, "CLOCK", driven)
-    wait(ScriptedHook(DONE), "k", a_watch(), log=print)
-    asyncio.run(await_job(ScriptedHook(DONE), "k", a_watch(), log=print))
-    # The second one starts where the first one ended, at a job that is old enough to ask at once.
-    assert driven.slept == [3, 0]
 
 
 def test_the_real_clock_tells_the_time_and_sleeps(monkeypatch):
@@ -296,11 +304,11 @@ def test_a_watch_knows_what_submission_kind_and_vendor_say(hook, grace, interval
         submitted_at=sent,
         deadline=sent + timedelta(minutes=10),
     )
-    watch = watch_for(hook(), submission, poll_interval=interval, not_before=NOW + 50)
+    poller = poller_for(hook(), submission, poll_interval=interval, not_before=NOW + 50)
     timing = hook.vendor.kind("face_swap").timing
-    assert watch.schedule == Schedule(shortest=timing.first, floor=floor, cap=max(timing.cap, floor))
-    assert (watch.vendor, watch.job_id, watch.grace) == (hook.vendor.name, "j1", grace)
-    assert (watch.submitted_at, watch.deadline, watch.not_before) == (NOW, NOW + 600, NOW + 50)
+    assert poller.schedule == Schedule(shortest=timing.first, floor=floor, cap=max(timing.cap, floor))
+    assert (poller.vendor, poller.job_id, poller.grace) == (hook.vendor.name, "j1", grace)
+    assert (poller.submitted_at, poller.deadline, poller.not_before) == (NOW, NOW + 600, NOW + 50)
 
 
 class SilentHook(ScriptedHook):
@@ -312,12 +320,10 @@ class SilentHook(ScriptedHook):
 
 
 def test_a_vendor_that_never_answers_does_not_hold_a_trigger_beyond_its_deadline(monkeypatch):
-    monkeypatch.setattr(waiting, "LAST_LOOK", 0.01)
-    clock, hook = DrivenClock(), SilentHook(a_job())
-    watch = Watch(
-        vendor="gptunnel", job_id="j1", schedule=Schedule(2, 1, 10), submitted_at=NOW - 60, deadline=NOW - 1
-    )
-    ending = asyncio.run(await_job(hook, "face_swap", watch, log=lambda _: None, clock=clock))
-    assert ending.word is Word.TIMED_OUT
-    assert "no answer by the deadline" in ending.trouble.message
+    monkeypatch.setattr(waiting, "LAST_POLL_MARGIN", 0.01)
+    driven(monkeypatch)
+    hook = SilentHook(a_job())
+    ending = asyncio.run(wait_async(hook, a_submission(life=-1), log=lambda _: None))
+    assert ending.outcome is Outcome.TIMED_OUT
+    assert "no answer by the deadline" in ending.failure.message
     assert len(hook.asked) == 1

@@ -15,7 +15,7 @@ from PIL import Image as Pictures
 from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError, PictureNotTakenError
 from airflow_provider_faceswap.images import Image
 from airflow_provider_faceswap.lifecycle.ledger import fingerprint
-from airflow_provider_faceswap.media.inputs import Journey, delivered
+from airflow_provider_faceswap.media.inputs import MediaPreparer, delivered
 from airflow_provider_faceswap.vendors.gptunnel import GPTunnel
 from airflow_provider_faceswap.vendors.messages import Request
 from airflow_provider_faceswap.vendors.piapi import PiAPI
@@ -39,7 +39,7 @@ def turned():
 
 def travel(vendor, value, *, kind="face_swap", name="target_image", preflight="auto"):
     """What is sent, what it is known by, and what is uploaded."""
-    journey = Journey(VENDORS[vendor], preflight)
+    journey = MediaPreparer(VENDORS[vendor], preflight)
     sent, known = journey.arguments(VENDORS[vendor].kind(kind).media, {name: value})
     return sent[name], known[name], journey.uploads
 

@@ -391,7 +391,7 @@ def test_a_try_that_dies_while_it_waits_for_its_turn_leaves_no_doubt(
         raise DiedError
 
     with monkeypatch.context() as patch:
-        patch.setattr("airflow_provider_faceswap.http.rate_limiter.Pace.turn", dies)
+        patch.setattr("airflow_provider_faceswap.http.rate_limiter.RateLimiter.turn", dies)
         with pytest.raises(DiedError):
             swap().execute(context)
     assert not store.values

@@ -17,7 +17,7 @@ PICTURES = {
 }
 JOB = "90efd2db-bcfc-413f-a0be-c893850c9d68"
 CONFIRMED = {"code": 200, "message": "success"}
-ENDED = ["failed", "skipped", "upstream_failed", "removed"]
+ENDED_STATES = ["failed", "skipped", "upstream_failed", "removed"]
 GOES_ON = ["running", "restarting", "queued", "scheduled", "deferred", "up_for_retry", "success", None]
 
 
@@ -73,7 +73,7 @@ def cancels(vendor):
 
 
 @pytest.mark.parametrize("times", [1, 2])
-@pytest.mark.parametrize("state", ENDED)
+@pytest.mark.parametrize("state", ENDED_STATES)
 def test_an_ended_task_cancels_its_job_once(vendor, context, airflow, swap, state, times):
     airflow.state = state
     vendor.will(job(), CONFIRMED)
@@ -140,7 +140,7 @@ def test_outside_a_worker_its_user_has_ended_the_task(vendor, context, swap, mon
     assert len(cancels(vendor)) == 1
 
 
-@pytest.mark.parametrize("state", [*ENDED, *GOES_ON])
+@pytest.mark.parametrize("state", [*ENDED_STATES, *GOES_ON])
 def test_a_cancel_can_be_switched_off(vendor, context, airflow, swap, state):
     airflow.state = state
     vendor.will(job())

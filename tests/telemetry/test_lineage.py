@@ -36,8 +36,8 @@ from airflow_provider_faceswap.sensors.job import JobSensor
 from airflow_provider_faceswap.storage.files import write
 from airflow_provider_faceswap.telemetry.lineage import (
     MOST_NAMED,
+    LineageRecord,
     Output,
-    Story,
     collect,
     extra_of_archive,
     of_archive,
@@ -78,13 +78,13 @@ def test_a_dataset_is_named_by_its_place_alone(uri, place):
 
 @pytest.mark.parametrize("place", ["s3://bucket/swaps/pic.png", "s3://bucket", "file:///data/swaps/pic.png"])
 def test_a_dataset_has_the_name_that_airflow_gives_its_asset(place):
-    [dataset] = facets(Story(inputs=(place,))).inputs
+    [dataset] = facets(LineageRecord(inputs=(place,))).inputs
     airflows = translate_airflow_asset(Asset(uri=place), None)
     assert (dataset.namespace, dataset.name) == (airflows.namespace, airflows.name)
 
 
 def test_a_link_is_a_dataset_of_its_host():
-    [dataset] = facets(Story(inputs=("https://files.test/out/pic.png",))).inputs
+    [dataset] = facets(LineageRecord(inputs=("https://files.test/out/pic.png",))).inputs
     assert (dataset.namespace, dataset.name) == ("https://files.test", "out/pic.png")
 
 
@@ -118,7 +118,7 @@ def test_a_stored_picture_is_an_input_and_inline_bytes_a_prompt_and_a_webhook_ar
 
 def test_a_job_that_failed_tells_what_it_took():
     story = of_job(None, {"target_image": TARGET})
-    assert story == Story(inputs=("https://pictures.test/target.jpg",))
+    assert story == LineageRecord(inputs=("https://pictures.test/target.jpg",))
 
 
 def test_a_job_of_several_pictures_is_paid_once(made):
@@ -172,7 +172,7 @@ def test_a_batch_takes_its_file_or_its_pictures(tmp_path):
     assert story.outputs == (Output("s3://b/kept", None, 3), Output("s3://b/kept/batch-a.jsonl", None, 1))
     assert (story.jobs, story.total, story.cost) == ((), 4, {"RUB": 45.0})
     assert len(of_batch(summary, items, "s3://c@b/kept").inputs) == MOST_NAMED
-    assert of_batch(None, ObjectStoragePath(f"file://{tmp_path}/a.csv"), "") == Story(
+    assert of_batch(None, ObjectStoragePath(f"file://{tmp_path}/a.csv"), "") == LineageRecord(
         inputs=(f"file://{tmp_path}/a.csv",)
     )
 
@@ -342,7 +342,7 @@ def test_a_place_that_is_no_asset_costs_nobody_a_picture(
 def test_nothing_is_collected_where_nobody_reads(monkeypatch):
     nobody = lineage.NoOpCollector()
     monkeypatch.setattr("airflow.providers.common.compat.sdk.get_hook_lineage_collector", lambda: nobody)
-    collect(object(), Story(inputs=("https://files.test/pic.png",)))
+    collect(object(), LineageRecord(inputs=("https://files.test/pic.png",)))
     assert not nobody.has_collected
 
 

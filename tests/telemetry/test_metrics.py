@@ -20,12 +20,13 @@ from airflow_provider_faceswap.exceptions import (
     JobTimeoutError,
     RateLimitError,
 )
+from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.operators.batch import FaceSwapBatchOperator
 from airflow_provider_faceswap.operators.gptunnel import GPTunnelFaceSwapOperator
 from airflow_provider_faceswap.operators.piapi import PiAPIFaceSwapOperator
 from airflow_provider_faceswap.sensors.job import JobSensor
 from airflow_provider_faceswap.telemetry import metrics
-from tests.conftest import CLOCKED, FACE, PICTURE, needs
+from tests.conftest import FACE, PICTURE, needs
 from tests.integration.conftest import HastyClock
 
 #: There, ``tests/integration/test_metrics_arrive.py`` sees a metric arrive.
@@ -341,8 +342,7 @@ def test_a_success_that_resumes_on_a_worker_is_counted_once(vendor, answer, cont
 @pytest.fixture
 def batch(sandbox, context, tmp_path, monkeypatch, no_waiting_between_tries):
     hasty = HastyClock()
-    for module in CLOCKED:
-        monkeypatch.setattr(f"airflow_provider_faceswap.{module}.CLOCK", hasty)
+    monkeypatch.setattr(CLOCK, "source", hasty)
 
     def run(items):
         given = [

@@ -216,7 +216,7 @@ def test_an_airflow_without_the_internals_resumes_on_a_worker(vendor, answer, cl
     async def missing(*_):
         return None
 
-    monkeypatch.setattr("airflow_provider_faceswap.triggers.job.success_in_place", missing)
+    monkeypatch.setattr("airflow_provider_faceswap.triggers.job.end_with_success", missing)
     vendor.will(answer("done", percent=100, result="https://a.test/r.png"))
     [event] = events(placed(clock, end_in_place=True))
     assert event.payload["ending"]["word"] == "succeeded"
@@ -245,7 +245,7 @@ class Elsewhere(BaseXCom):
 
 def test_another_xcom_backend_is_left_to_a_worker(vendor, answer, clock, airflow, monkeypatch):
     monkeypatch.setattr("airflow.sdk.execution_time.xcom.XCom", Elsewhere)
-    assert not supervisor.xcom_is_plain()
+    assert not supervisor.uses_default_xcom()
     vendor.will(answer("done", percent=100, result="https://a.test/r.png"))
     [event] = events(placed(clock, end_in_place=True))
     assert event.payload["ending"]["word"] == "succeeded"
@@ -256,7 +256,7 @@ def test_missing_internals_are_noticed(monkeypatch, airflow):
     import sys
 
     monkeypatch.setitem(sys.modules, "airflow.sdk.execution_time.comms", None)
-    assert asyncio.run(supervisor.success_in_place(INSTANCE, {}, {})) is None
+    assert asyncio.run(supervisor.end_with_success(INSTANCE, {}, {})) is None
     assert asyncio.run(supervisor.task_state(INSTANCE)) is None
 
 

@@ -31,7 +31,7 @@ from airflow_provider_faceswap.exceptions import (
     VendorUnavailableError,
 )
 from airflow_provider_faceswap.jobs import Cost, FailureReason, JobState
-from airflow_provider_faceswap.lifecycle.outcomes import Ending, Word
+from airflow_provider_faceswap.lifecycle.outcomes import Outcome, WaitResult
 from airflow_provider_faceswap.vendors.gptunnel import GPTunnel
 from airflow_provider_faceswap.vendors.messages import Reply
 
@@ -385,14 +385,14 @@ def test_a_webhook_must_be_a_url():
 )
 def test_a_webp_link_is_worth_a_warning_before_it_is_paid_for(target, face, count):
     request = VENDOR.create("face_swap", {"target_image": target, "face_image": face})
-    doubts = VENDOR.doubts("face_swap", request)
-    assert len(doubts) == count
-    assert "topsecret" not in "".join(doubts)
+    warnings = VENDOR.warnings("face_swap", request)
+    assert len(warnings) == count
+    assert "topsecret" not in "".join(warnings)
 
 
 def test_the_media_api_takes_webp_without_a_warning():
     request = VENDOR.create("image", {"model": "m", "prompt": "p", "images": ["https://a.test/a.webp"]})
-    assert VENDOR.doubts("image", request) == []
+    assert VENDOR.warnings("image", request) == []
 
 
 # -- states ---------------------------------------------------------------------------------------------------
@@ -474,7 +474,7 @@ def test_ambiguity_3_an_error_beside_a_running_status_does_not_end_the_job():
 @pytest.mark.parametrize("kind", ["face_swap", "image"])
 def test_ambiguity_3_an_error_beside_a_running_status_is_the_failure_text_at_the_deadline(kind, error):
     job = read((media if kind == "image" else task)("processing", error=error), kind)
-    ending = Ending(word=Word.TIMED_OUT, vendor=VENDOR.name, job_id=ID, job=job)
+    ending = WaitResult(outcome=Outcome.TIMED_OUT, vendor=VENDOR.name, job_id=ID, job=job)
     assert "worker restarted" in str(ending.to_error())
 
 
@@ -721,7 +721,9 @@ def test_the_text_of_a_refusal_is_one_line_short_and_without_signed_queries():
 
 
 def test_a_failed_job_of_this_vendor_becomes_a_failure_that_may_be_bought_again():
-    ending = Ending(word=Word.FAILED, vendor="gptunnel", job_id=ID, job=read(task("failed", error="gpu")))
+    ending = WaitResult(
+        outcome=Outcome.FAILED, vendor="gptunnel", job_id=ID, job=read(task("failed", error="gpu"))
+    )
     assert type(ending.to_error()) is JobFailedError
 
 

@@ -129,7 +129,7 @@ def listed(*artworks, kind="face_swap", request=SWAP):
 
 
 def owns(shown, kind="face_swap", request=SWAP):
-    return TENGRAI.stems_from(kind, request, answer(shown))
+    return TENGRAI.matches_request(kind, request, answer(shown))
 
 
 @pytest.mark.parametrize(("page", "offset"), [(0, "0"), (1, "500"), (7, "3500")])
@@ -228,7 +228,7 @@ def test_tengrais_defaults_are_tolerated_and_other_values_are_not(filled, own):
 def test_tengrai_may_keep_a_webhook_to_itself(shown, own):
     request = TENGRAI.create("face_swap", {"target_image": TARGET, "face_image": FACE, "webhook": HOOK})
     reply = Reply(200, json.dumps(artwork(parameters={**PARAMETERS, **shown})))
-    assert TENGRAI.stems_from("face_swap", request, reply) is own
+    assert TENGRAI.matches_request("face_swap", request, reply) is own
 
 
 @pytest.mark.parametrize(("seed", "own"), [(7, True), (8, False), (None, False)])
@@ -374,18 +374,18 @@ def test_a_list_of_piapis_that_cannot_be_read_is_not_an_empty_one(reply, error):
     ],
 )
 def test_a_piapi_task_is_ours_only_while_it_shows_our_input(shown, own):
-    assert PIAPI.stems_from("face_swap", PIAPI_SWAP, answer(task(**shown))) is own
+    assert PIAPI.matches_request("face_swap", PIAPI_SWAP, answer(task(**shown))) is own
 
 
 @pytest.mark.parametrize("body", ["no JSON", [], {"code": 200}, {"code": 200, "data": []}])
 def test_a_piapi_record_of_an_odd_shape_is_not_ours(body):
-    assert not PIAPI.stems_from("face_swap", PIAPI_SWAP, answer(body))
+    assert not PIAPI.matches_request("face_swap", PIAPI_SWAP, answer(body))
 
 
 def test_a_piapi_task_without_any_input_is_never_ours():
     request = PIAPI.create("task", {"model": "m", "task_type": "t", "input": {}})
     shown = {"code": 200, "data": {"task_id": "t1", "model": "m", "task_type": "t", "input": {}}}
-    assert not PIAPI.stems_from("task", request, answer(shown))
+    assert not PIAPI.matches_request("task", request, answer(shown))
 
 
 # -- GPTunneL -------------------------------------------------------------------------------------------
@@ -395,4 +395,4 @@ def test_gptunnel_lists_no_jobs_and_recognizes_none():
     vendor = GPTunnel()
     request = vendor.create("face_swap", {"target_image": TARGET, "face_image": FACE})
     assert vendor.history(SINCE, UNTIL, 0) is None
-    assert not vendor.stems_from("face_swap", request, answer(dict(request.body)))
+    assert not vendor.matches_request("face_swap", request, answer(dict(request.body)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_faceswap.exceptions import InvalidRequestError
-from airflow_provider_faceswap.vendors.messages import Reply, a_word, an_id, asked_id, path_segment
+from airflow_provider_faceswap.vendors.messages import Reply, as_id, as_word, checked_id, path_segment
 
 NOW = "Sat, 21 Nov 2026 10:00:00 GMT"
 DAY = 86_400.0
@@ -69,20 +69,20 @@ def test_a_date_is_no_wait_where_the_answer_does_not_tell_its_own(headers):
 
 @pytest.mark.parametrize(("value", "text"), [("65819c48", "65819c48"), ("task-№7", "task-№7"), (17, "17")])
 def test_an_id_is_a_text_or_a_whole_number(value, text):
-    assert an_id(value) == text
+    assert as_id(value) == text
 
 
 @pytest.mark.parametrize(
     "value", [None, "", "  ", "\n", 0, -1, True, False, 1.5, {"a": 1}, {}, ["x"], []], ids=repr
 )
 def test_everything_else_is_no_id_and_does_not_become_a_text_that_looks_like_one(value):
-    assert an_id(value) == ""
+    assert as_id(value) == ""
 
 
 @pytest.mark.parametrize(
     "job_id", ["", " ", "\t\n", ".", "..", None, 17, True, b"x", {"job_id": "x"}], ids=repr
 )
-@pytest.mark.parametrize("ask", [asked_id, path_segment])
+@pytest.mark.parametrize("ask", [checked_id, path_segment])
 def test_what_cannot_be_a_job_id_never_reaches_the_wire(ask, job_id):
     with pytest.raises(InvalidRequestError, match="job id"):
         ask(job_id)
@@ -108,4 +108,4 @@ def test_a_job_id_is_one_segment_of_a_path_whatever_stands_in_it():
     ],
 )
 def test_a_word_of_a_vendor_is_short_one_line_and_without_a_signed_query(value, shown):
-    assert a_word(value) == shown
+    assert as_word(value) == shown

@@ -35,8 +35,8 @@ from airflow_provider_faceswap.exceptions import (
     VendorUnavailableError,
 )
 from airflow_provider_faceswap.jobs import Cost, JobState
-from airflow_provider_faceswap.lifecycle.outcomes import Ending, Word
-from airflow_provider_faceswap.lifecycle.polling import Schedule, Wait, Watch
+from airflow_provider_faceswap.lifecycle.outcomes import Outcome, WaitResult
+from airflow_provider_faceswap.lifecycle.polling import Poller, Schedule, Wait
 from airflow_provider_faceswap.vendors.messages import Reply
 from airflow_provider_faceswap.vendors.piapi import PiAPI
 
@@ -319,16 +319,16 @@ def test_ambiguity_7_an_inline_picture_of_up_to_2048_pixels_is_taken(size):
 )
 def test_ambiguity_8_a_path_without_a_picture_suffix_is_a_warning_and_no_refusal(target, count):
     request = VENDOR.create("face_swap", {"target_image": target, "face_image": FACE})
-    doubts = VENDOR.doubts("face_swap", request)
-    assert len(doubts) == count
-    assert all("target_image" in doubt and "topsecret" not in doubt for doubt in doubts)
+    warnings = VENDOR.warnings("face_swap", request)
+    assert len(warnings) == count
+    assert all("target_image" in doubt and "topsecret" not in doubt for doubt in warnings)
 
 
 def test_ambiguity_8_the_free_input_of_a_task_is_not_doubted():
     request = VENDOR.create(
         "task", {"model": "m", "task_type": "t", "input": {"target_image": "https://a.test/x"}}
     )
-    assert VENDOR.doubts("task", request) == []
+    assert VENDOR.warnings("task", request) == []
 
 
 @pytest.mark.parametrize(
@@ -461,10 +461,10 @@ def test_ambiguity_1_every_status_word_has_its_state_in_any_case(word, state, dr
 def test_ambiguity_2_an_unknown_status_is_running_until_the_deadline_and_told_once(word):
     job = read(task(word, output={"image_url": RESULT}))
     assert (job.state, job.urls) == (JobState.RUNNING, ())
-    watch = Watch(vendor=VENDOR.name, job_id=ID, schedule=Schedule(2, 1, 15), submitted_at=0, deadline=100)
-    decisions = [watch.saw(job, now) for now in (2, 10, 50, 100)]
+    poller = Poller(vendor=VENDOR.name, job_id=ID, schedule=Schedule(2, 1, 15), submitted_at=0, deadline=100)
+    decisions = [poller.after_poll(job, now) for now in (2, 10, 50, 100)]
     assert [bool(decision.news) for decision in decisions[:3]] == [True, False, False]
-    assert decisions[3].word is Word.TIMED_OUT
+    assert decisions[3].outcome is Outcome.TIMED_OUT
 
 
 @pytest.mark.parametrize("word", ["pending", "processing", "failed", "cancelled"])
@@ -543,7 +543,7 @@ def test_ambiguity_15_completed_without_an_output_succeeds_with_none_for_the_wat
 
 def test_ambiguity_4_an_output_of_an_unknown_shape_ends_with_its_keys_and_without_its_values():
     job = read(task("completed", output={"gif_link": "ipfs://topsecret", "frames": 3}))
-    text = str(Ending(word=Word.NO_OUTPUT, vendor=VENDOR.name, job_id=ID, job=job).to_error())
+    text = str(WaitResult(outcome=Outcome.NO_OUTPUT, vendor=VENDOR.name, job_id=ID, job=job).to_error())
     assert "gif_link" in text
     assert "topsecret" not in text
 
@@ -612,7 +612,7 @@ def test_ambiguity_11_a_failed_task_counts_whatever_the_http_status(status):
     data = task("failed", input=None, error={"code": 10000, "message": "failed to get valid image"})
     job = VENDOR.read_created("face_swap", answer(envelope(data, code=status), status))
     assert (job.job_id, job.state, job.failure) == (ID, JobState.FAILED, "failed to get valid image")
-    error = Ending(word=Word.FAILED, vendor=VENDOR.name, job_id=ID, job=job).to_error()
+    error = WaitResult(outcome=Outcome.FAILED, vendor=VENDOR.name, job_id=ID, job=job).to_error()
     assert type(error) is InvalidRequestError
     assert error.job_id == ID
 
@@ -670,7 +670,7 @@ def test_the_failure_text_is_looked_for_in_the_order_of_the_contract(data, messa
 )
 def test_ambiguity_12_a_failed_task_is_sorted_by_the_fragments_that_clients_know(text, cls):
     job = read(task("failed", error={"code": 10000, "message": text}))
-    error = Ending(word=Word.FAILED, vendor=VENDOR.name, job_id=ID, job=job).to_error()
+    error = WaitResult(outcome=Outcome.FAILED, vendor=VENDOR.name, job_id=ID, job=job).to_error()
     assert type(error) is cls
     assert text in str(error)
 
@@ -763,17 +763,17 @@ def test_ambiguity_15_a_task_that_is_gone_is_lost_after_a_grace_for_new_ones(bod
     assert "expired" in str(error)
 
     def decide(age):
-        return Watch(
+        return Poller(
             vendor=VENDOR.name,
             job_id=ID,
             schedule=Schedule(2, 1, 15),
             submitted_at=0,
             deadline=600,
             grace=VENDOR.not_found_grace,
-        ).missed(error, age)
+        ).after_error(error, age)
 
     assert isinstance(decide(20), Wait)
-    assert decide(40).word is Word.LOST
+    assert decide(40).outcome is Outcome.LOST
 
 
 @pytest.mark.parametrize("body", ["", "<html>", [], envelope(None), envelope([])])

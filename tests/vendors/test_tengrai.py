@@ -28,8 +28,8 @@ from airflow_provider_faceswap.exceptions import (
     VendorUnavailableError,
 )
 from airflow_provider_faceswap.jobs import FailureReason, JobState
-from airflow_provider_faceswap.lifecycle.outcomes import Ending, Word
-from airflow_provider_faceswap.lifecycle.polling import Schedule, Wait, Watch
+from airflow_provider_faceswap.lifecycle.outcomes import Outcome, WaitResult
+from airflow_provider_faceswap.lifecycle.polling import Poller, Schedule, Wait
 from airflow_provider_faceswap.vendors.messages import Reply
 from airflow_provider_faceswap.vendors.tengrai import Tengrai
 
@@ -437,10 +437,10 @@ def test_ambiguity_3_three_statuses_accept_a_create(status):
 def test_ambiguity_5_succeeded_without_a_link_is_asked_again_and_then_malformed(results):
     job = read(artwork("succeeded", results=results))
     assert (job.state, job.has_output) == (JobState.SUCCEEDED, False)
-    watch = Watch(vendor=VENDOR.name, job_id=ID, schedule=Schedule(3, 1, 15), submitted_at=0, deadline=1e6)
-    decisions = [watch.saw(job, 10)]
+    poller = Poller(vendor=VENDOR.name, job_id=ID, schedule=Schedule(3, 1, 15), submitted_at=0, deadline=1e6)
+    decisions = [poller.after_poll(job, 10)]
     while isinstance(decisions[-1], Wait):
-        decisions.append(watch.saw(job, 10))
+        decisions.append(poller.after_poll(job, 10))
     assert 3 <= len(decisions) <= 6
     assert type(decisions[-1].to_error()) is MalformedResponseError
 
@@ -469,7 +469,7 @@ def test_ambiguity_5_results_before_succeeded_are_not_trusted(word):
 def test_ambiguity_6_a_failure_tells_its_reason_where_some_field_has_one_else_id_and_status(more, text):
     job = read(artwork("failed", **more))
     assert job.failure == text
-    error = Ending(word=Word.FAILED, vendor=VENDOR.name, job_id=ID, job=job).to_error()
+    error = WaitResult(outcome=Outcome.FAILED, vendor=VENDOR.name, job_id=ID, job=job).to_error()
     assert ID in str(error)
     assert (text or "failed") in str(error)
 
@@ -589,7 +589,7 @@ def test_ambiguity_7_an_artwork_that_is_not_found_is_lost_after_a_grace_of_some_
     assert type(error) is JobLostError
     assert error.job_id == ID
     assert "8 days" in str(error)
-    watch = Watch(
+    poller = Poller(
         vendor=VENDOR.name,
         job_id=ID,
         schedule=Schedule.of(VENDOR.kind("face_swap").timing, None),
@@ -597,11 +597,11 @@ def test_ambiguity_7_an_artwork_that_is_not_found_is_lost_after_a_grace_of_some_
         deadline=600,
         grace=VENDOR.not_found_grace,
     )
-    assert isinstance(watch.missed(error, 3), Wait)
-    assert isinstance(watch.missed(error, 6), Wait)
-    ending = watch.missed(error, 60)
-    assert isinstance(ending, Ending)
-    assert ending.word is Word.LOST
+    assert isinstance(poller.after_error(error, 3), Wait)
+    assert isinstance(poller.after_error(error, 6), Wait)
+    ending = poller.after_error(error, 60)
+    assert isinstance(ending, WaitResult)
+    assert ending.outcome is Outcome.LOST
 
 
 @pytest.mark.parametrize("body", ["", "<html>", [], {"status": "succeeded", "results": [RESULT]}])
