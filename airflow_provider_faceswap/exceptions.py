@@ -31,6 +31,8 @@ That is the one thing this module takes from Airflow, and the core takes nothing
 
 from __future__ import annotations
 
+from typing import Self
+
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 __all__ = [
@@ -81,6 +83,15 @@ class FaceSwapError(Exception):
         self.job_id = job_id
         if advice is not None:
             self.advice = advice
+
+    def replaced(
+        self, *, message: str | None = None, job_id: str | None = None, advice: str | None = None
+    ) -> Self:
+        """A copy of this error with other facts, to raise instead of it; ``None`` keeps a fact."""
+        copy = type(self)(self.message if message is None else message)
+        facts = {"message": message, "job_id": job_id, "advice": advice}
+        vars(copy).update({**vars(self), **{name: fact for name, fact in facts.items() if fact is not None}})
+        return copy
 
     def _facts(self) -> list[str]:
         return [f"job {self.job_id}"] if self.job_id else []

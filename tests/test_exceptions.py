@@ -156,3 +156,16 @@ def test_an_unavailable_vendor_has_neither_status_nor_code_where_there_was_no_an
     error = VendorUnavailableError("did not answer", vendor="gptunnel")
     assert (error.status_code, error.code) == (None, None)
     assert str(error) == "gptunnel: did not answer. Retry later."
+
+
+def test_a_replaced_error_is_a_copy_with_other_facts():
+    error = RateLimitError("slow down", vendor="piapi", status_code=429, job_id="j1", retry_after=7.0)
+    copy = error.replaced(message="items[3]: slow down", advice="Wait.")
+    assert (copy.message, copy.advice, str(copy).startswith("piapi: items[3]: slow down")) == (
+        "items[3]: slow down",
+        "Wait.",
+        True,
+    )
+    assert (copy.vendor, copy.status_code, copy.job_id, copy.retry_after) == ("piapi", 429, "j1", 7.0)
+    assert (error.message, error.replaced(job_id="j2").job_id, error.job_id) == ("slow down", "j2", "j1")
+    assert type(copy) is RateLimitError
