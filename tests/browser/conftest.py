@@ -6,7 +6,6 @@ import shutil
 from contextlib import contextmanager
 
 import pytest
-from airflow_stack import AirflowStack
 
 from airflow_provider_faceswap.sandbox import SandboxServer
 from tests.conftest import needs
@@ -69,11 +68,9 @@ def need_chromium():
 
 
 @pytest.fixture(scope="module")
-def airflow(tmp_path_factory):
+def airflow(request):
     need_chromium()
-    home, dags = tmp_path_factory.mktemp("airflow"), tmp_path_factory.mktemp("dags")
-    with AirflowStack(home, dags, components=("api-server",)) as stack:
-        yield stack
+    return request.getfixturevalue("stack").airflow
 
 
 @pytest.fixture(scope="module")

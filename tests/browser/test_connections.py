@@ -59,7 +59,7 @@ def created(site, sandbox):
     """One connection a vendor, made in the form; what its *Test* said; with a picture where that is asked for."""
     answers = {}
     for vendor in TYPES:
-        conn_id = f"{vendor}_default"
+        conn_id = f"my_{vendor}"
         create(site, sandbox, vendor, conn_id, extra=EXTRAS[vendor])
         wanted = os.environ.get("FACESWAP_WRITE_DOCS")
         if wanted and vendor == "gptunnel":  # alike in all of them
@@ -119,7 +119,7 @@ def test_the_test_button_buys_nothing(created, sandbox):
 
 @each_vendor
 def test_what_was_filled_in_is_what_is_stored(airflow, created, sandbox, vendor):
-    stored = airflow.api("GET", f"/connections/{vendor}_default")
+    stored = airflow.api("GET", f"/connections/my_{vendor}")
     assert stored["conn_type"] == vendor
     assert stored["host"] == sandbox.url
     extra = json.loads(stored["extra"])
@@ -128,10 +128,10 @@ def test_what_was_filled_in_is_what_is_stored(airflow, created, sandbox, vendor)
 
 @each_vendor
 def test_the_key_is_not_shown_back(airflow, site, created, vendor):
-    stored = airflow.api("GET", f"/connections/{vendor}_default")
+    stored = airflow.api("GET", f"/connections/my_{vendor}")
     assert stored["password"] == "***"
     site.list_connections()
-    site.edit(f"{vendor}_default")
+    site.edit(f"my_{vendor}")
     shown = [field.input_value() for field in site.dialog.locator("input, textarea").all()]
     assert "***" in shown
     for secret in (KEY, SECRET):

@@ -5,30 +5,27 @@ from __future__ import annotations
 import json
 import logging
 import os
-import shutil
 import signal
-import subprocess
-import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
-from airflow_stack import AirflowStack
-from postgres import PostgreSQL, programs
-from redis_server import RedisServer, program
 
-from airflow_provider_faceswap.sandbox import SandboxServer
+from tests.celery.part import JOB_SECONDS
 
-HERE = Path(__file__).parent
-KEY = "planted-celery-key"
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from airflow_stack import AirflowStack
+    from postgres import PostgreSQL
+
+    from airflow_provider_faceswap.sandbox import SandboxServer
+
 WORKERS = ("worker-1", "worker-2")
 TRIGGERERS = ("triggerer", "triggerer-2")
-#: Seconds that a job takes at the vendor.
-JOB_SECONDS = 5
 #: Seconds that a job takes there while it is held: longer than any of these tests.
 HELD = 3600
 #: Seconds in which a record that was sent to the api server is certainly in the database.
@@ -36,7 +33,10 @@ ON_ITS_WAY = 1.0
 #: How often such a moment is looked for.
 MOMENTS = 30
 #: Which triggerer is which: the first to be started has the lowest id.
-TRIGGERER_JOBS = "select id from job where job_type = 'TriggererJob' order by id"
+TRIGGERER_JOBS = (
+    "select id from job where job_type = 'TriggererJob' and state = 'running'"
+    " and latest_heartbeat > now() - interval '15 seconds' order by id"
+)
 
 LOG = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ class Cluster:
             with suppress(psutil.Error):
                 above = {process.pid for process in psutil.Process(pid).parents()}
                 for worker in WORKERS:
-                    if self.airflow._processes[worker].pid in above:
+                    if self.airflow.pid(worker) in above:
                         found[worker].add(dag_id)
         return found
 
@@ -162,11 +162,11 @@ class Cluster:
 
     def below(self, name: str) -> list[psutil.Process]:
         """The processes that a component has started; a task's is in a group of its own."""
-        return psutil.Process(self.airflow._processes[name].pid).children(recursive=True)
+        return psutil.Process(self.airflow.pid(name)).children(recursive=True)
 
     def freeze(self, name: str) -> None:
         """Stop a component, from the top, so that nothing is started meanwhile."""
-        os.killpg(self.airflow._processes[name].pid, signal.SIGSTOP)
+        os.killpg(self.airflow.pid(name), signal.SIGSTOP)
         for process in self.below(name):
             with suppress(psutil.NoSuchProcess):
                 process.suspend()
@@ -176,74 +176,26 @@ class Cluster:
         for process in self.below(name):
             with suppress(psutil.NoSuchProcess):
                 process.resume()
-        os.killpg(self.airflow._processes[name].pid, signal.SIGCONT)
-
-
-def start_worker(airflow: AirflowStack, name: str) -> None:
-    """Start a Celery worker in a process group of its own."""
-    with (airflow.home / f"{name}.log").open("ab") as log:
-        airflow._processes[name] = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "airflow", "celery", "worker", "--skip-serve-logs"),
-                *("--celery-hostname", f"{name}@%h"),
-                *("--pid", str(airflow.home / f"{name}.pid")),
-            ],
-            env=airflow.env,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        os.killpg(self.airflow.pid(name), signal.SIGCONT)
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    if programs() is None:
-        pytest.skip("PostgreSQL is not installed")
-    if program() is None:
-        pytest.skip("Redis is not installed: no redis-server on the path")
-    if find_spec("airflow.providers.celery") is None:
-        pytest.skip("apache-airflow-providers-celery is not installed")
-    home, dags = tmp_path_factory.mktemp("celery"), tmp_path_factory.mktemp("celery-dags")
-    for file in (HERE / "dags").glob("*.py"):
-        shutil.copy(file, dags)
-    with (
-        SandboxServer(JOB_SECONDS, KEY) as mapped,
-        SandboxServer(JOB_SECONDS, KEY) as batch,
-        RedisServer() as redis,
-        PostgreSQL() as database,
-    ):
-        vendors = {"mapped": mapped, "batch": batch}
-        env = {
-            "CELERY_TEST_HOME": str(home),
-            "CELERY_TEST_MAPPED_URL": mapped.url,
-            "CELERY_TEST_BATCH_URL": batch.url,
-            **{
-                f"AIRFLOW_CONN_{name.upper()}": json.dumps(
-                    {"conn_type": "tengrai", "host": vendor.url, "password": KEY}
-                )
-                for name, vendor in vendors.items()
-            },
-            "AIRFLOW__FACESWAP__ALLOWED_PRIVATE_HOSTS": "127.0.0.1",
-            "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
-            "AIRFLOW__CELERY__BROKER_URL": redis.url,
-            "AIRFLOW__CELERY__RESULT_BACKEND": f"db+{database.url}",
-            "AIRFLOW__CELERY__WORKER_CONCURRENCY": "6",
-            # A task of a lost worker that had begun: no heartbeat.
-            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
-            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
-            # A task that the lost worker had taken and not begun: queued for too long.
-            "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "60",
-            "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "5",
-            "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "15",
-        }
-        # Few tasks wait at the broker, so that none of them looks stuck there.
-        with AirflowStack(home / "airflow", dags, env=env, parallelism=16, database=database.url) as airflow:
-            found = Cluster(home, database, airflow, vendors)
-            airflow.start("triggerer", TRIGGERERS[1])
-            for worker in WORKERS:
-                start_worker(airflow, worker)
-            found.until(lambda: ready(found))
-            yield found
+def cluster(stack):
+    """Two workers, and a second triggerer; afterwards the stack is as it was."""
+    part, airflow = stack.part("celery"), stack.airflow
+    found = Cluster(part.home, stack.database, airflow, part.vendors)
+    airflow.start("triggerer", TRIGGERERS[1])
+    for worker in WORKERS:
+        pid_file = str(airflow.home / f"{worker}.pid")
+        options = ("--skip-serve-logs", "--celery-hostname", f"{worker}@%h", "--pid", pid_file)
+        airflow.start("celery", worker, "worker", *options)
+    found.until(lambda: ready(found))
+    yield found
+    for name in (*WORKERS, TRIGGERERS[1]):
+        if airflow.runs(name):
+            airflow.kill(name, signal.SIGTERM)
+    if not airflow.runs(TRIGGERERS[0]):
+        airflow.start("triggerer", TRIGGERERS[0])
 
 
 def ready(cluster) -> bool:

@@ -1,4 +1,4 @@
-"""Two Celery workers and two triggerers; one of each is lost for good while a hundred and forty jobs run."""
+"""Two Celery workers and two triggerers; one of each is lost for good while many jobs run."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import pytest
 
 from tests.conftest import NEEDS_STATE_STORE
+from tests.sizes import SIZES
 
 pytestmark = [pytest.mark.airflow, NEEDS_STATE_STORE]
 
-MAPPED, BATCH = 100, 40
+MAPPED, BATCH = SIZES.mapped, SIZES.batch
 AT_ONCE = 20
 #: Seconds.
 LONGEST = 420

@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from airflow_stack import AirflowStack
-from postgres import PostgreSQL, programs
 
-from airflow_provider_faceswap.sandbox import SandboxServer
 from tests.chaos.cases import CASES, DATABASE, PLATFORM, SCHEDULER, TRIGGERER, Ending, scenarios
+from tests.sizes import SIZES
 
-HERE = Path(__file__).parent
-KEY = "planted-chaos-key"
-MINUTE = 60.0
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from airflow_stack import AirflowStack
+    from postgres import PostgreSQL
+
+    from airflow_provider_faceswap.sandbox import SandboxServer
+
 #: Seconds from one run to the next.
 BETWEEN_RUNS = 0.5
 
 
 @dataclass
 class World:
-    """Airflow, its database, and the vendors."""
+    """Airflow, its database, and a vendor for each scenario."""
 
     home: Path
     database: PostgreSQL
@@ -98,63 +98,11 @@ class World:
         return self.database.rows("select run_id from dag_run where dag_id = %s", dag_id)[0][0]
 
 
-@contextmanager
-def running(servers):
-    """Start and stop them side by side: a hundred, one after the other, take half a minute."""
-    with ThreadPoolExecutor(16) as pool:
-        try:
-            list(pool.map(SandboxServer.__enter__, servers.values()))
-            yield servers
-        finally:
-            list(pool.map(lambda server: server.__exit__(None, None, None), servers.values()))
-
-
 @pytest.fixture(scope="session")
-def world(tmp_path_factory):
-    """Everything runs for the whole of the chaos tests."""
-    if programs() is None:
-        pytest.skip("PostgreSQL is not installed")
-    home, dags = tmp_path_factory.mktemp("chaos"), tmp_path_factory.mktemp("chaos-dags")
-    for file in (HERE / "dags").glob("*.py"):
-        shutil.copy(file, dags)
-    wanted = {scenario.name: scenario.case.job_seconds for scenario in scenarios((*CASES, *PLATFORM))}
-    # PiAPI cancels what still waits in its queue: a fifth of this time.
-    wanted |= {"ended": 900, "late_exit": 4}
-    with running({name: SandboxServer(seconds, KEY) for name, seconds in wanted.items()}) as vendors:
-        env = {}
-
-        def connect(name, conn_type):
-            env[f"AIRFLOW_CONN_{name.upper()}"] = json.dumps(
-                {"conn_type": conn_type, "host": vendors[name].url, "password": KEY}
-            )
-            return vendors[name].url
-
-        told = [
-            scenario.to_json(connect(scenario.name, scenario.vendor))
-            for scenario in scenarios((*CASES, *PLATFORM))
-        ]
-        (home / "scenarios.json").write_text(json.dumps(told))
-        env |= {
-            "CHAOS_HOME": str(home),
-            "CHAOS_ENDED_URL": connect("ended", "piapi"),
-            "CHAOS_LATE_EXIT_URL": connect("late_exit", "gptunnel"),
-            "PYTHONPATH": str(HERE / "probes"),
-            "AIRFLOW__FACESWAP__ALLOWED_PRIVATE_HOSTS": "127.0.0.1",
-            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-            "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": "64",
-            "AIRFLOW__SCHEDULER__MAX_DAGRUNS_TO_CREATE_PER_LOOP": "64",
-            "AIRFLOW__SCHEDULER__MAX_DAGRUNS_PER_LOOP_TO_SCHEDULE": "64",
-            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "40",
-            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
-            "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
-            "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "15",
-            "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "15",
-        }
-        with (
-            PostgreSQL() as database,
-            AirflowStack(home / "airflow", dags, env=env, parallelism=32, database=database.url) as airflow,
-        ):
-            yield World(home, database, airflow, vendors)
+def world(stack):
+    """The chaos tests' part of the stack."""
+    part = stack.part("chaos")
+    return World(part.home, stack.database, stack.airflow, part.vendors)
 
 
 @pytest.fixture(scope="session")
@@ -174,7 +122,7 @@ def crashes(world):
                     begun[scenario.name] = time.monotonic()
                 elif world.vendors[scenario.name].sandbox.requests[scenario.vendor]["create"]:
                     begun[scenario.name] = time.monotonic()
-            elif scenario.case.minute and time.monotonic() - begun[scenario.name] > MINUTE:
+            elif scenario.case.minute and time.monotonic() - begun[scenario.name] > SIZES.fault_seconds:
                 httpx.delete(f"{world.vendors[scenario.name].url}/sandbox/faults").raise_for_status()
                 over.add(scenario.name)
 
@@ -190,11 +138,9 @@ def crashes(world):
 
 def room(world, chosen) -> bool:
     """Whether another run may start: few are busy, and those that wait for a minute to pass are not."""
-    waiting = {scenario.name for scenario in chosen if scenario.case.minute}
-    return (
-        sum(state in {"queued", "running"} for name, state in world.states().items() if name not in waiting)
-        < 8
-    )
+    states = world.states()
+    busy = {scenario.name for scenario in chosen if not scenario.case.minute}
+    return sum(states.get(name) in {"queued", "running"} for name in busy) < 8
 
 
 @pytest.fixture(scope="session")

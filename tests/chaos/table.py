@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
 BEGIN, END = "<!-- the table begins -->\n", "<!-- the table ends -->\n"
+EITHER = "either way"
 
 
 def table(seen: Mapping[str, Ending]) -> str:
@@ -23,14 +24,25 @@ def table(seen: Mapping[str, Ending]) -> str:
             for mode in case.modes
         }
         if case.modes == MODES and len(set(by_mode.values())) == 1:
-            by_mode = {"either way": by_mode[MODES[0]]}
+            by_mode = {EITHER: by_mode[MODES[0]]}
         rows += [f"| {case.title} | {mode} | {endings} |" for mode, endings in by_mode.items()]
     return "\n".join(rows) + "\n"
 
 
-def shown() -> str:
-    """The table as it stands on the page."""
-    return PAGE.read_text().partition(BEGIN)[2].partition(END)[0]
+def shown() -> dict[tuple[str, str, str], str]:
+    """What the page says, by case, mode and vendor."""
+    head, _, rest = PAGE.read_text().partition(BEGIN)
+    assert head
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in rest.partition(END)[0].splitlines()[2:]
+    ]
+    return {
+        (title, mode, vendor): ending
+        for title, modes, *endings in rows
+        for mode in (MODES if modes == EITHER else (modes,))
+        for vendor, ending in zip(VENDORS, endings, strict=True)
+    }
 
 
 def write(text: str) -> None:

@@ -59,7 +59,7 @@ class Ended:
 
     def log(self, dag_id):
         """Everything that any try of the task wrote, its trigger included."""
-        files = sorted((self.world.home / "airflow" / "logs" / f"dag_id={dag_id}").rglob("*.log*"))
+        files = sorted((self.world.airflow.home / "logs" / f"dag_id={dag_id}").rglob("*.log*"))
         return "\n".join(
             str(json.loads(line).get("event", "")) + " " + str(json.loads(line).get("error_detail", ""))
             for file in files

@@ -1,4 +1,4 @@
-"""Forty swaps in one task."""
+"""Many swaps in one task."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from airflow_provider_faceswap.operators.batch import FaceSwapBatchOperator
 
 URL = os.environ["CELERY_TEST_BATCH_URL"]
 HOME = os.environ["CELERY_TEST_HOME"]
-ITEMS = 40
+ITEMS = int(os.environ["CELERY_TEST_BATCH"])
 
 with DAG("batch_swaps", schedule=None):
     FaceSwapBatchOperator(
@@ -26,4 +26,5 @@ with DAG("batch_swaps", schedule=None):
         retries=3,
         retry_delay=timedelta(seconds=1),
         priority_weight=100,
+        executor="CeleryExecutor",
     )

@@ -1,4 +1,4 @@
-"""A hundred pictures: each is swapped, then archived, and does not wait for the others."""
+"""Many pictures: each is swapped, then archived, and does not wait for the others."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from airflow_provider_faceswap.operators.tengrai import TengraiFaceSwapOperator
 
 URL = os.environ["CELERY_TEST_MAPPED_URL"]
 HOME = os.environ["CELERY_TEST_HOME"]
-PICTURES = 100
+PICTURES = int(os.environ["CELERY_TEST_MAPPED"])
 
 COMMON = {
     "retries": 3,
     "retry_delay": timedelta(seconds=1),
+    "executor": "CeleryExecutor",
     # Otherwise a swap has the weight of its archive too, and nothing is archived before the last is bought.
     "weight_rule": "absolute",
 }

@@ -1,0 +1,35 @@
+"""How much the suites do that run on a whole Airflow: little for ``make test``, all of it for ``make verify``."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """
+    What is done how often.
+
+    :param every_scenario: Whether each chaos case runs at each vendor in each mode. Otherwise it runs at GPTunneL and
+        at one of the two vendors that list their jobs, with the modes in turn.
+    :param fault_seconds: How long a vendor fails for "a minute".
+    :param late_exits: Swaps, in each of two ways, whose late exit is provoked.
+    :param short_swaps: Swaps, in each of two ways, that may meet a late exit by chance.
+    :param mapped: Swaps in mapped tasks on Celery.
+    :param batch: Items of the batch on Celery.
+    """
+
+    every_scenario: bool
+    fault_seconds: float
+    late_exits: int
+    short_swaps: int
+    mapped: int
+    batch: int
+
+
+QUICK = Sizes(every_scenario=False, fault_seconds=20, late_exits=3, short_swaps=0, mapped=30, batch=12)
+FULL = Sizes(every_scenario=True, fault_seconds=60, late_exits=3, short_swaps=45, mapped=100, batch=40)
+
+#: ``FACESWAP_TESTS=full`` chooses the full sizes.
+SIZES = FULL if os.environ.get("FACESWAP_TESTS") == "full" else QUICK
