@@ -1,14 +1,20 @@
-# Two commands matter: `make demo` shows it, `make test` proves it. Both set up what they need.
+# `make demo` shows it, `make quick` checks it while you work, `make test` proves it. Each sets up what it needs.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 UV := build/uv/bin/uv
+PYTEST := $(BIN)/python -m pytest
+PARALLEL := --numprocesses logical --dist worksteal
 
-.PHONY: help demo test smoke test-matrix reliability bench lint audit format docs build constraints clean
+# The tests start hundreds of processes. Each would compile the package anew if none kept its byte code.
+unexport PYTHONDONTWRITEBYTECODE
 
-help: ## list the commands
+.PHONY: help demo quick test verify browser smoke test-matrix reliability bench lint audit format docs build \
+	constraints clean
+
+help: ## list the commands; times are for two cores
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 $(STAMP): pyproject.toml constraints.txt requirements-dev.txt
@@ -19,28 +25,42 @@ $(STAMP): pyproject.toml constraints.txt requirements-dev.txt
 		--constraint constraints.txt --requirement requirements-dev.txt --editable '.[sandbox]'
 	touch $@
 
-demo: $(STAMP) ## run both chains in a real Airflow against the sandbox, with no account and no key
+demo: $(STAMP) ## run both chains in a real Airflow against the sandbox, with no account and no key (2 min)
 	$(BIN)/python tools/demo.py
 
-test: lint ## check the code, then run the whole suite with its coverage gate
-	$(BIN)/python -m coverage erase
-	$(BIN)/python -m pytest --cov --cov-report=term
+quick: lint ## while you work: lint, types, and the tests that start no other process (90 s)
+	$(PYTEST) $(PARALLEL) -m 'not airflow and not program'
 
-smoke: $(UV) ## the lowest supported versions: everything imports, and a Dag runs to its picture
+test: lint browser ## before a commit: every test, with the coverage gate; few cases on a whole Airflow (10 min)
+	$(PYTEST) $(PARALLEL) -m 'not airflow' --cov --cov-report=term --junitxml=build/tests.xml
+	$(PYTEST) -m airflow --durations=10 --junitxml=build/tests-airflow.xml
+	@$(BIN)/python tools/skipped.py build/tests.xml build/tests-airflow.xml
+
+verify: export FACESWAP_TESTS := full
+verify: test test-matrix ## before a release, or after touching the paid path: all cases, all versions (1 h 30 min)
+
+# Debian's where this user may install it, else Playwright's own. Without one, the tests in a browser are skipped.
+browser: $(STAMP)
+	@command -v chromium >/dev/null || \
+		{ [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq chromium; } || \
+		PLAYWRIGHT_DOWNLOAD_CONNECTION_TIMEOUT=10000 $(BIN)/python -m playwright install chromium || \
+		echo "Chromium could not be installed"
+
+smoke: $(UV) ## the lowest supported versions: everything imports, and a Dag runs to its picture (2 min)
 	$(PYTHON) tools/matrix.py --uv $(UV) --smoke
 
-test-matrix: $(UV) ## the suite on the lowest and the newest supported versions, on the Pythons found here
+test-matrix: $(UV) ## the suite on the lowest and the newest supported versions, on the Pythons found here (30 min)
 	$(PYTHON) tools/matrix.py --uv $(UV)
 
-reliability: $(STAMP) ## kill everything once more, and write what was seen into docs/reliability.md
-	FACESWAP_WRITE_DOCS=1 $(BIN)/python -m pytest tests/chaos/test_paid_once.py
+reliability: $(STAMP) ## kill everything once more, and write what was seen into docs/reliability.md (10 min)
+	FACESWAP_WRITE_DOCS=1 FACESWAP_TESTS=full $(PYTEST) tests/chaos/test_paid_once.py
 
 bench: $(STAMP) ## measure our operators against a bare script and against what else one would write
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints.txt --requirement benchmarks/requirements.txt
 	$(BIN)/python benchmarks/run.py
 
-lint: $(STAMP) ## ruff and mypy
+lint: $(STAMP) ## ruff and mypy (20 s, the first time a minute)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

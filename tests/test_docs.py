@@ -80,11 +80,13 @@ def site(tmp_path_factory):
     return out
 
 
+@pytest.mark.program
 def test_every_page_is_built(site):
     built = {path.relative_to(site).with_suffix("") for path in site.rglob("*.html")}
     assert {path.relative_to(DOCS).with_suffix("") for path in DOCS.rglob("*.md")} <= built
 
 
+@pytest.mark.program
 def test_nothing_built_names_the_machine_that_built_it(site):
     here = {str(ROOT), f"{tempfile.gettempdir()}/faceswap-", os.environ["AIRFLOW_HOME"]}
     for path in site.rglob("*"):
@@ -93,6 +95,7 @@ def test_nothing_built_names_the_machine_that_built_it(site):
             assert not [name for name in here if name in text], path.name
 
 
+@pytest.mark.program
 def test_the_reference_has_every_public_class(site):
     classes = public("operators", "hooks", "sensors", "triggers")
     classes += [getattr(exceptions, name) for name in exceptions.__all__]

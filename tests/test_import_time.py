@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.program
+
 MODULES = [
     f"airflow_provider_faceswap.{module}"
     for module in (

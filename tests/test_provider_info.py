@@ -204,6 +204,7 @@ def ask(tmp_path_factory):
     return run
 
 
+@pytest.mark.program
 def test_airflow_names_the_provider(ask):
     told = json.loads(ask("providers", "get", "airflow-provider-faceswap", "--output", "json").stdout)
     assert told == [
@@ -211,12 +212,14 @@ def test_airflow_names_the_provider(ask):
     ]
 
 
+@pytest.mark.program
 def test_airflow_knows_the_links(ask):
     told = json.loads(ask("providers", "links", "--output", "json").stdout)
     ours = {entry["extra_link_class_name"] for entry in told}
     assert set(INFO["extra-links"]) <= ours
 
 
+@pytest.mark.program
 def test_airflow_offers_the_connection_types_without_a_complaint(ask):
     done = ask("providers", "hooks", "--output", "json")
     ours = {

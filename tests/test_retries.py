@@ -186,6 +186,7 @@ except Exception as error:
 """
 
 
+@pytest.mark.program
 def test_an_airflow_without_policies_imports_it_falls_back_and_says_what_is_missing():
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", WITHOUT], capture_output=True, text=True, check=True

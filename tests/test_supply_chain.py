@@ -134,6 +134,7 @@ def test_an_audit_passes_only_with_an_answer_for_every_package(packages, code, s
     assert re.search(said, text)
 
 
+@pytest.mark.program
 def test_an_audit_without_a_service_fails_and_says_so(tmp_path):
     locked = tmp_path / "locked.txt"
     locked.write_text("imagesize==2.0.1\n")

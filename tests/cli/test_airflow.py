@@ -15,7 +15,7 @@ from airflow_provider_faceswap.cli.exits import Exit
 from airflow_provider_faceswap.sandbox import SandboxServer
 from tests.conftest import NEEDS_PROVIDER_COMMANDS
 
-pytestmark = NEEDS_PROVIDER_COMMANDS
+pytestmark = [pytest.mark.program, NEEDS_PROVIDER_COMMANDS]
 
 #: Runs the command line, then tells which of our modules it has loaded.
 SPY = """

@@ -30,6 +30,7 @@ print(*sorted(set(sys.modules) - before))
 LIGHT = {"", ".cli", ".cli.definition", ".cli.exits"}
 
 
+@pytest.mark.program
 def test_the_definition_loads_nothing_but_itself():
     done = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())

@@ -196,6 +196,7 @@ def shown():
     return {form["connection_type"]: form for form in json.loads(told)}, printed + done.stderr
 
 
+@pytest.mark.program
 @each_vendor
 def test_airflow_shows_every_field_with_label_and_help(shown, vendor):
     fields = shown[0][vendor]["extra_fields"]
@@ -208,6 +209,7 @@ def test_airflow_shows_every_field_with_label_and_help(shown, vendor):
         assert field["schema"].get("enum") == declared[name]["schema"].get("enum")
 
 
+@pytest.mark.program
 @each_vendor
 def test_airflow_hides_what_nothing_reads(shown, vendor):
     standard = shown[0][vendor]["standard_fields"]
@@ -216,6 +218,7 @@ def test_airflow_hides_what_nothing_reads(shown, vendor):
     assert standard["host"]["title"] == "Base URL"
 
 
+@pytest.mark.program
 def test_no_airflow_calls_the_form_outdated(shown):
     assert not re.search("get_connection_form_widgets|get_ui_field_behaviour", shown[1])
 

@@ -12,6 +12,8 @@ import pytest
 
 from tests.conftest import NEEDS_STATE_STORE
 
+pytestmark = pytest.mark.program
+
 #: Bytes that one more item may hold: its mark among those that were seen, and its name among the records.
 AN_ITEM = 512
 SMALL, LARGE = 100, 600

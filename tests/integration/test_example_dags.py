@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_faceswap.hooks.piapi import PiAPIHook
 
-pytestmark = pytest.mark.usefixtures("database")
+pytestmark = [pytest.mark.program, pytest.mark.usefixtures("database")]
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "example_dags"
 

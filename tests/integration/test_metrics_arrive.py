@@ -6,6 +6,10 @@ import socket
 import subprocess
 import sys
 
+import pytest
+
+pytestmark = pytest.mark.program
+
 #: What Airflow does in a worker before a task, where metrics have to be started.
 REFUSED = """
 from contextlib import suppress

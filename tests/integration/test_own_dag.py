@@ -40,4 +40,4 @@ def test_a_lost_answer_costs_no_second_job(sandbox, tmp_path):
 
 # [END own_dag]
 
-pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.filterwarnings("default")]
+pytestmark = [pytest.mark.program, pytest.mark.usefixtures("database"), pytest.mark.filterwarnings("default")]

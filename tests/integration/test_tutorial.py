@@ -15,6 +15,8 @@ from airflow_stack import free_port
 
 from tests.conftest import NEEDS_PROVIDER_COMMANDS
 
+pytestmark = pytest.mark.program
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "tutorial.md").read_text()
 

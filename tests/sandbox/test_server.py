@@ -41,6 +41,7 @@ def test_the_server_leaves_no_threads_and_lets_hanging_answers_go():
         _ = server.sandbox
 
 
+@pytest.mark.program
 def test_the_command_says_when_it_is_ready_and_stops_on_a_signal():
     command = [sys.executable, "-W", "error", "-m", "airflow_provider_faceswap.sandbox", "--port", "0"]
     with subprocess.Popen(

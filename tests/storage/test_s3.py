@@ -23,6 +23,8 @@ from airflow_provider_faceswap.storage.files import PART, write
 from airflow_provider_faceswap.storage.object_records import ObjectRecords
 from tests.storage.conftest import ACCESS_KEY, SECRET_KEY
 
+pytestmark = pytest.mark.program
+
 MANY = 2 * PART + 12_345
 
 

@@ -513,6 +513,7 @@ print([task.get_openlineage_facets_on_complete(None) for task in tasks])
 """
 
 
+@pytest.mark.program
 def test_all_works_without_openlineage(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT, str(tmp_path)], capture_output=True, text=True, check=False
