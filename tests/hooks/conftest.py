@@ -42,8 +42,8 @@ class Wire:
 
 
 @pytest.fixture
-def wire(monkeypatch):
-    """Every client that a hook makes ends here."""
+def wire(monkeypatch, clock):
+    """Every client that a hook makes ends here, and no wait takes time."""
     answering = Wire()
     base = "airflow_provider_faceswap.hooks.account"
     monkeypatch.setattr(f"{base}.sync_client", lambda: answering.make(httpx.Client))

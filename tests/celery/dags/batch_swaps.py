@@ -22,9 +22,8 @@ with DAG("batch_swaps", schedule=None):
             for number in range(ITEMS)
         ],
         destination=f"file://{HOME}/batch",
-        concurrency=20,
+        concurrency=ITEMS // 2,
         retries=3,
         retry_delay=timedelta(seconds=1),
-        priority_weight=100,
         executor="CeleryExecutor",
     )
