@@ -1,4 +1,4 @@
-"""What Airflow reads of this package: connections, operators, settings."""
+"""Provider metadata that Airflow reads: connection forms, operators, settings."""
 
 from __future__ import annotations
 
@@ -16,15 +16,42 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-provider-faceswap",
         "name": "Face swap",
-        "description": "Generated media and face swaps at GPTunneL, Tengrai and PiAPI, paid once and kept.",
+        "description": "Face swaps and generated images from GPTunneL, Tengrai and PiAPI: "
+        "each job is paid once and its result is archived.",
+        "versions": ["0.1.0"],
         "integrations": [
+            {
+                "integration-name": "Face swap",
+                "external-doc-url": "https://github.com/airflow-provider-faceswap/airflow-provider-faceswap",
+                "logo": "/docs/integration-logos/faceswap.svg",
+                "how-to-guide": _guides("failover", "batch", "archive", "balance", "job-sensor", "taskflow"),
+                "tags": ["software"],
+            },
             {
                 "integration-name": "GPTunneL",
                 "external-doc-url": "https://docs.gptunnel.ru",
+                "how-to-guide": _guides(
+                    "gptunnel-face-swap",
+                    "gptunnel-image",
+                    "gptunnel-imagine",
+                    "gptunnel-upsample",
+                    "gptunnel-variation",
+                    "gptunnel-inpaint",
+                ),
                 "tags": ["service"],
             },
-            {"integration-name": "Tengrai", "external-doc-url": "https://docs.tengr.ai", "tags": ["service"]},
-            {"integration-name": "PiAPI", "external-doc-url": "https://piapi.ai/docs", "tags": ["service"]},
+            {
+                "integration-name": "Tengrai",
+                "external-doc-url": "https://docs.tengr.ai",
+                "how-to-guide": _guides("tengrai-face-swap", "tengrai-artwork"),
+                "tags": ["service"],
+            },
+            {
+                "integration-name": "PiAPI",
+                "external-doc-url": "https://piapi.ai/docs",
+                "how-to-guide": _guides("piapi-face-swap", "piapi-video-face-swap", "piapi-task"),
+                "tags": ["service"],
+            },
         ],
         "hooks": [
             {"integration-name": name, "python-modules": [f"{package}.hooks.{vendor}"]}
@@ -36,7 +63,7 @@ def get_provider_info() -> dict[str, Any]:
         ]
         + [
             {
-                "integration-name": "GPTunneL",
+                "integration-name": "Face swap",
                 "python-modules": [
                     f"{package}.operators.faceswap",
                     f"{package}.operators.batch",
@@ -45,8 +72,8 @@ def get_provider_info() -> dict[str, Any]:
                 ],
             }
         ],
-        "sensors": [{"integration-name": "GPTunneL", "python-modules": [f"{package}.sensors.job"]}],
-        "triggers": [{"integration-name": "GPTunneL", "python-modules": [f"{package}.triggers.job"]}],
+        "sensors": [{"integration-name": "Face swap", "python-modules": [f"{package}.sensors.job"]}],
+        "triggers": [{"integration-name": "Face swap", "python-modules": [f"{package}.triggers.job"]}],
         "extra-links": [f"{package}.links.{name}" for name in ("ResultLink", "ArchivedLink", "ManifestLink")],
         "connection-types": [
             {
@@ -56,14 +83,14 @@ def get_provider_info() -> dict[str, Any]:
                 "ui-field-behaviour": _form("https://gptunnel.ru"),
                 "conn-fields": {
                     "use_wallet_balance": {
-                        "label": "Pay from the wallet",
-                        "description": "On: your personal wallet pays. Off: the organisation of the key pays.",
+                        "label": "Pay from the personal wallet",
+                        "description": "On: charge your personal wallet. Off: charge the API key's organisation.",
                         "schema": {"type": ["boolean", "null"]},
                     },
                     "auth_scheme": {
                         "label": "Authorization scheme",
-                        "description": "Leave empty: the vendor takes the bare key. "
-                        "A proxy may want a word before it, such as Bearer.",
+                        "description": "Leave empty for GPTunneL, which expects the bare key. "
+                        "A proxy may need a scheme before it, such as Bearer.",
                         "schema": {"type": ["string", "null"]},
                     },
                     "webhook": _WEBHOOK,
@@ -85,17 +112,17 @@ def get_provider_info() -> dict[str, Any]:
                 "conn-fields": {
                     "service_mode": {
                         "label": "Service mode",
-                        "description": "public: paid as you go. private: accounts of your own that PiAPI hosts.",
+                        "description": "public: pay as you go. private: your own accounts, hosted by PiAPI.",
                         "schema": {
                             "type": ["string", "null"],
                             "enum": ["public", "private", None],
-                            "values_display": {"null": "as the workspace is set"},
+                            "values_display": {"null": "Workspace default"},
                         },
                     },
                     "webhook": _WEBHOOK,
                     "webhook_secret": {
                         "label": "Webhook secret",
-                        "description": "Goes to PiAPI with each job that has a webhook, and comes back in the "
+                        "description": "Sent with each job that has a webhook. PiAPI returns it in the "
                         "x-webhook-secret header of its call.",
                         "schema": {"type": ["string", "null"], "format": "password"},
                     },
@@ -109,22 +136,22 @@ def get_provider_info() -> dict[str, Any]:
                 "description": "Settings of airflow-provider-faceswap.",
                 "options": {
                     "allowed_private_hosts": _option(
-                        "Hosts, comma separated, that result downloads may reach although they are private or "
-                        "plain http: a sandbox, a proxy. Any other must be a public https address.",
+                        "Comma-separated hosts that downloads may reach even if they are private or use plain "
+                        "http, such as a sandbox or a proxy. All other hosts must be public and use https.",
                         kind="string",
                         default="",
                         example="127.0.0.1,media-proxy.internal",
                     ),
                     "ledger_uri": _option(
-                        "Where the records that make a job paid once are kept on an Airflow without a task state "
-                        "store (before 3.3): a folder in object storage that outlives workers. Unset there, a "
-                        "retry may pay for a second job.",
+                        "Folder in object storage for the records that prevent paying twice. Used only if "
+                        "Airflow has no task state store (before 3.3). It must outlive the workers. If it is "
+                        "not set on such an Airflow, a retry may pay for a second job.",
                         kind="string",
                         default="",
                         example="s3://conn_id@bucket/faceswap-ledger",
                     ),
                     "max_archive_bytes": _option(
-                        "The largest result, in bytes, that the archive takes where max_bytes is not given.",
+                        "Largest result, in bytes, that the archive accepts if max_bytes is not set.",
                         kind="integer",
                         default="268435456",
                         example=None,
@@ -135,36 +162,41 @@ def get_provider_info() -> dict[str, Any]:
     }
 
 
+#: Form field for the webhook, masked because such a URL often contains a token.
 _WEBHOOK: dict[str, Any] = {
     "label": "Webhook URL",
-    "description": "The vendor calls it when a job has ended. Results are asked for all the same.",
-    # It often carries a token.
+    "description": "The vendor calls this URL when a job ends. Airflow polls for results either way.",
     "schema": {"type": ["string", "null"], "format": "password"},
 }
 
 
+#: Form field for the rate limit of one account.
 _RATE: dict[str, Any] = {
     "label": "Requests per second",
-    "description": "At most so many creates and questions from one process; 0.5 is one every two seconds. "
+    "description": "Maximum API requests per second from one process; 0.5 means one every two seconds. "
     "Empty: no limit.",
     "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
 }
 
 
+def _guides(*pages: str) -> list[str]:
+    return [f"/docs/how-to/{page}.md" for page in pages]
+
+
 def _form(base_url: str) -> dict[str, Any]:
     """
-    What these vendors know: a key, and an address for proxies and the sandbox.
+    Standard fields of the form: an API key, and a base URL for proxies and the sandbox.
 
-    The port can be seen although it is rarely wanted: on Airflow 3.3.2 the form's *Test* refuses a stored
-    connection that has none.
+    The port is shown although it is rarely needed: on Airflow 3.3.2 *Test* rejects a stored connection without
+    one.
     """
     return {
         "hidden-fields": ["login", "schema"],
         "relabeling": {"password": "API key", "host": "Base URL"},
         "placeholders": {
             "host": f"{base_url} (default)",
-            "password": "the key that the vendor gave you",
-            "port": "443 (default); Airflow 3.3.2 wants it for Test",
+            "password": "API key from the vendor",
+            "port": "443 (default); Airflow 3.3.2 needs it for Test",
         },
     }
 

@@ -28,6 +28,7 @@ exclude_patterns: list[str] = []
 
 html_theme = "furo"
 html_title = f"{project} {release}"
+html_logo = "integration-logos/faceswap.svg"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = False

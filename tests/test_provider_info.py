@@ -25,6 +25,7 @@ INFO = get_provider_info()
 CONNECTIONS = INFO["connection-types"]
 OPTIONS = INFO["config"]["faceswap"]["options"]
 PACKAGE = "airflow_provider_faceswap"
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def schema(name):
@@ -42,6 +43,7 @@ def test_it_is_what_airflow_reads_at_run_time():
 @pytest.mark.parametrize(
     "section",
     [
+        "versions",
         "connection-types",
         "extra-links",
         "integrations",
@@ -65,6 +67,33 @@ def test_the_schema_is_strict_enough_to_refuse_a_wrong_form():
     wrong = [{**CONNECTIONS[0], "ui-field-behaviour": {"hidden": ["login"]}}]
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(wrong, asked)
+
+
+def test_the_first_version_in_the_list_is_the_version_of_the_package():
+    assert INFO["versions"][0] == airflow_provider_faceswap.__version__
+
+
+def test_every_guide_and_logo_that_is_named_is_a_file_of_the_documentation():
+    guides = [guide for entry in INFO["integrations"] for guide in entry["how-to-guide"]]
+    logos = [entry["logo"] for entry in INFO["integrations"] if "logo" in entry]
+    assert logos
+    for path in guides + logos:
+        assert path.startswith("/docs/")
+        assert (ROOT / path.removeprefix("/")).is_file(), path
+    pages = {path.name for path in (ROOT / "docs" / "how-to").glob("*.md")} - {"index.md"}
+    assert sorted(Path(guide).name for guide in guides) == sorted(pages)
+
+
+def test_a_module_that_serves_every_vendor_belongs_to_no_vendor():
+    vendors = {entry["hook-name"] for entry in CONNECTIONS}
+    for section in ("operators", "sensors", "triggers"):
+        for entry in INFO[section]:
+            own = [
+                name
+                for name in entry["python-modules"]
+                if name.rpartition(".")[2] in {"gptunnel", "tengrai", "piapi"}
+            ]
+            assert (entry["integration-name"] in vendors) is bool(own)
 
 
 def test_each_call_gives_a_dict_of_its_own():
