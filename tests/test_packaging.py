@@ -114,6 +114,13 @@ def test_the_metadata_says(metadata, field, value):
     assert metadata[field] == value
 
 
+def test_the_metadata_links_to_the_repository_and_names_no_person(metadata):
+    links = dict(line.split(", ") for line in metadata.get_all("Project-URL"))
+    assert links.keys() == {"Homepage", "Documentation", "Source", "Changelog", "Issues"}
+    assert all(link.startswith(links["Source"]) for link in links.values())
+    assert {metadata["Author"], metadata["Maintainer"]} == {"The airflow-provider-faceswap developers"}
+
+
 def plain(requirement):
     return canonicalize_name(requirement.name), str(requirement.specifier), frozenset(requirement.extras)
 
@@ -181,6 +188,7 @@ def test_what_a_shipped_page_links_to_is_shipped(sources):
 SHIPPED_FOLDERS = (f"{PACKAGE}/", "benchmarks/", "docs/", "example_dags/", "tests/", "tools/")
 SHIPPED_FILES = {
     "CHANGELOG.md",
+    "CODE_OF_CONDUCT.md",
     "CONTRIBUTING.md",
     "LICENSE",
     "Makefile",
