@@ -1,4 +1,4 @@
-"""How the documentation is built: ``make docs``, with every warning an error."""
+"""Sphinx settings. ``make docs`` builds the documentation, with warnings as errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
-# The reference is read from the code, which needs Airflow, which wants a home: not the user's.
+# Autodoc imports the code, and so Airflow, which writes into its home folder: use a temporary one.
 _HOME = tempfile.TemporaryDirectory(prefix="faceswap-docs-")
 os.environ["AIRFLOW_HOME"] = _HOME.name
 
@@ -35,7 +35,7 @@ html_copy_source = False
 html_show_copyright = False
 html_theme_options = {"navigation_with_keys": True}
 
-# Headings down to the third level can be linked to, and a link to a heading that is not there is a warning.
+# Headings of levels one to three get anchors; a link to a missing anchor is a warning.
 myst_heading_anchors = 3
 
 autodoc_member_order = "bysource"
@@ -45,21 +45,21 @@ python_maximum_signature_line_length = 90
 
 copybutton_exclude = ".linenos, .gp, .go"
 
-# Names of other projects stay plain text: their inventories would have to be fetched, and a build wants no network.
+# Names of other projects are not linked: that would need their inventories, and a build uses no network.
 _OTHERS = ("Callable", "ObjectStoragePath", "Path", "Starlette", "datetime", "dict", "timedelta")
 nitpick_ignore_regex = [
     ("py:class", r"(airflow|collections|datetime|httpx|pathlib)\..*"),
     ("py:exc", r"Airflow\w+"),
     ("py:class", rf"({'|'.join(_OTHERS)})\b.*"),
-    # Mentioned in passing, and no promise.
+    # Internal names that public signatures mention.
     ("py:class", "Preflight"),
     ("py:data", "UNITS"),
-    ("py:class", r"airflow_provider_faceswap\.sandbox\.state\.Sandbox"),
+    ("py:class", r"airflow_provider_faceswap\.sandbox\.(\w+\.)*Sandbox"),
 ]
 
 
 def _link_out(app: Sphinx, page: str, source: list[str]) -> None:
-    """Let a link to a Markdown file outside of this folder, which is no page, download it."""
+    """Turn links to Markdown files outside this folder, which are not pages, into downloads."""
     folder = (Path(app.srcdir) / page).parent
 
     def outside(link: re.Match[str]) -> str:
@@ -70,5 +70,5 @@ def _link_out(app: Sphinx, page: str, source: list[str]) -> None:
 
 
 def setup(app: Sphinx) -> None:
-    """Sphinx calls this when it starts."""
+    """Entry point that Sphinx calls at the start of a build."""
     app.connect("source-read", _link_out)
