@@ -158,7 +158,7 @@ class GPTunnelUpsampleOperator(_MidjourneyOperator):
     template_fields: Sequence[str] = ("parent_job_id", "image", *JobOperator.template_fields)
     kind = "upsample"
 
-    def __init__(self, *, parent_job_id: Any, image: int, **kwargs: Any) -> None:
+    def __init__(self, *, parent_job_id: Any, image: int | str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.parent_job_id = parent_job_id
         self.image = image
@@ -205,7 +205,7 @@ class GPTunnelInpaintOperator(_MidjourneyOperator):
     template_fields: Sequence[str] = ("parent_job_id", "mask", "prompt", *JobOperator.template_fields)
     kind = "inpaint"
 
-    def __init__(self, *, parent_job_id: Any, mask: str, prompt: str | None = None, **kwargs: Any) -> None:
+    def __init__(self, *, parent_job_id: Any, mask: Any, prompt: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.parent_job_id = parent_job_id
         self.mask = mask
