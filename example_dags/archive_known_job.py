@@ -1,4 +1,4 @@
-"""Wait for a job that was bought elsewhere, by its id, and keep its result."""
+"""Wait for a job that was submitted elsewhere, by its id, and archive its result."""
 
 from __future__ import annotations
 

@@ -1,14 +1,13 @@
 """
 Swap many faces in one task: the items come from another task, or from a file in object storage.
 
-A retry goes on where it was, and pays for nothing twice; every picture is kept as soon as it is done.
+A retry continues where the last attempt stopped and pays for no item twice. Each picture is archived as soon as it
+is done.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
-from airflow.sdk import DAG, ObjectStoragePath, Param, task
+from airflow.sdk import DAG, ObjectStoragePath, Param, get_current_context, task
 
 from airflow_provider_faceswap.operators.batch import FaceSwapBatchOperator
 
@@ -22,41 +21,42 @@ with DAG(
     },
     tags=["faceswap"],
 ) as dag:
-
+    # [START batch]
     @task
-    def list_items(params: dict[str, Any]) -> list[dict[str, str]]:
-        """One item a picture; further arguments of the vendor's face swap may stand beside them."""
+    def list_items() -> list[dict[str, str]]:
+        """One item per picture; an item may have more arguments of the vendor's face swap."""
+        params = get_current_context()["params"]
         return [
             {"target_image": picture, "face_image": params["face_image"]} for picture in params["pictures"]
         ]
 
-    # [START batch]
     swaps = FaceSwapBatchOperator(
         task_id="swaps",
         conn_id="gptunnel_default",
-        items=list_items(),  # type: ignore[call-arg,misc] # Airflow fills the context in
+        items=list_items(),
         destination="{{ params.destination }}/swaps",
         concurrency=50,
-        fail_on=0.1,  # the task fails when a tenth of them, or more, have failed
+        fail_on=0.1,  # the task fails if a tenth of the items or more have failed
         retries=3,
     )
     # [END batch]
 
     # [START batch_file]
     @task
-    def write_items(items: list[dict[str, str]], params: dict[str, Any]) -> str:
-        """A hundred thousand items are a file, not an XCom."""
+    def write_items() -> str:
+        """One line per picture: a hundred thousand items belong in a file, not in an XCom."""
+        params = get_current_context()["params"]
         path = ObjectStoragePath(params["destination"]) / "items.csv"
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w") as file:
             file.write("target_image,face_image\n")
-            file.writelines(f"{item['target_image']},{item['face_image']}\n" for item in items)
+            file.writelines(f"{picture},{params['face_image']}\n" for picture in params["pictures"])
         return str(path)
 
     swaps_of_file = FaceSwapBatchOperator(
         task_id="swaps_of_file",
         conn_id="piapi_default",
-        items=write_items(list_items()),  # type: ignore[arg-type,call-arg,misc]
+        items=write_items(),
         destination="{{ params.destination }}/swaps_of_file",
         retries=3,
     )

@@ -1,4 +1,4 @@
-"""Buy a face swap only where the account can pay it: else the Dag stops before anything is bought."""
+"""Buy a face swap only if the account can pay for it; otherwise the Dag stops before anything is bought."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow_provider_faceswap.retries import retry_arguments
 with DAG(
     dag_id="check_balance_first",
     schedule=None,
-    # Retries as the errors of this package want them; see docs/retries-and-cost.md.
+    # Retries that fit the errors of this package; see docs/retries-and-cost.md.
     default_args=retry_arguments(),
     params={
         "target_image": Param("https://example.com/portrait.jpg", type="string"),

@@ -1,4 +1,4 @@
-"""The Dag of the tutorial: put a face onto a picture at PiAPI, and keep the output."""
+"""The Dag of the tutorial: swap a face at PiAPI and archive the output."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ with DAG(
 ) as dag:
     swap = PiAPIFaceSwapOperator(
         task_id="swap",
-        target_image="{{ params.target_image }}",  # its face is replaced
-        face_image="{{ params.face_image }}",  # by this one
+        target_image="{{ params.target_image }}",  # the face in this picture is replaced
+        face_image="{{ params.face_image }}",  # by this face
         deferrable=True,
         retries=2,
     )

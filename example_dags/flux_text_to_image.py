@@ -1,4 +1,4 @@
-"""Draw a picture with Flux through PiAPI's unified task API, and keep it."""
+"""Generate a picture with Flux through PiAPI's unified task API, and archive it."""
 
 from __future__ import annotations
 

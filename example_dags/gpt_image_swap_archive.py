@@ -1,8 +1,8 @@
 """
-Generate a picture with GPT image, put a face into it, keep the output.
+Generate a picture with GPT image, swap its face, archive the output.
 
-The picture is generated at GPTunneL and swapped at PiAPI: GPT image answers with WebP, which PiAPI takes and
-GPTunneL's own face swap does not.
+The picture is generated at GPTunneL and the face is swapped at PiAPI, because GPT image returns WebP. PiAPI accepts
+WebP; GPTunneL's own face swap does not.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Imagine a grid of four with Midjourney, pick one, put a face into it, keep the output."""
+"""Generate a grid of four pictures with Midjourney, pick one, swap its face, archive the output."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ with DAG(
     picked = GPTunnelUpsampleOperator(
         task_id="pick",
         parent_job_id=grid.output,
-        image="{{ params.pick }}",  # type: ignore[arg-type] # rendered to a number
+        image="{{ params.pick }}",  # 1 to 4
         deferrable=True,
         retries=2,
     )

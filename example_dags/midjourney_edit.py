@@ -1,4 +1,4 @@
-"""Imagine a grid with Midjourney, take one picture, then vary it and draw a part of it anew."""
+"""Generate a grid with Midjourney, take one picture, then make variations of it and redraw a part of it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ with DAG(
     varied = GPTunnelVariationOperator(
         task_id="vary",
         parent_job_id=picked.output,
-        mode="high",  # of a grid: image=1 to 4 instead
+        mode="high",  # if the parent is a grid, set image=1 to 4 instead
         deferrable=True,
         retries=2,
     )
@@ -44,7 +44,7 @@ with DAG(
     # [START inpaint]
     @task
     def mask() -> str:
-        """White is drawn anew: here the upper third of a picture of 1024 x 1024."""
+        """White marks the part to redraw: here the upper third of a picture of 1024 x 1024 pixels."""
         from PIL import Image
 
         picture = Image.new("L", (1024, 1024), "black")
@@ -56,7 +56,7 @@ with DAG(
     changed = GPTunnelInpaintOperator(
         task_id="change",
         parent_job_id=picked.output,
-        mask=mask(),  # type: ignore[arg-type] # resolved to its text
+        mask=mask(),
         prompt="{{ params.change }}",
         deferrable=True,
         retries=2,

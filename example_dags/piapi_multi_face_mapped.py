@@ -1,12 +1,12 @@
 """
-Swap several faces in each picture of a list at PiAPI, one mapped task a picture.
+Swap several faces in each picture of a list at PiAPI, with one mapped task per picture.
 
-Run it in a pool with ``include_deferred=True`` to limit the jobs that are at the vendor at once.
+Run it in a pool with ``include_deferred=True`` to limit how many jobs are at the vendor at once.
 """
 
 from __future__ import annotations
 
-from airflow.sdk import DAG, Param, task
+from airflow.sdk import DAG, Param, get_current_context, task
 
 from airflow_provider_faceswap.operators.archive import ArchiveOperator
 from airflow_provider_faceswap.operators.piapi import PiAPIFaceSwapOperator
@@ -21,14 +21,12 @@ with DAG(
     },
     tags=["faceswap"],
 ) as dag:
-
-    @task
-    def pictures(params: dict[str, list[str]]) -> list[str]:
-        """Name the pictures of this run."""
-        return params["pictures"]
-
-    group_pictures = pictures()  # type: ignore[call-arg,misc] # Airflow fills the context in
     # [START several_faces]
+    @task
+    def pictures() -> list[str]:
+        """List the pictures of this run."""
+        return list(get_current_context()["params"]["pictures"])
+
     swaps = PiAPIFaceSwapOperator.partial(
         task_id="swap",
         face_image="{{ params.faces }}",
@@ -36,7 +34,7 @@ with DAG(
         source_faces=[1, 0],
         deferrable=True,
         retries=2,
-    ).expand(target_image=group_pictures)
+    ).expand(target_image=pictures())
     # [END several_faces]
     # [START mapped_archive]
     ArchiveOperator.partial(task_id="archive", destination="{{ params.destination }}", retries=3).expand(

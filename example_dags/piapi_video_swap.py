@@ -1,4 +1,4 @@
-"""Put a face onto a video at PiAPI, and keep it."""
+"""Swap a face in a video at PiAPI, and archive it."""
 
 from __future__ import annotations
 

@@ -1,10 +1,8 @@
-"""Swap a face every morning and tell an asset of it; a second Dag runs when the picture is there."""
+"""Swap a face every morning and update an asset; a second Dag runs when the picture is there."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from airflow.sdk import DAG, Asset, Param, task
+from airflow.sdk import DAG, Asset, Param, get_current_context, task
 
 from airflow_provider_faceswap.operators.archive import ArchiveOperator
 from airflow_provider_faceswap.operators.faceswap import FaceSwapOperator
@@ -46,13 +44,13 @@ with DAG(
 with DAG(dag_id="use_swapped_portraits", schedule=[portraits], tags=["faceswap"]) as consumer:
 
     @task
-    def use(triggering_asset_events: Any) -> list[str]:
-        """Name the new pictures; a real Dag would publish them."""
+    def use() -> list[str]:
+        """List the new pictures; a real Dag would publish them."""
         return [
             file["uri"]
-            for events in triggering_asset_events.values()
+            for events in get_current_context()["triggering_asset_events"].values()
             for event in events
             for file in event.extra["files"]
         ]
 
-    use()  # type: ignore[call-arg,misc] # Airflow fills the context in
+    use()

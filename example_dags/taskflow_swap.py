@@ -1,8 +1,8 @@
 """
-Two face swaps bought from plain Python, in ``@task`` functions.
+Two face swaps from plain Python, in ``@task`` functions.
 
-A hook has no ledger: a task that calls ``submit`` pays again whenever it runs again, after a failure, a crash or a
-clear. So the tasks that buy have no retries here. Where a task is to buy *and* be retried, use an operator, such as
+A hook keeps no record: a task that calls ``submit`` pays again each time it runs, after a failure, a crash or a clear. So
+the tasks that submit have no retries here. If a task should submit *and* be retried, use an operator such as
 ``GPTunnelFaceSwapOperator``: it pays once.
 """
 
@@ -27,10 +27,10 @@ with DAG(
     target, face = "{{ params.target_image }}", "{{ params.face_image }}"
     destination = "{{ params.destination }}"
 
-    # A retry would pay again; and the link that it returns is signed at some vendors, which no log should show.
+    # A retry would pay again. The returned link is signed at some vendors, so keep it out of the log.
     @task(retries=0, show_return_value_in_logs=False)
     def swap(target_image: str, face_image: str) -> str:
-        """Buy, and wait in this worker; the link is what the archive needs."""
+        """Submit a job and wait for it on this worker; the archive needs only the link."""
         with GPTunnelHook() as hook:
             job = hook.submit("face_swap", target_image=target_image, face_image=face_image)
             job = hook.wait(job, timeout=600)
@@ -42,14 +42,14 @@ with DAG(
 
     @task(retries=0)  # a retry would pay again
     def buy(target_image: str, face_image: str) -> str:
-        """Buy, and nothing else: what comes after it knows the job by its id, and can be retried freely."""
+        """Submit a job and return its id. The tasks after this one can be retried freely."""
         with GPTunnelHook() as hook:
             job = hook.submit(
                 "face_swap", target_image=target_image, face_image=face_image, enhance_face=True
             )
         return job.job_id
 
-    # Waits in the triggerer, and returns what a job operator would.
+    # Waits in the triggerer and returns the same result as a job operator.
     result = JobSensor(
         task_id="result",
         conn_id="gptunnel_default",

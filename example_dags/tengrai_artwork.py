@@ -1,4 +1,4 @@
-"""Draw a picture at Tengrai, cut its background away, and keep what is left."""
+"""Generate a picture at Tengrai, remove its background, and archive the output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Swap a face at Tengrai, as lossless PNG, and keep it."""
+"""Swap a face at Tengrai, as lossless PNG, and archive it."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import html
 import inspect
 import json
 import os
@@ -247,10 +248,41 @@ def test_every_operator_has_a_guide():
     assert missing == []
 
 
+@pytest.mark.parametrize("page", [*HOW_TOS, DOCS / "how-to" / "taskflow.md"], ids=shown)
+def test_the_code_of_a_guide_imports_what_it_uses_from_where_its_example_does(site, page):
+    names = re.findall(r"literalinclude\} \S*example_dags/(\w+\.py)", page.read_text())
+    built = (site / "how-to" / f"{page.stem}.html").read_text()
+    blocks = re.findall(r"<pre>(.*?)</pre>", built, re.DOTALL)
+    for name, block in zip(names, blocks, strict=True):
+        tree = ast.parse(html.unescape(re.sub(r"<[^>]+>", "", block)))
+        example, bound = bound_at_the_top(ast.parse(sources()[name])), bound_at_the_top(tree)
+        used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        imported = {name for name, source in example.items() if source.startswith("from ")}
+        assert used & imported <= bound.keys()
+        assert {name: example[name] for name in bound.keys() & example.keys()} == {
+            name: bound[name] for name in bound.keys() & example.keys()
+        }
+
+
+def bound_at_the_top(tree):
+    """Names that a module's statements import or assign, and where each comes from."""
+    bound = {}
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom):
+            bound |= {alias.name: f"from {node.module}" for alias in node.names}
+        elif isinstance(node, ast.Assign):
+            bound |= {target.id: ast.dump(node.value) for target in node.targets}
+    return bound
+
+
+def test_no_example_silences_a_type_checker():
+    assert [name for name, text in sources().items() if "type: ignore" in text] == []
+
+
 def test_every_marked_piece_of_an_example_is_shown_somewhere():
     pages = "".join(path.read_text() for path in DOCS.rglob("*.md"))
     included = re.findall(
-        r"literalinclude\} \S*example_dags/(\w+\.py)\n(?::\S+:.*\n)*?:start-after: \"# \[START (\w+)\]\"",
+        r"literalinclude\} \S*example_dags/(\w+\.py)\n---\n(?:(?!---|```).*\n)*?start-after: \"# \[START (\w+)\]\"",
         pages,
     )
     marked = [
