@@ -1,1 +1,1 @@
-"""The pictures that the sandbox makes."""
+"""Pictures: portraits drawn from words, face swaps, edits, short videos. Knows nothing of vendors or HTTP."""

@@ -1,34 +1,28 @@
-"""Finding faces and putting one person's face on another's head."""
+"""Finding faces, and putting one person's face on another's head, in pictures and in videos."""
 
 from __future__ import annotations
 
-import math
+import tempfile
 import threading
-from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from airflow_provider_faceswap.sandbox.drawing.encoding import as_picture
-from airflow_provider_faceswap.sandbox.server.state import JobFailedError
+from airflow_provider_faceswap.sandbox.drawing.canvas import oval
+from airflow_provider_faceswap.sandbox.drawing.pictures import Picture, as_picture
+from airflow_provider_faceswap.sandbox.output import JobFailedError, Output
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from airflow_provider_faceswap.sandbox.drawing.encoding import Picture
-
+#: Longest video that is taken, in frames.
+_MOST_FRAMES = 600
 NO_FACE = "no face found in the image"
-_SEARCH_SIDE = 416
-_SMALLEST_SHARE = 0.085
-_STRICT, _LENIENT = 6, 3
-_LEAST_SIDE = 8
-_TAPER = 0.3
+#: Faces are searched in a reduced picture of so many pixels; a share of its shorter side is the smallest face.
+_SEARCH_AREA, _SMALLEST_SHARE = 80_000, 0.12
 
 
-@dataclass(frozen=True)
-class Face:
+class Face(NamedTuple):
     """A square around a face, in pixels of its picture."""
 
     x: float
@@ -36,78 +30,43 @@ class Face:
     side: float
 
 
-_own = threading.local()
-
-
-def _cascade() -> cv2.CascadeClassifier:
-    """This thread's cascade: one shared by threads finds faces where there are none."""
-    if not hasattr(_own, "cascade"):
-        _own.cascade = _load_cascade()
-    cascade: cv2.CascadeClassifier = _own.cascade
-    return cascade
-
-
-def _load_cascade() -> cv2.CascadeClassifier:
-    # OpenCV 4 wheels bring the trained cascades along, so nothing is downloaded.
-    return cv2.CascadeClassifier(str(Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_alt2.xml"))
+@lru_cache(maxsize=16)
+def _cascade(_thread: int) -> cv2.CascadeClassifier:
+    """Each thread's own cascade: one that threads share finds faces where there are none."""
+    return cv2.CascadeClassifier(f"{Path(cv2.__file__).parent}/data/haarcascade_frontalface_alt2.xml")
 
 
 def find_faces(picture: Picture) -> list[Face]:
-    """The frontal faces in a picture, left to right.
-
-    :param picture: see :data:`~airflow_provider_faceswap.sandbox.drawing.encoding.Picture`.
-    """
+    """The frontal faces in a picture, left to right."""
     height, width = picture.shape[:2]
-    share = min(2.0, _SEARCH_SIDE / max(height, width))
-    small = cv2.resize(
-        picture, None, fx=share, fy=share, interpolation=cv2.INTER_AREA if share < 1 else cv2.INTER_LINEAR
-    )
-    grey = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY)
-    lifted = as_picture(255 * np.sqrt(grey / 255))
-    smallest = max(24, int(_SMALLEST_SHARE * max(grey.shape)))
-    # Dark pictures need their shadows lifted; the first plane that shows a face will do.
-    for plane, neighbours in ((cv2.equalizeHist(grey), _STRICT), (lifted, _STRICT), (lifted, _LENIENT)):
-        boxes = _cascade().detectMultiScale(
-            plane, scaleFactor=1.08, minNeighbors=neighbours, minSize=(smallest, smallest)
-        )
+    share = (_SEARCH_AREA / (height * width)) ** 0.5
+    grey = cv2.cvtColor(cv2.resize(picture, None, fx=share, fy=share), cv2.COLOR_BGR2GRAY)
+    smallest = max(24, int(_SMALLEST_SHARE * min(grey.shape)))
+    # Dark pictures need their shadows lifted.
+    for plane in (cv2.equalizeHist(grey), as_picture(np.sqrt(grey * 255.0))):
+        boxes = _cascade(threading.get_ident()).detectMultiScale(plane, 1.08, 3, minSize=(smallest, smallest))
         if len(boxes):
-            found = [Face(float(x) / share, float(y) / share, float(side) / share) for x, y, side, _ in boxes]
-            return sorted(_apart(found), key=lambda face: face.x)
+            return sorted(Face(x / share, y / share, side / share) for x, y, side, _ in boxes)
     return []
 
 
-def _apart(faces: list[Face]) -> list[Face]:
-    """The faces without those that lie mostly within a larger one."""
-    kept: list[Face] = []
-    for face in sorted(faces, key=lambda one: -one.side):
-        middle = (face.x + face.side / 2, face.y + face.side / 2)
-        inside = any(
-            other.x < middle[0] < other.x + other.side and other.y < middle[1] < other.y + other.side
-            for other in kept
-        )
-        if not inside:
-            kept.append(face)
-    return kept
-
-
-def largest(faces: list[Face]) -> Face:
-    """The largest face.
+def largest_face(picture: Picture) -> Face:
+    """The largest face in a picture.
 
     :raises JobFailedError: if there is none.
     """
+    faces = find_faces(picture)
     if not faces:
         raise JobFailedError(NO_FACE)
     return max(faces, key=lambda face: face.side)
 
 
 def swap(receiver: Picture, donor: Picture, strength: float = 1.0) -> Picture:
-    """The receiver with the donor's face; of several faces the largest are taken.
+    """The receiver with the donor's face, on fully at strength 1; the largest face of each picture counts.
 
-    :param strength: 0 leaves the receiver as it is, 1 puts the donor's face on fully.
     :raises JobFailedError: if either picture shows no face.
     """
-    target, source = largest(find_faces(receiver)), largest(find_faces(donor))
-    return blend(receiver, target, donor, source, strength)
+    return blend(receiver, largest_face(receiver), donor, largest_face(donor), strength)
 
 
 def swap_several(receiver: Picture, donor: Picture, pairs: list[tuple[int, int]] | None) -> Picture:
@@ -117,93 +76,67 @@ def swap_several(receiver: Picture, donor: Picture, pairs: list[tuple[int, int]]
     :raises JobFailedError: if a face is missing.
     """
     targets, sources = find_faces(receiver), find_faces(donor)
-    if not targets or not sources:
-        raise JobFailedError(NO_FACE)
-    if pairs is None:
-        pairs = [(number, number) for number in range(min(len(targets), len(sources)))]
-    for source, target in pairs:
+    for source, target in pairs or [(n, n) for n in range(max(1, min(len(targets), len(sources))))]:
         if source >= len(sources) or target >= len(targets):
             raise JobFailedError(f"{NO_FACE}: index {source},{target} of {len(sources)},{len(targets)} faces")
-    picture = receiver
-    for source, target in pairs:
-        picture = blend(picture, targets[target], donor, sources[source])
-    return picture
+        receiver = blend(receiver, targets[target], donor, sources[source])
+    return receiver
 
 
 def blend(receiver: Picture, target: Face, donor: Picture, source: Face, strength: float = 1.0) -> Picture:
-    """Put one face onto another.
-
-    The donor's face is moved and scaled onto the target, cut out along an oval, and blended so that its
-    edges take the light of the receiver's skin.
-
-    :param strength: 0-1.
-    """
-    height, width = receiver.shape[:2]
-    left, top = max(0, int(target.x)), max(0, int(target.y))
-    right = min(width, math.ceil(target.x + target.side))
-    bottom = min(height, math.ceil(target.y + target.side * 1.1))
-    if right - left < _LEAST_SIDE or bottom - top < _LEAST_SIDE:
-        raise JobFailedError(NO_FACE)
+    """The receiver with one face replaced: moved, scaled, brought to the receiver's skin tone, with soft edges."""
+    side, left, top = target.side, max(0, int(target.x)), max(0, int(target.y))
     # All work is done on the part of the picture around the face.
-    part = np.ascontiguousarray(receiver[top:bottom, left:right])
-    place = Face(target.x - left, target.y - top, target.side)
-    scale = place.side / source.side
-    move = np.array(
-        [[scale, 0.0, place.x - scale * source.x], [0.0, scale, place.y - scale * source.y]], np.float64
-    )
-    size = (part.shape[1], part.shape[0])
-    moved = as_picture(
-        cv2.warpAffine(donor, move, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
-    )
-    mask = _oval(part, place, 0.56, 0.325, 0.345)
-    toned = _toned(moved, part, _oval(part, place, 0.6, 0.22, 0.2))
-    soft = cv2.GaussianBlur(mask, (0, 0), max(1.0, place.side * 0.03)).astype(np.float32) / 255
-    matched = toned + _seam(toned, part, mask, place.side)
-    share = soft[..., None] * strength
-    result = receiver.copy()
-    result[top:bottom, left:right] = as_picture(matched * share + part.astype(np.float32) * (1 - share))
+    part = receiver[top : int(target.y + side * 1.1), left : int(target.x + side)]
+    scale, x, y = side / source.side, target.x - left, target.y - top
+    move = np.array([[scale, 0.0, x - scale * source.x], [0.0, scale, y - scale * source.y]])
+    moved = cv2.warpAffine(donor, move, part.shape[1::-1], borderMode=cv2.BORDER_REFLECT)
+    egg, planes = oval(0, 0, 0.32, 0.34), np.zeros((2, *part.shape[:2]), np.uint8)
+    egg[:, 0] *= 1 - np.maximum(egg[:, 1], 0)
+    for plane, size in zip(planes, (0.6, 1.0), strict=True):
+        cv2.fillPoly(plane, [((egg * size + (0.5, 0.56)) * side + (x, y)).astype(np.int32)], (255,))
+    skin, mask = planes[0] > 0, cv2.GaussianBlur(planes[1], (0, 0), max(1.0, side * 0.04))
+    lab = cv2.cvtColor(moved, cv2.COLOR_BGR2LAB).astype(np.float32)
+    here = np.median(cv2.cvtColor(part, cv2.COLOR_BGR2LAB)[skin], axis=0)
+    there = np.maximum(np.median(lab[skin], axis=0), 1.0)
+    # Lightness is scaled, so that dark lines stay dark; colour is shifted, less where it is dark.
+    lab[..., 1:] += (here - there)[1:] * np.minimum(lab[..., :1] / there[0], 1.0)
+    lab[..., 0] *= np.clip(here[0] / there[0], 0.5, 1.6)
+    toned = cv2.cvtColor(as_picture(lab), cv2.COLOR_LAB2BGR).astype(np.float32)
+    result, share = receiver.copy(), mask[..., None] * (strength / 255)
+    result[top : top + part.shape[0], left : left + part.shape[1]] = as_picture(part + (toned - part) * share)
     return result
 
 
-def _oval(picture: Picture, face: Face, level: float, across: float, down: float) -> Picture:
-    """Mask of an egg within a face's square, the point towards the chin; lengths are shares of its side."""
-    mask = np.zeros(picture.shape[:2], np.uint8)
-    angles = np.linspace(0, 2 * np.pi, 60, endpoint=False)
-    narrowing = 1 - _TAPER * np.clip(np.sin(angles), 0, 1)
-    xs = face.x + face.side * (0.5 + across * narrowing * np.cos(angles))
-    ys = face.y + face.side * (level + down * np.sin(angles))
-    cv2.fillPoly(mask, [np.rint(np.stack([xs, ys], axis=1)).astype(np.int32)], (255,))
-    return mask
+def swap_video(video: bytes, donor: Picture) -> Output:
+    """The MP4 video with the donor's face in every frame that shows one.
 
-
-def _toned(moved: Picture, receiver: Picture, skin: Picture) -> NDArray[np.float32]:
-    """The moved face in the receiver's skin tone, judged by the middle of both faces."""
-    lab = cv2.cvtColor(moved, cv2.COLOR_BGR2LAB).astype(np.float32)
-    inside = skin > 0
-    here = np.median(cv2.cvtColor(receiver, cv2.COLOR_BGR2LAB)[inside], axis=0).astype(np.float32)
-    there = np.median(lab[inside], axis=0).astype(np.float32)
-    # Lightness is scaled, so that dark lines stay dark; colour is shifted, less where it is dark.
-    share = np.clip(lab[..., 0] / max(1.0, float(there[0])), 0, 1)[..., None]
-    lab[..., 1:] += (here[1:] - there[1:]) * share
-    lab[..., 0] *= np.clip(here[0] / max(1.0, float(there[0])), 0.5, 1.6)
-    return np.asarray(cv2.cvtColor(as_picture(lab), cv2.COLOR_LAB2BGR), np.float32)
-
-
-def _seam(toned: NDArray[np.float32], receiver: Picture, mask: Picture, side: float) -> NDArray[np.float32]:
-    """What to add to the face so that it meets the receiver's skin along the edge of the mask.
-
-    The difference along the edge is spread inwards; places that differ much (hair, ground) have no say.
+    :raises JobFailedError: if it is not a video, is too long, or shows no face at all.
     """
-    width = max(3, round(side * 0.05)) | 1
-    edge = cv2.morphologyEx(mask, cv2.MORPH_GRADIENT, np.ones((width, width), np.uint8)) > 0
-    difference = receiver.astype(np.float32) - toned
-    trust = np.exp(-((np.abs(difference).mean(axis=2) / 22.0) ** 2)).astype(np.float32) * edge
-    # What is spread this widely needs no full resolution.
-    height, width = trust.shape
-    size = (max(1, width // 4), max(1, height // 4))
-    spread = side * 0.16 / 4
-    weight = cv2.GaussianBlur(cv2.resize(trust, size, interpolation=cv2.INTER_AREA), (0, 0), spread)
-    shares = cv2.resize(difference * trust[..., None], size, interpolation=cv2.INTER_AREA)
-    total = cv2.GaussianBlur(shares, (0, 0), spread)
-    addition = total / np.maximum(weight, 1e-3)[..., None]
-    return np.asarray(cv2.resize(addition, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+    source = largest_face(donor)
+    with tempfile.NamedTemporaryFile(suffix=".mp4") as file:
+        Path(file.name).write_bytes(video)
+        capture = cv2.VideoCapture(file.name)
+        frames: list[Picture] = []
+        while len(frames) <= _MOST_FRAMES and (frame := capture.read()[1]) is not None:
+            frames.append(frame)
+        rate = capture.get(cv2.CAP_PROP_FPS) or 24.0
+    if not 0 < len(frames) <= _MOST_FRAMES:
+        raise JobFailedError("failed to get valid video")
+    found = [find_faces(frame) for frame in frames]
+    if not any(found):
+        raise JobFailedError(NO_FACE)
+    pairs = zip(frames, found, strict=True)
+    swapped = [blend(frame, faces[0], donor, source) if faces else frame for frame, faces in pairs]
+    return write_video(swapped, rate)
+
+
+def write_video(frames: list[Picture], rate: float) -> Output:
+    """An MP4 file of frames of one size; ``rate`` is frames per second."""
+    size = frames[0].shape[1::-1]
+    with tempfile.NamedTemporaryFile(suffix=".mp4") as file:
+        writer = cv2.VideoWriter(file.name, cv2.VideoWriter.fourcc(*"mp4v"), rate, size)
+        for frame in frames:
+            writer.write(frame)
+        writer.release()
+        return Output(Path(file.name).read_bytes(), "mp4")

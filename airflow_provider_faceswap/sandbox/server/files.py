@@ -10,13 +10,13 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from airflow_provider_faceswap.sandbox.drawing.samples import draw_sample
+from airflow_provider_faceswap.sandbox.output import MEDIA_TYPES, Output
 from airflow_provider_faceswap.sandbox.server.exchange import Call, answer
-from airflow_provider_faceswap.sandbox.server.state import MEDIA_TYPES
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from airflow_provider_faceswap.sandbox.server.state import Output, Sandbox
+    from airflow_provider_faceswap.sandbox.server.state import Sandbox
 
 _NAME = re.compile(r"^(?P<job>[0-9a-f-]+)-(?P<number>\d{1,3})\.(?P<suffix>[a-z0-9]+)$")
 _CREDENTIALS = ("authorization", "x-api-key")

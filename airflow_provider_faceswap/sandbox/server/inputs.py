@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 
 from airflow_provider_faceswap.sandbox.drawing.samples import draw_sample
+from airflow_provider_faceswap.sandbox.output import JobFailedError
 from airflow_provider_faceswap.sandbox.server.files import stored
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ LARGEST = 12 * 1024 * 1024
 _SECONDS = 10.0
 
 
-class UnreadableInputError(Exception):
+class UnreadableInputError(JobFailedError):
     """An input cannot be had, or is not what it should be; the text says why."""
 
 

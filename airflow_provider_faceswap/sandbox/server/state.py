@@ -8,12 +8,14 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_faceswap.sandbox.output import JobFailedError
 from airflow_provider_faceswap.sandbox.server.faults import VENDORS, FaultBook
 from airflow_provider_faceswap.sandbox.server.settings import UNITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from airflow_provider_faceswap.sandbox.output import Output
     from airflow_provider_faceswap.sandbox.server.settings import Settings
 
 QUEUED, RUNNING, DONE, FAILED, CANCELED = "queued", "running", "done", "failed", "canceled"
@@ -22,32 +24,6 @@ QUEUED, RUNNING, DONE, FAILED, CANCELED = "queued", "running", "done", "failed",
 TERMINAL = frozenset({DONE, FAILED, CANCELED})
 QUEUED_SHARE = 0.2
 """Share of a job's time that it spends waiting for a worker."""
-
-MEDIA_TYPES = {
-    "png": "image/png",
-    "webp": "image/webp",
-    "jpg": "image/jpeg",
-    "jpeg": "image/jpeg",
-    "mp4": "video/mp4",
-    "wav": "audio/wav",
-    "mp3": "audio/mpeg",
-}
-
-
-class JobFailedError(Exception):
-    """The work on a job cannot be done; the text is what a vendor would show."""
-
-
-@dataclass(frozen=True)
-class Output:
-    """One finished file.
-
-    :param data: the bytes.
-    :param suffix: a key of :data:`MEDIA_TYPES`.
-    """
-
-    data: bytes
-    suffix: str
 
 
 @dataclass

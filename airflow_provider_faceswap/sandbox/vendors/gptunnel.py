@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse
 
-from airflow_provider_faceswap.sandbox.drawing.encoding import decode, encode, format_of
+from airflow_provider_faceswap.sandbox.drawing.pictures import decode, encode
 from airflow_provider_faceswap.sandbox.drawing.swapping import swap
+from airflow_provider_faceswap.sandbox.output import JobFailedError, Output, format_of
 from airflow_provider_faceswap.sandbox.server.exchange import Call, Endpoint, RefusedError, View
 from airflow_provider_faceswap.sandbox.server.inputs import Inputs, UnreadableInputError, decoded
 from airflow_provider_faceswap.sandbox.server.state import (
@@ -21,8 +22,6 @@ from airflow_provider_faceswap.sandbox.server.state import (
     QUEUED,
     RUNNING,
     Job,
-    JobFailedError,
-    Output,
 )
 
 if TYPE_CHECKING:
@@ -182,10 +181,7 @@ def _swapped(inputs: Inputs, receiver: str, donor: str) -> list[Output]:
     """The files of a face swap."""
     pictures = []
     for reference in (receiver, donor):
-        try:
-            data = inputs.read(reference)
-        except UnreadableInputError as error:
-            raise JobFailedError(str(error)) from error
+        data = inputs.read(reference)
         if format_of(data) not in ("png", "jpg"):
             raise JobFailedError("Only png and jpeg images are supported")
         pictures.append(decode(data))

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from starlette.responses import JSONResponse
 
-from airflow_provider_faceswap.sandbox.drawing.effects import edited
-from airflow_provider_faceswap.sandbox.drawing.encoding import decode, encode, fitted, frame, resized
-from airflow_provider_faceswap.sandbox.drawing.portraits import draw_clip_frame, draw_portrait
-from airflow_provider_faceswap.sandbox.drawing.video import write_video
+from airflow_provider_faceswap.sandbox.drawing.pictures import decode, edited, encode, frame, resized
+from airflow_provider_faceswap.sandbox.drawing.portraits import draw_portrait
+from airflow_provider_faceswap.sandbox.drawing.samples import draw_clip
+from airflow_provider_faceswap.sandbox.output import JobFailedError, Output
 from airflow_provider_faceswap.sandbox.server.exchange import Call, Endpoint, RefusedError, View
-from airflow_provider_faceswap.sandbox.server.inputs import Inputs, UnreadableInputError
-from airflow_provider_faceswap.sandbox.server.state import FAILED, JobFailedError, Output
+from airflow_provider_faceswap.sandbox.server.inputs import Inputs
+from airflow_provider_faceswap.sandbox.server.state import FAILED
 from airflow_provider_faceswap.sandbox.vendors.gptunnel import (
     UNIT,
     WORDS,
@@ -122,23 +121,18 @@ def _painted(inputs: Inputs, body: dict[str, Any]) -> list[Output]:
     if model in _AUDIO:
         raise JobFailedError("the sandbox makes no music")
     if model in _VIDEO:
-        return [write_video([draw_clip_frame(prompt, 320, n / 24) for n in range(24)], 12.0)]
+        return [draw_clip(prompt)]
     width, height = frame(body.get("ar") or "1:1")
-    try:
-        given = [decode(inputs.read(link)) for link in links]
-    except UnreadableInputError as error:
-        raise JobFailedError(str(error)) from error
+    given = [decode(inputs.read(link)) for link in links]
     if not given:
         return [encode(draw_portrait(prompt, width, height), "webp")]
-    base = given[0]
-    result = edited(resized(base, *fitted(base.shape[1], base.shape[0])), prompt)
+    result = edited(given[0], prompt)
     for number, reference in enumerate(given[1:4]):
         # Further images are context; the sandbox shows that it has read them by small insets.
         side = max(16, min(result.shape[:2]) // 5)
         inset = resized(reference, side, side)
         left = number * (side + 8) + 8
         if left + side < result.shape[1]:
-            result = np.ascontiguousarray(result)
             result[-side - 8 : -8, left : left + side] = inset
     return [encode(result, "webp")]
 

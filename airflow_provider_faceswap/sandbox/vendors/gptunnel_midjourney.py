@@ -11,20 +11,13 @@ import numpy as np
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from airflow_provider_faceswap.sandbox.drawing.encoding import (
-    as_picture,
-    cell,
-    decode,
-    encode,
-    format_of,
-    frame,
-    grid,
-)
+from airflow_provider_faceswap.sandbox.drawing.pictures import as_picture, decode, encode, frame
 from airflow_provider_faceswap.sandbox.drawing.portraits import draw_portrait
+from airflow_provider_faceswap.sandbox.output import Output, format_of
 from airflow_provider_faceswap.sandbox.server.exchange import Call, Endpoint, RefusedError, View
 from airflow_provider_faceswap.sandbox.server.files import gone_response, picture_response
 from airflow_provider_faceswap.sandbox.server.inputs import UnreadableInputError, decoded
-from airflow_provider_faceswap.sandbox.server.state import DONE, FAILED, RUNNING, Job, Output
+from airflow_provider_faceswap.sandbox.server.state import DONE, FAILED, RUNNING, Job
 from airflow_provider_faceswap.sandbox.vendors.gptunnel import (
     NO_USAGE,
     UNIT,
@@ -48,7 +41,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from airflow_provider_faceswap.sandbox.drawing.encoding import Picture
+    from airflow_provider_faceswap.sandbox.drawing.pictures import Picture
     from airflow_provider_faceswap.sandbox.server.state import Sandbox
 
 PRICE = 18.0
@@ -77,7 +70,9 @@ def _draw(prompt: str, takes: list[Take], size: tuple[int, int]) -> Picture:
     """One picture, or a grid of four."""
     words = re.sub(r"--\w+\s+\S+", "", prompt)
     pictures = [draw_portrait(words, *size, take=take, mood=mood) for take, mood in takes]
-    return grid(pictures) if len(pictures) > 1 else pictures[0]
+    if len(pictures) == 1:
+        return pictures[0]
+    return np.vstack([np.hstack(pictures[:2]), np.hstack(pictures[2:])])
 
 
 def _accept(
@@ -177,9 +172,10 @@ async def _upsample(call: Call) -> Response:
         raise RefusedError(envelope(400, "The task is not a grid"))
 
     def paint() -> list[Output]:
-        chosen = cell(picture, number)
-        larger = cv2.resize(chosen, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
-        return [encode(as_picture(larger), "png")]
+        height, width = picture.shape[0] // 2, picture.shape[1] // 2
+        down, across = divmod(number - 1, 2)
+        chosen = picture[down * height :, across * width :][:height, :width]
+        return [encode(cv2.resize(chosen, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC), "png")]
 
     prompt = parent.facts["prompt"]
     return _accept(call, "upsample", 0.0, paint, prompt=prompt, takes=[takes[number - 1]], parent=parent)
@@ -225,7 +221,7 @@ def _mask(body: dict[str, Any], picture: Picture) -> Picture:
     )
     if mask is None or mask.shape[:2] != picture.shape[:2]:
         raise trouble
-    return as_picture(mask)
+    return mask
 
 
 async def _inpaint(call: Call) -> Response:
@@ -285,4 +281,4 @@ def picture_routes(sandbox: Sandbox) -> list[Route]:
 def _preview(output: Output, share: float) -> Output:
     """The picture as blurred as it is unfinished."""
     picture = decode(output.data)
-    return encode(as_picture(cv2.GaussianBlur(picture, (0, 0), 2 + 30 * (1 - share))), "png")
+    return encode(cv2.GaussianBlur(picture, (0, 0), 2 + 30 * (1 - share)), "png")

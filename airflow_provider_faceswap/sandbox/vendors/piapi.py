@@ -11,20 +11,18 @@ from typing import TYPE_CHECKING, Any
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, PlainTextResponse
 
+from airflow_provider_faceswap.sandbox.output import MEDIA_TYPES, JobFailedError, Output
 from airflow_provider_faceswap.sandbox.server.exchange import Call, Endpoint, RefusedError, View
 from airflow_provider_faceswap.sandbox.server.inputs import Inputs, UnreadableInputError, decoded
 from airflow_provider_faceswap.sandbox.server.state import (
     CANCELED,
     DONE,
     FAILED,
-    MEDIA_TYPES,
     QUEUED,
     QUEUED_SHARE,
     RUNNING,
     TERMINAL,
     Job,
-    JobFailedError,
-    Output,
     Upload,
 )
 from airflow_provider_faceswap.sandbox.vendors.piapi_tasks import Task, TaskError, load, paint, read_task

@@ -6,16 +6,14 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_faceswap.sandbox.drawing.effects import edited
-from airflow_provider_faceswap.sandbox.drawing.encoding import decode, encode, fitted, format_of, resized
+from airflow_provider_faceswap.sandbox.drawing.pictures import decode, edited, encode, fitted
 from airflow_provider_faceswap.sandbox.drawing.portraits import draw_portrait
-from airflow_provider_faceswap.sandbox.drawing.swapping import swap, swap_several
-from airflow_provider_faceswap.sandbox.drawing.video import swap_video
+from airflow_provider_faceswap.sandbox.drawing.swapping import swap, swap_several, swap_video
+from airflow_provider_faceswap.sandbox.output import JobFailedError, Output, format_of
 from airflow_provider_faceswap.sandbox.server.inputs import Inputs, UnreadableInputError
-from airflow_provider_faceswap.sandbox.server.state import JobFailedError, Output
 
 if TYPE_CHECKING:
-    from airflow_provider_faceswap.sandbox.drawing.encoding import Picture
+    from airflow_provider_faceswap.sandbox.drawing.pictures import Picture
 
 INVALID_IMAGE = "failed to get valid image"
 INVALID_VIDEO = "failed to get valid video"
@@ -231,9 +229,7 @@ def paint(task: Task, material: list[bytes]) -> list[Output]:
     if FORBIDDEN in prompt:
         raise JobFailedError("the prompt was refused by moderation: nsfw")
     if material:
-        given = _picture(material[0])
-        small = resized(given, *fitted(given.shape[1], given.shape[0]))
-        return [encode(edited(small, prompt), "png")]
+        return [encode(edited(_picture(material[0]), prompt), "png")]
     size = fitted(int(task.input.get("width") or 1024), int(task.input.get("height") or 1024))
     count = int(task.input.get("batch_size") or 1)
     return [encode(draw_portrait(prompt, *size, take=number), "png") for number in range(count)]

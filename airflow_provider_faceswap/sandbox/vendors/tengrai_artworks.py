@@ -5,35 +5,31 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import cv2
+import numpy as np
 
-from airflow_provider_faceswap.sandbox.drawing.effects import (
-    cut_out,
-    depth,
-    edited,
-    enlarged,
-    foreground,
-    refined,
-)
-from airflow_provider_faceswap.sandbox.drawing.encoding import (
-    LONGEST,
+from airflow_provider_faceswap.sandbox.drawing.pictures import (
     as_picture,
     decode,
+    edited,
     encode,
     fitted,
+    foreground,
     frame,
     resized,
 )
 from airflow_provider_faceswap.sandbox.drawing.portraits import draw_portrait
 from airflow_provider_faceswap.sandbox.drawing.swapping import swap
-from airflow_provider_faceswap.sandbox.server.inputs import Inputs, UnreadableInputError
-from airflow_provider_faceswap.sandbox.server.state import JobFailedError, Output
+from airflow_provider_faceswap.sandbox.output import JobFailedError, Output
 from airflow_provider_faceswap.sandbox.vendors.tengrai_requests import MOST_PIXELS
 
 if TYPE_CHECKING:
-    from airflow_provider_faceswap.sandbox.drawing.encoding import Picture
+    from airflow_provider_faceswap.sandbox.drawing.pictures import Picture
+    from airflow_provider_faceswap.sandbox.server.inputs import Inputs
 
+#: Strength of a swap for each value of ``denoising``.
 _SWAP_STRENGTH = {1: 0.45, 2: 0.7, 3: 1.0, 4: 1.0, 5: 1.0}
-_LIMITED = ("upscaling_v2", "detailer_upscaler")
+#: Longest side of an enlarged picture: the true factors would make files too large for tests.
+_MOST_SIDE = 2048
 
 
 def paint(artwork_type: str, parameters: dict[str, Any], inputs: Inputs) -> list[Output]:
@@ -46,50 +42,58 @@ def paint(artwork_type: str, parameters: dict[str, Any], inputs: Inputs) -> list
     """
     # "auto" is documented to be the same as "webp".
     suffix = "png" if parameters.get("outputFormat") == "png" else "webp"
-    if artwork_type == "face_swap":
-        donor, receiver = (_read(inputs, parameters[name]) for name in ("sourceImage", "targetImage"))
-        return [encode(swap(receiver, donor, _SWAP_STRENGTH[parameters["denoising"]]), suffix)]
     if artwork_type in ("selena", "quantum", "hamilton"):
         return [encode(picture, suffix) for picture in _drawn(parameters)]
-    picture = _read(inputs, parameters["imageUrl"])
-    if artwork_type in _LIMITED and picture.shape[0] * picture.shape[1] > MOST_PIXELS:
-        raise JobFailedError(f"the input has more than {MOST_PIXELS} pixels")
+    if artwork_type == "face_swap":
+        donor, receiver = (decode(inputs.read(parameters[name])) for name in ("sourceImage", "targetImage"))
+        return [encode(swap(receiver, donor, _SWAP_STRENGTH[parameters["denoising"]]), suffix)]
+    picture = decode(inputs.read(parameters["imageUrl"]))
     return [encode(_reworked(artwork_type, picture, parameters), suffix)]
-
-
-def _read(inputs: Inputs, link: str) -> Picture:
-    try:
-        return decode(inputs.read(link))
-    except UnreadableInputError as error:
-        raise JobFailedError(str(error)) from error
 
 
 def _drawn(parameters: dict[str, Any]) -> list[Picture]:
     """One or two portraits for a prompt."""
+    size = frame(parameters.get("aspectRatio", "1:1"))
     if "width" in parameters and "height" in parameters:
         size = fitted(parameters["width"], parameters["height"])
-    else:
-        size = frame(parameters.get("aspectRatio", "1:1"), LONGEST)
     words = f"{parameters['prompt']} {parameters.get('seed', '')}".strip()
     pictures = [draw_portrait(words, *size, take=number) for number in range(parameters.get("batch", 1))]
-    if parameters.get("transparentBackground"):
-        pictures = [cut_out(picture) for picture in pictures]
-    return pictures
+    return (
+        [_cut_out(picture) for picture in pictures] if parameters.get("transparentBackground") else pictures
+    )
 
 
 def _reworked(artwork_type: str, picture: Picture, parameters: dict[str, Any]) -> Picture:
     """The artwork made from one given picture."""
     if artwork_type in ("selena_variete", "photo_pilot"):
-        small = resized(picture, *fitted(picture.shape[1], picture.shape[0]))
-        return edited(small, parameters.get("prompt", ""))
+        return edited(picture, parameters.get("prompt", ""))
     if artwork_type == "face_refiner":
-        return refined(picture, parameters["denoising"])
+        return _sharpened(picture, parameters["denoising"])
     if artwork_type == "upscaling_v2":
-        return enlarged(picture, parameters["scaleFactor"])
+        return _enlarged(picture, parameters["scaleFactor"])
     if artwork_type == "detailer_upscaler":
-        return refined(enlarged(picture, parameters["scaleFactor"]), parameters["details"])
+        return _sharpened(_enlarged(picture, parameters["scaleFactor"]), parameters["details"])
     if artwork_type == "remove_background":
-        return cut_out(picture)
+        return _cut_out(picture)
     if artwork_type == "segmentation":
-        return as_picture(cv2.cvtColor(foreground(picture), cv2.COLOR_GRAY2BGR))
-    return depth(picture, inverted=parameters["invertDepth"])
+        return foreground(picture)
+    # Depth: the lower is nearer, and the subject is nearer than the ground.
+    down = np.linspace(20, 120, picture.shape[0])[:, None]
+    near = as_picture(down + cv2.GaussianBlur(foreground(picture), (0, 0), picture.shape[1] / 40) * 0.4)
+    return 255 - near if parameters["invertDepth"] else near
+
+
+def _cut_out(picture: Picture) -> Picture:
+    return np.dstack([picture, foreground(picture)])
+
+
+def _enlarged(picture: Picture, factor: float) -> Picture:
+    height, width = picture.shape[:2]
+    if height * width > MOST_PIXELS:
+        raise JobFailedError(f"the input has more than {MOST_PIXELS} pixels")
+    return resized(picture, *fitted(round(width * factor), round(height * factor), _MOST_SIDE))
+
+
+def _sharpened(picture: Picture, strength: int) -> Picture:
+    share = 0.25 * strength
+    return cv2.addWeighted(picture, 1 + share, cv2.GaussianBlur(picture, (0, 0), 2.0), -share, 0)
