@@ -8,6 +8,7 @@ import sys
 import pytest
 from rich.console import Console
 
+from airflow_provider_faceswap.cli.console import ConsoleLog
 from airflow_provider_faceswap.jobs import Job, JobState
 
 
@@ -28,7 +29,7 @@ def terminal():
 
 
 def test_on_a_terminal_there_is_a_bar_that_names_the_job_and_its_state(terminal):
-    with Console(terminal).bar("gptunnel job j1") as show:
+    with ConsoleLog(terminal).bar("gptunnel job j1") as show:
         show(job(percent=40))
     shown = terminal.file.getvalue()
     assert "gptunnel job j1: processing" in shown
@@ -36,27 +37,27 @@ def test_on_a_terminal_there_is_a_bar_that_names_the_job_and_its_state(terminal)
 
 
 def test_a_vendor_that_tells_no_percentage_has_a_bar_too(terminal):
-    with Console(terminal).bar("tengrai job j1") as show:
+    with ConsoleLog(terminal).bar("tengrai job j1") as show:
         show(job(status=""))
     assert "tengrai job j1: running" in terminal.file.getvalue()
 
 
 def test_where_nobody_watches_there_is_no_bar():
     console = Console(file=io.StringIO())
-    with Console(console).bar("gptunnel job j1") as show:
+    with ConsoleLog(console).bar("gptunnel job j1") as show:
         show(job(percent=40))
     assert console.file.getvalue() == ""
 
 
 def test_a_line_is_shown_as_it_is_and_whole():
     console = Console(file=io.StringIO(), width=40)
-    Console(console).warning("%s [HTTP 402] :moon: %s", "gptunnel", "x" * 80)
+    ConsoleLog(console).warning("%s [HTTP 402] :moon: %s", "gptunnel", "x" * 80)
     assert console.file.getvalue() == f"gptunnel [HTTP 402] :moon: {'x' * 80}\n"
 
 
 def test_a_percent_sign_without_values_is_a_percent_sign():
     console = Console(file=io.StringIO())
-    Console(console).info("91 % done")
+    ConsoleLog(console).info("91 % done")
     assert console.file.getvalue() == "91 % done\n"
 
 
@@ -69,7 +70,7 @@ class Deaf(io.StringIO):
 
 def test_a_line_that_nobody_reads_neither_ends_the_command_nor_closes_stdout(monkeypatch, capfd):
     monkeypatch.setattr(sys, "stderr", Deaf())
-    screen = Console()
+    screen = ConsoleLog()
     screen.say("gptunnel accepted face_swap as job j1")
     screen.say("gptunnel job j1 is done")
     sys.stdout.write("the result\n")

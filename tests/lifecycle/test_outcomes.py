@@ -48,33 +48,32 @@ def a_job(state="succeeded", **more):
     return Job(**WHO, kind="face_swap", state=state, status=state, **more)
 
 
-def ending(word, **more):
-    return WaitResult(outcome=word, **WHO, **more)
+def wait_result(outcome, **more):
+    return WaitResult(outcome=outcome, **WHO, **more)
 
 
 def rate_limited():
     return ReadFailure.of(RateLimitError("slow down", status_code=429, code="x", retry_after=9))
 
 
+SUCCESS = wait_result(Outcome.SUCCEEDED, job=a_job())
+
 # -- errors ---------------------------------------------------------------------------------------------------
 
 ERRORS = [
-    (ending(Outcome.FAILED, job=a_job("failed", failure="no luck")), JobFailedError, "no luck"),
-    (ending(Outcome.FAILED), JobFailedError, "no reason"),
-    (ending(Outcome.CANCELED, job=a_job("canceled")), JobCanceledError, "cancelled at the vendor"),
-    (ending(Outcome.TIMED_OUT, job=a_job("running")), JobTimeoutError, "last seen as 'running'"),
-    (ending(Outcome.TIMED_OUT), JobTimeoutError, "never seen"),
+    (wait_result(Outcome.FAILED, job=a_job("failed", failure="no luck")), JobFailedError, "no luck"),
+    (wait_result(Outcome.CANCELED, job=a_job("canceled")), JobCanceledError, "cancelled at the vendor"),
+    (wait_result(Outcome.TIMED_OUT, job=a_job("running")), JobTimeoutError, "last status 'running'"),
+    (wait_result(Outcome.TIMED_OUT), JobTimeoutError, "no poll succeeded"),
     (
-        ending(Outcome.LOST, trouble=ReadFailure.of(JobLostError("gone for good"))),
+        wait_result(Outcome.LOST, failure=ReadFailure.of(JobLostError("gone for good"))),
         JobLostError,
         "gone for good",
     ),
-    (ending(Outcome.LOST), JobLostError, "no longer knows"),
-    (ending(Outcome.NO_OUTPUT, job=a_job()), MalformedResponseError, "without a usable link"),
-    (ending(Outcome.UNREADABLE), VendorUnavailableError, "could not be read"),
-    (ending(Outcome.UNREADABLE, trouble=rate_limited()), RateLimitError, "slow down"),
+    (wait_result(Outcome.NO_OUTPUT, job=a_job()), MalformedResponseError, "without a usable link"),
+    (wait_result(Outcome.UNREADABLE, failure=rate_limited()), RateLimitError, "slow down"),
     (
-        ending(Outcome.REFUSED, trouble=ReadFailure.of(AuthenticationError("bad key", status_code=401))),
+        wait_result(Outcome.REFUSED, failure=ReadFailure.of(AuthenticationError("bad key", status_code=401))),
         AuthenticationError,
         "bad key",
     ),
@@ -93,7 +92,7 @@ def test_each_ending_but_success_is_one_error_that_names_vendor_and_job(end, cls
 
 
 def test_the_table_of_errors_knows_every_word():
-    assert {row[0].word for row in ERRORS} | {Outcome.SUCCEEDED} == set(Outcome)
+    assert {row[0].outcome for row in ERRORS} | {Outcome.SUCCEEDED} == set(Outcome)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +109,7 @@ def test_the_table_of_errors_knows_every_word():
     ],
 )
 def test_an_ending_that_leaves_the_job_going_is_resumable_and_says_so(word, final):
-    end = ending(word)
+    end = next((row[0] for row in ERRORS if row[0].outcome is word), SUCCESS)
     assert end.is_final is final
     if not final:
         assert "resume_job_id" in str(end.to_error())
@@ -120,12 +119,12 @@ def test_an_ending_that_leaves_the_job_going_is_resumable_and_says_so(word, fina
     ("confirmed", "says", "keeps_silent"),
     [
         (None, ["resume_job_id"], ["cancel"]),
-        (True, ["confirmed the cancel", "buys a new job"], ["resume_job_id", "not confirmed"]),
-        (False, ["a cancel was sent, but not confirmed", "resume_job_id"], ["buys a new job"]),
+        (True, ["confirmed the cancel", "submits a new job"], ["resume_job_id", "not confirmed"]),
+        (False, ["a cancel was sent, but not confirmed", "resume_job_id"], ["submits a new job"]),
     ],
 )
 def test_a_deadline_says_what_became_of_the_cancel(confirmed, says, keeps_silent):
-    end = ending(Outcome.TIMED_OUT, job=a_job("running"))
+    end = wait_result(Outcome.TIMED_OUT, job=a_job("running"))
     if confirmed is not None:
         end = end.after_cancel(confirmed=confirmed)
     text = str(end.to_error())
@@ -134,10 +133,10 @@ def test_a_deadline_says_what_became_of_the_cancel(confirmed, says, keeps_silent
 
 
 def test_a_cancel_at_the_deadline_changes_nothing_else():
-    before = ending(Outcome.TIMED_OUT, job=a_job("running"))
+    before = wait_result(Outcome.TIMED_OUT, job=a_job("running"))
     after = before.after_cancel(confirmed=True)
-    assert after.model_dump(exclude={"canceled"}) == before.model_dump(exclude={"canceled"})
-    assert before.canceled is None
+    assert after.model_dump(exclude={"cancel_confirmed"}) == before.model_dump(exclude={"cancel_confirmed"})
+    assert before.cancel_confirmed is None
 
 
 @pytest.mark.parametrize(
@@ -154,7 +153,7 @@ def test_a_cancel_at_the_deadline_changes_nothing_else():
 def test_a_failed_job_has_the_class_of_its_reason_and_tells_the_charge_as_far_as_it_is_known(
     reason, cls, cost
 ):
-    error = failure_error(a_job("failed", failure="no luck", failure_reason=reason, cost=cost), **WHO)
+    error = failure_error(a_job("failed", failure="no luck", failure_reason=reason, cost=cost))
     assert type(error) is cls
     assert "no luck" in str(error)
     assert ("charged 15 RUB" in str(error)) is (cost is not None)
@@ -165,15 +164,17 @@ def test_a_failed_job_has_the_class_of_its_reason_and_tells_the_charge_as_far_as
 @pytest.mark.parametrize("word", [Outcome.FAILED, Outcome.CANCELED])
 def test_what_the_create_said_of_the_charge_is_told_where_the_end_says_nothing(word):
     bought = Cost(amount=12.5, unit="RUB")
-    assert "charged 12.5 RUB as far as is known" in str(ending(word, job=a_job("failed")).to_error(bought))
+    assert "charged 12.5 RUB as far as is known" in str(
+        wait_result(word, job=a_job("failed")).to_error(bought)
+    )
     later = a_job("failed", cost=Cost(amount=3, unit="RUB"))
-    assert "charged 3 RUB" in str(ending(word, job=later).to_error(bought))
-    assert "charged" not in str(ending(word, job=a_job("failed")).to_error())
+    assert "charged 3 RUB" in str(wait_result(word, job=later).to_error(bought))
+    assert "charged" not in str(wait_result(word, job=a_job("failed")).to_error())
 
 
 def test_a_status_with_a_signed_link_is_told_without():
     job = a_job("running").model_copy(update={"status": "waiting https://h.test/p?sig=SECRET"})
-    assert "SECRET" not in str(ending(Outcome.TIMED_OUT, job=job).to_error())
+    assert "SECRET" not in str(wait_result(Outcome.TIMED_OUT, job=job).to_error())
 
 
 def test_every_reason_for_a_failure_is_known_here():
@@ -211,7 +212,7 @@ def test_a_trouble_of_a_name_that_is_no_vendor_error_is_an_unavailable_vendor(na
 def test_a_refused_read_does_not_say_that_nothing_was_bought():
     """The class's own advice speaks of a request; here the job was bought before."""
     for cls in VENDOR_ERRORS:
-        text = str(ending(Outcome.REFUSED, trouble=ReadFailure.of(cls("no luck"))).to_error())
+        text = str(wait_result(Outcome.REFUSED, failure=ReadFailure.of(cls("no luck"))).to_error())
         assert cls.advice not in text
         assert "resume_job_id" in text
 
@@ -240,10 +241,12 @@ def test_a_failed_read_is_worth_another_where_it_says_nothing_about_the_job(erro
 # -- events ---------------------------------------------------------------------------------------------------
 
 ENDINGS = [
-    ending(Outcome.SUCCEEDED, job=a_job(cost=Cost(amount=1, unit="RUB"), created_at=SENT, finished_at=SENT)),
-    ending(Outcome.FAILED, job=a_job("failed", failure="no luck", failure_reason=FailureReason.NO_FACE)),
-    ending(Outcome.TIMED_OUT).after_cancel(confirmed=False),
-    ending(Outcome.UNREADABLE, trouble=rate_limited()),
+    wait_result(
+        Outcome.SUCCEEDED, job=a_job(cost=Cost(amount=1, unit="RUB"), created_at=SENT, finished_at=SENT)
+    ),
+    wait_result(Outcome.FAILED, job=a_job("failed", failure="no luck", failure_reason=FailureReason.NO_FACE)),
+    wait_result(Outcome.TIMED_OUT).after_cancel(confirmed=False),
+    wait_result(Outcome.UNREADABLE, failure=rate_limited()),
 ]
 
 
@@ -255,7 +258,7 @@ def test_an_event_is_plain_json_and_brings_the_ending_back(end):
 
 def test_an_event_carries_no_link_and_no_picture():
     job = a_job(urls=("https://a.test/x.png?sig=topsecret",), inline=(b"topsecret",))
-    event = ending(Outcome.SUCCEEDED, job=job).to_event(SUBMISSION)
+    event = wait_result(Outcome.SUCCEEDED, job=job).to_event(SUBMISSION)
     assert "topsecret" not in json.dumps(event)
     assert "a.test" not in json.dumps(event)
 
@@ -289,7 +292,7 @@ GOOD = ENDINGS[0].to_event(SUBMISSION)
     ],
 )
 def test_an_event_that_nobody_knows_is_no_ending_and_least_of_all_a_success(event):
-    with pytest.raises(FaceSwapError, match="none that this version knows") as caught:
+    with pytest.raises(FaceSwapError, match="cannot read the trigger event") as caught:
         read_event(event, SUBMISSION)
     assert (caught.value.vendor, caught.value.job_id) == ("tengrai", "j1")
     assert "resume_job_id" in str(caught.value)
@@ -307,6 +310,6 @@ def test_an_event_about_another_job_is_refused(name, value):
     "event", [None, {}, "x", {"ending": GOOD["ending"]}, {"submission": {"job_id": "j1"}}]
 )
 def test_an_event_without_a_word_on_the_job_says_that_it_may_be_paid(event):
-    with pytest.raises(FaceSwapError, match="without a word on its job") as caught:
+    with pytest.raises(FaceSwapError, match="contains no job") as caught:
         read_event(event)
     assert "paid" in str(caught.value)

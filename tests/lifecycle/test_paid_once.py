@@ -314,7 +314,7 @@ class World:
                 self.broken.append(f"a create was sent though {job.job_id} was bought and is {state}")
             # A cleared task that is to buy anew gives up an intent without a word, so that is not asked for.
             elif "nobody knew" in job.given_up and not any(
-                "buying anew" in line for line in self.log.warnings
+                "submitting again" in line for line in self.log.warnings
             ):
                 self.broken.append(f"{job.job_id} was given up without a line in the log")
 

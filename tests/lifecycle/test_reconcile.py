@@ -411,7 +411,7 @@ def test_an_intent_of_a_dead_try_finds_its_job(swap, api, context, clock):
 def test_an_intent_of_a_dead_try_with_nothing_listed_stays_uncertain(swap, api, context, clock):
     dies(swap, api, context)
     for _ in range(2):
-        with pytest.raises(SubmissionUncertainError, match="did not get to record its id"):
+        with pytest.raises(SubmissionUncertainError, match="did not record its id"):
             swap().execute(context)
     assert len(api.creates) == 1
     assert record_of(context)["stage"] == "intent", "a third try must know of it too"

@@ -20,7 +20,7 @@ from airflow_provider_faceswap.jobs import Job, Submission
 from airflow_provider_faceswap.lifecycle import polling, waiting
 from airflow_provider_faceswap.lifecycle.outcomes import Outcome
 from airflow_provider_faceswap.lifecycle.polling import Schedule
-from airflow_provider_faceswap.lifecycle.waiting import poller_for, wait, wait_async
+from airflow_provider_faceswap.lifecycle.waiting import done_message, poller_for, wait, wait_async
 
 NOW = 1_800_000_000.0
 LINK = "https://a.test/x.png"

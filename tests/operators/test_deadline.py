@@ -247,7 +247,7 @@ def test_the_deadline_cancels_once_and_says_what_came_of_it(
         _to_the_end(operator, context)
     assert says in str(caught.value)
     assert says_not not in str(caught.value)
-    assert ("A retry buys a new job" in str(caught.value)) is (cancel() is CONFIRMED)
+    assert ("A retry submits a new job" in str(caught.value)) is (cancel() is CONFIRMED)
     assert len(cancels(vendor)) == 1
     assert cancels(vendor)[0].url.path == f"/api/v1/task/{JOB}"
     assert not vendor.answers

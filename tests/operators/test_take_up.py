@@ -314,7 +314,7 @@ def test_a_clear_that_reuses_stays_uncertain(vendor, context, run):
     with pytest.raises(SubmissionUncertainError):
         run(gptunnel(), context)
     clear(context)
-    with pytest.raises(SubmissionUncertainError, match="did not get to record its id"):
+    with pytest.raises(SubmissionUncertainError, match="did not record its id"):
         run(gptunnel(), context)
     assert len(vendor.creates) == 1
 
