@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import logging
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
 
-from airflow_provider_faceswap.batch.item_records import LONGEST_MESSAGE, ItemRecords, NotSubmittedError, cut
+from airflow_provider_faceswap.batch.item_records import LONGEST_MESSAGE, ItemRecords, cut
 from airflow_provider_faceswap.batch.sharded_store import SHARD, ShardedStore
 from airflow_provider_faceswap.jobs import Cost
 from airflow_provider_faceswap.lifecycle.ledger import Record, Stage
+from airflow_provider_faceswap.lifecycle.purchase import NotSubmittedError, Purchase, PurchasePolicy
+from airflow_provider_faceswap.lifecycle.submissions import SubmissionTemplate
+from airflow_provider_faceswap.vendors.messages import Request
 
 #: What Airflow takes as one value.
 BOUND = 65_535
@@ -43,27 +48,47 @@ def bought(**more):
     )
 
 
+class Client:
+    """A client that is ready at once; its submission is never sent in these tests."""
+
+    @contextmanager
+    def ready(self, kind, request):
+        yield self.submit
+
+    def submit(self):
+        raise AssertionError("it was submitted")
+
+
+def purchase(shared, may_submit):
+    return Purchase(
+        Client(),
+        ItemRecords(shared, 0).ledger("a.1"),
+        Request("POST", "/swaps"),
+        SubmissionTemplate("gptunnel", "face_swap", "gptunnel_default", 60.0),
+        epoch=0,
+        policy=PurchasePolicy("fail", "reuse", 2),
+        log=logging.getLogger(__name__),
+        may_submit=may_submit,
+    )
+
+
 def test_no_intent_is_written_once_the_batch_is_ending(store):
     with ShardedStore(store, "k") as shared:
-        ledger = ItemRecords(shared, 0, lambda: True).ledger("a.1")
         with pytest.raises(NotSubmittedError):
-            ledger.write(record())
+            purchase(shared, lambda: False).resume_or_submit()
+        ledger = ItemRecords(shared, 0).ledger("a.1")
         assert ledger.read() is None
         ledger.write(bought())
         assert ledger.read().job_id == "0" * 36, "an id is written whenever it comes"
 
 
 def test_an_intent_that_was_being_written_when_the_end_began_is_taken_back(store):
-    answers = iter([False, True])
+    answers = iter([True, False])
     with ShardedStore(store, "k") as shared:
-        ledger = ItemRecords(shared, 0, lambda: next(answers)).ledger("a.1")
         with pytest.raises(NotSubmittedError):
-            ledger.write(record())
-        assert (ledger.read().stage, ledger.read().outcome, ledger.read().purchases) == (
-            Stage.SETTLED,
-            "refused",
-            0,
-        )
+            purchase(shared, lambda: next(answers)).resume_or_submit()
+        record = ItemRecords(shared, 0).ledger("a.1").read()
+    assert (record.stage, record.outcome, record.purchases) == (Stage.SETTLED, "refused", 0)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +108,7 @@ def test_an_intent_that_was_being_written_when_the_end_began_is_taken_back(store
 )
 def test_a_shard_of_ended_items_stays_below_what_airflow_takes(store, end):
     with ShardedStore(store, "k") as shared:
-        records = ItemRecords(shared, 0, lambda: False)
+        records = ItemRecords(shared, 0)
         for number in range(SHARD):
             name = f"{number:064d}.1"
             records.ledger(name).write(bought())

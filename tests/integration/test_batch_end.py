@@ -7,6 +7,8 @@ import json
 import signal
 import struct
 import threading
+from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
@@ -93,8 +95,15 @@ class Run:
         [path] = self.folder.glob("batch-*.jsonl")
         return [json.loads(line) for line in path.read_text().splitlines()]
 
-    def buy(self, kind, request, turn):
-        del request, turn
+    def turn(self):
+        """What a create waits for before it is sent."""
+
+    @contextmanager
+    def ready(self, kind, request):
+        self.turn()
+        yield partial(self.buy, kind)
+
+    def buy(self, kind):
         self.bought.append(f"job-{len(self.bought) + 1}")
         number = self.bought[-1]
         self.answer()
@@ -124,7 +133,7 @@ def batch(tmp_path, context, monkeypatch):
     async def afetch(hook, job_id, kind):
         return job(job_id, kind)
 
-    monkeypatch.setattr(GPTunnelHook, "buy", run.buy)
+    monkeypatch.setattr(GPTunnelHook, "ready", run.ready)
     monkeypatch.setattr(GPTunnelHook, "fetch", lambda _, job_id, kind: job(job_id, kind, JobState.RUNNING))
     monkeypatch.setattr(GPTunnelHook, "afetch", afetch)
     monkeypatch.setattr(FaceSwapBatchOperator, "_keep", lambda *_: [])
@@ -164,15 +173,15 @@ def test_creates_on_their_way_are_waited_for_where_the_items_break_off(batch, it
     assert len(batch.bought) == 6, "the next try takes them up"
 
 
-def test_a_create_that_waits_for_its_turn_when_the_end_begins_is_not_sent(batch, items, store, monkeypatch):
+def test_a_create_that_waits_for_its_turn_when_the_end_begins_is_not_sent(batch, items, store):
     turns = []
 
-    def turn(*_):
+    def turn():
         turns.append(None)
         if len(turns) > 2:
             soon(lambda: batch.ending)
 
-    monkeypatch.setattr("airflow_provider_faceswap.http.rate_limiter.RateLimiter.turn", turn)
+    batch.turn = turn
     away = Items(items, batch, sound=4, jobs=2)
     with pytest.raises(FaceSwapError, match=r"broke off there.* 0 failed"):
         batch(away, concurrency=4)

@@ -264,7 +264,7 @@ def test_an_intent_in_the_file_stops_a_second_create(vendor, older, clock, ledge
     with pytest.raises(SubmissionUncertainError):
         swap().execute(older)
     assert kept(ledger)["stage"] == "intent"
-    with pytest.raises(SubmissionUncertainError, match="did not get to record its id"):
+    with pytest.raises(SubmissionUncertainError, match="did not record its id"):
         swap().execute(older)
     assert len(vendor.creates) == 1
 

@@ -204,9 +204,9 @@ def test_the_log_tells_the_cost_and_who_paid_it(vendor, answer, clock, context, 
     assert told[-1].endswith("s: 12.5 RUB")
     clear(context)
     logged(swap()).execute(context)
-    assert told[-1].endswith("s: 12.5 RUB, paid by an earlier try")
+    assert told[-1].endswith("s: 12.5 RUB, paid by an earlier attempt")
     logged(swap(resume_job_id=JOB)).execute(context)
-    assert told[-1].endswith("s: its cost was not told")
+    assert told[-1].endswith("s: the vendor did not report its cost")
 
 
 # -- taken up again --------------------------------------------------------------------------------------
