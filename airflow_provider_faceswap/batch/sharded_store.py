@@ -1,72 +1,94 @@
 """
-The records of many logical jobs, in a few values of one store.
+A store for many small records, kept together in a few values of another store.
 
-One call of the store for each step of each of thousands of jobs would cost more than the jobs. So records stand
-together in shards, and what many threads change at about the same time is written in one go: each waits until
-its own change is written. A write that fails is told to those who wait for it, and the next one is tried again: it
-may have the id of a job that was bought meanwhile. A shard whose jobs are all over is not held in memory any more.
+One call for each step of each of thousands of jobs would cost more than the jobs. So records are grouped into
+shards, and one writer thread writes what many threads changed at about the same time. A caller waits until the shard
+with its own change is written. A failed write raises in every caller that waits for it; the next write tries the same
+shards again, because they may contain the id of a paid job.
 """
 
 from __future__ import annotations
 
-import threading
+import time
+from collections import Counter
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from threading import RLock, Thread
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import TracebackType
 
     from airflow_provider_faceswap.lifecycle.ledger import Store
 
-#: Records in one value of the store. Airflow warns of a value over 65535 bytes, and its API takes none: so there are
-#: two thousand for each record, which needs about half of them.
+#: Records in one value of the store. Airflow warns about a value over 65,535 bytes and its API refuses one, which
+#: leaves two thousand bytes for each record. A record needs about half of that.
 SHARD = 32
-#: Seconds between two writes: what comes meanwhile is written together.
+#: Seconds between two writes. Changes made in that time are written together.
 GAP = 0.1
-#: Shards held although nothing in them is going on: a retry reads its records in about the order of their shards.
+#: Finished shards that stay in memory: a retry reads its records in about the order of their shards.
 SPARE = 4
 #: Seconds that the last write may take.
-PATIENCE = 60
+LAST_WRITE_TIMEOUT = 60.0
+
+
+@dataclass(slots=True, eq=False)
+class _Change:
+    """
+    A changed record that is not in the store yet.
+
+    :param before: The record's earlier value, ``None`` if it is new.
+    :param revocable: Whether the change is undone if it cannot be written.
+    :param written: Completed by the writer.
+    """
+
+    shard: int
+    key: str
+    before: Any
+    revocable: bool
+    written: Future[None] = field(default_factory=Future)
 
 
 class ShardedStore:
     """
     A store for many records; safe to use from many threads, inside a ``with`` block.
 
-    :param store: Where the shards go.
-    :param key: What the shards' keys start with.
+    :param store: The store that the shards are written to.
+    :param key: The beginning of the shards' keys.
     """
 
     def __init__(self, store: Store, key: str) -> None:
         self._store = store
         self._key = key
+        #: Guards everything below. It is not held while the writer writes.
+        self._lock = RLock()
         self._shards: dict[int, dict[str, Any]] = {}
-        #: How many shards there are, and in which of them each record is.
-        self._number = 0
-        self._where: dict[str, int] = {}
-        self._open: set[str] = set()
-        self._dirty: set[int] = set()
-        self._being_written: set[int] = set()
-        #: How many changes there were, up to which of them a write was tried, was done, was refused.
-        self._changes = self._tried = self._written = self._refused = 0
-        self._refusal: BaseException | None = None
-        #: Whether the writer is at work; without it each writes for itself.
-        self._writing = False
-        self._changed = threading.Condition()
-        self._closing = threading.Event()
-        self._writer = threading.Thread(target=self._write_on, name="faceswap-records", daemon=True)
+        self._count = 0
+        self._shard_of: dict[str, int] = {}
+        #: Records whose jobs may still change them.
+        self._in_progress: set[str] = set()
+        #: By shard, how many of its changes are not in the store yet.
+        self._unwritten: Counter[int] = Counter()
+        self._queue: SimpleQueue[_Change | None] = SimpleQueue()
+        self._closed = False
+        #: Changes whose write failed, and why.
+        self._failed: list[_Change] = []
+        self._error: BaseException | None = None
+        self._writer = Thread(target=self._write_queued, name="faceswap-records", daemon=True)
 
     def __enter__(self) -> Self:
         """
-        Read what an earlier try left.
+        Read the records of earlier attempts.
 
-        :raises Exception: Whatever the store raises: "could not be read" is never "no record".
+        :raises Exception: The store's own error: a store that cannot be read is not an empty one.
         """
-        while (shard := self._store.get(f"{self._key}.{self._number}")) is not None:
-            self._shards[self._number] = dict(shard)
-            self._where.update(dict.fromkeys(shard, self._number))
-            self._number += 1
-            self._let_go()
-        self._writing = True
+        while (shard := self._store.get(f"{self._key}.{self._count}")) is not None:
+            self._shards[self._count] = dict(shard)
+            self._shard_of.update(dict.fromkeys(shard, self._count))
+            self._count += 1
+            self._drop_finished_shards()
         self._writer.start()
         return self
 
@@ -74,135 +96,152 @@ class ShardedStore:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """
-        Write the rest.
+        Write what is not written yet.
 
-        :raises Exception: It could not be written, and nothing else is being raised.
+        :raises Exception: That failed, and the block raised nothing else.
         """
-        self._closing.set()
-        with self._changed:
-            self._changed.notify_all()
-        self._writer.join(timeout=PATIENCE)
-        if error is None and not self.whole:
-            raise self._refusal or TimeoutError("the store does not answer")
+        with self._lock:
+            self._closed = True
+            self._queue.put(None)
+        self._writer.join(timeout=LAST_WRITE_TIMEOUT)
+        if error is None and not self.is_written:
+            raise self._error or TimeoutError("the store does not answer")
 
     @property
-    def whole(self) -> bool:
-        """Whether the store has everything that it was given."""
-        with self._changed:
-            return not (self._dirty or self._being_written)
+    def is_written(self) -> bool:
+        """True if the store has every change."""
+        with self._lock:
+            return not self._unwritten
 
     def get(self, key: str, default: Any = None) -> Any:
         """
-        The record under this name.
+        The record with this key.
 
-        :raises Exception: Whatever the store raises.
+        :raises Exception: The store's own error.
         """
-        with self._changed:
-            number = self._where.get(key)
+        with self._lock:
+            number = self._shard_of.get(key)
             return default if number is None else self._shard(number).get(key, default)
 
     def set(self, key: str, value: Any) -> None:
         """
         Write a record; it is in the store when this returns.
 
-        Where it raises, a record that names a job is kept all the same, and goes with the next write. One without a
-        job is taken back: it says that something is about to be bought, and now nothing will be.
+        If it raises, a record with a job id is kept and goes with the next write. One without a job id is undone: it
+        is an intent, and an intent that could not be written is followed by no submission.
 
-        :raises Exception: Whatever the store raises.
+        :raises Exception: The store's own error.
         """
-        with self._changed:
-            before = self.get(key)
-            self._open.add(key)
-            mine = self._put(key, value)
-            self._changed.wait_for(lambda: max(self._written, self._refused) >= mine or not self._writing)
-            if max(self._written, self._refused) < mine:
-                self._write()
-            if self._written < mine and self._refusal is not None:
-                if value.get("job_id") is None:
-                    self._take_back(key, before)
-                raise self._refusal
+        with self._lock:
+            self._in_progress.add(key)
+            change = self._change(key, value, revocable=value.get("job_id") is None)
+        if self._closed:
+            self._write_late(change)
+        change.written.result()
 
     def finish(self, key: str, value: Any) -> None:
-        """Write the last of a record soon, and do not wait: losing it costs one more look at its job."""
-        with self._changed:
-            self._open.discard(key)
-            self._put(key, value)
+        """Write the last value of a record soon, without waiting. If it is lost, a retry polls its job once more."""
+        with self._lock:
+            self._in_progress.discard(key)
+            self._change(key, value, revocable=False)
 
-    def _put(self, key: str, value: Any) -> int:
-        number = self._where.get(key)
+    def _change(self, key: str, value: Any, *, revocable: bool) -> _Change:
+        number = self._shard_of.get(key)
         if number is None:
-            number = max(self._number - 1, 0)
-            if self._number == 0 or len(self._shard(number)) >= SHARD:
-                number = self._number
-                self._shards[number] = {}
-                self._number += 1
-            self._where[key] = number
-        self._shard(number)[key] = {name: part for name, part in value.items() if part is not None}
-        self._dirty.add(number)
-        self._changes += 1
-        self._changed.notify_all()
-        return self._changes
+            number = self._shard_with_room()
+            self._shard_of[key] = number
+        shard = self._shard(number)
+        change = _Change(number, key, shard.get(key), revocable)
+        shard[key] = {name: part for name, part in value.items() if part is not None}
+        self._unwritten[number] += 1
+        self._queue.put(change)
+        return change
 
-    def _take_back(self, key: str, before: Any) -> None:
-        """Make a record what it was; the store hears of it with the next write."""
-        self._open.discard(key)
-        number = self._where[key]
-        self._dirty.add(number)
-        if before is not None:
-            self._shard(number)[key] = before
-        else:
-            del self._shard(number)[key], self._where[key]
+    def _shard_with_room(self) -> int:
+        last = self._count - 1
+        if last >= 0 and len(self._shard(last)) < SHARD:
+            return last
+        self._count += 1
+        self._shards[last + 1] = {}
+        return last + 1
 
     def _shard(self, number: int) -> dict[str, Any]:
-        """One shard, read again where it was let go."""
+        """A shard; one that was dropped is read again."""
         if number not in self._shards:
             self._shards[number] = dict(self._store.get(f"{self._key}.{number}"))
-            self._let_go(but=number)
+            self._drop_finished_shards(but=number)
         return self._shards[number]
 
-    def _let_go(self, but: int = -1) -> None:
-        """Forget shards that are written and in which nothing goes on, but for the youngest few."""
-        idle = [
+    def _drop_finished_shards(self, but: int = -1) -> None:
+        """Free the memory of shards that are written and whose jobs are over, except for the youngest few."""
+        finished = [
             number
             for number, shard in self._shards.items()
-            if number not in self._dirty | self._being_written
-            and number != but
-            and self._open.isdisjoint(shard)
+            if number != but and number not in self._unwritten and self._in_progress.isdisjoint(shard)
         ]
-        for number in idle[: -SPARE or None]:
+        for number in finished[: -SPARE or None]:
             del self._shards[number]
 
-    def _write_on(self) -> None:
-        """Write whatever is new, until the end; then once more, and no longer."""
-        closing = False
-        while not closing:
-            with self._changed:
-                self._changed.wait_for(lambda: self._tried < self._changes or self._closing.is_set())
-                closing = self._closing.is_set()
-            self._write()
-            self._closing.wait(GAP)
-        with self._changed:
-            self._writing = False
-            self._changed.notify_all()
+    # -- the writer -----------------------------------------------------------------------------------
 
-    def _write(self) -> None:
-        """Write every shard that has changed, once; whether that went well is in the counters."""
-        with self._changed:
-            shards = {number: dict(self._shards[number]) for number in sorted(self._dirty)}
-            self._being_written, self._dirty = self._dirty, set()
-            reached = self._tried = self._changes
-        refusal: BaseException | None = None
+    def _write_queued(self) -> None:
+        """Write what is queued, until the store is closed; then once more what could not be written."""
+        closed = False
+        while not closed:
+            changes = [self._queue.get(), *self._queued()]
+            closed = None in changes
+            self._write(change for change in changes if change is not None)
+            if not closed:
+                time.sleep(GAP)
+
+    def _queued(self) -> Iterable[_Change | None]:
         try:
-            for number, shard in shards.items():
+            while True:
+                yield self._queue.get_nowait()
+        except Empty:
+            return
+
+    def _write_late(self, change: _Change) -> None:
+        """Write a change that came after the end in the thread that made it."""
+        self._writer.join(timeout=LAST_WRITE_TIMEOUT)
+        with self._lock:
+            if not change.written.done():
+                self._write([change])
+
+    def _write(self, changes: Iterable[_Change]) -> None:
+        """Write every shard with one of these changes, or with one that failed before, and complete the futures."""
+        changes = [*self._failed, *changes]
+        with self._lock:
+            shards = {change.shard: dict(self._shards[change.shard]) for change in changes}
+        try:
+            for number, shard in sorted(shards.items()):
                 self._store.set(f"{self._key}.{number}", shard)
-        except BaseException as error:  # noqa: BLE001 - whatever it is, somebody waits for it
-            refusal = error
-        with self._changed:
-            if refusal is None:
-                self._written = reached
-            else:
-                self._refused, self._refusal = reached, refusal
-                self._dirty |= self._being_written
-            self._being_written = set()
-            self._let_go()
-            self._changed.notify_all()
+        except BaseException as error:  # noqa: BLE001 - its callers raise it
+            self._fail(changes, error)
+            return
+        with self._lock:
+            self._failed, self._error = [], None
+            self._unwritten -= Counter(change.shard for change in changes)
+            self._drop_finished_shards()
+        for change in changes:
+            if not change.written.done():
+                change.written.set_result(None)
+
+    def _fail(self, changes: list[_Change], error: BaseException) -> None:
+        """Undo what can be undone. The shards must be written all the same: the store may have some of them."""
+        with self._lock:
+            self._failed, self._error = changes, error
+            for change in changes:
+                if change.revocable and not change.written.done():
+                    self._undo(change)
+        for change in changes:
+            if not change.written.done():
+                change.written.set_exception(error)
+
+    def _undo(self, change: _Change) -> None:
+        self._in_progress.discard(change.key)
+        shard = self._shards[change.shard]
+        if change.before is not None:
+            shard[change.key] = change.before
+        else:
+            del shard[change.key], self._shard_of[change.key]

@@ -228,7 +228,7 @@ class FaceSwapBatchOperator(BaseOperator):
         if batch.records is None:
             lost = list(batch.running)
         else:  # what could not be written at once may have been since
-            lost = [] if batch.records.whole else batch.unrecorded
+            lost = [] if batch.records.is_written else batch.unrecorded
         told = f"the batch broke off there: {batch.tally.line()}"
         advice = "A retry takes up what was bought, and pays for nothing twice."
         if lost:
