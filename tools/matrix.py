@@ -20,6 +20,9 @@ ROOT = Path(__file__).resolve().parent.parent
 #: Old packages warn of themselves; on the newest a warning is an error.
 WARNINGS_PASS = ("-W", "default")
 SMOKE = ("tests/smoke",)
+#: The whole suite, in two runs as in `make test`.
+PARALLEL = ("--numprocesses", "logical", "--dist", "worksteal", "-m", "not airflow")
+ON_AIRFLOW = ("-m", "airflow")
 #: Without it, Airflow 3.1 shows the connection form of no provider.
 FORMS = "wtforms"
 
@@ -55,12 +58,16 @@ class Cell:
 
     def test(self, python: Path) -> bool:
         """Whether its tests pass."""
-        command = [str(python), "-m", "pytest", "-p", "no:cacheprovider", *self.tests]
+        command = [str(python), "-m", "pytest", "-p", "no:cacheprovider"]
         env = {key: value for key, value in os.environ.items() if key != "FACESWAP_MATRIX"}
         if self.lowest:
             command += WARNINGS_PASS
             env["FACESWAP_MATRIX"] = "lowest"
-        return subprocess.run(command, cwd=ROOT, env=env, check=False).returncode == 0
+        runs = [self.tests] if self.tests else [PARALLEL, ON_AIRFLOW]
+        return all(
+            subprocess.run([*command, *tests], cwd=ROOT, env=env, check=False).returncode == 0
+            for tests in runs
+        )
 
 
 def main() -> int:

@@ -181,7 +181,7 @@ class Cluster:
 
 @pytest.fixture(scope="module")
 def cluster(stack):
-    """Two workers, and a second triggerer; afterwards the stack is as it was."""
+    """Two workers and a second triggerer, for as long as these tests run."""
     part, airflow = stack.part("celery"), stack.airflow
     found = Cluster(part.home, stack.database, airflow, part.vendors)
     airflow.start("triggerer", TRIGGERERS[1])
@@ -191,9 +191,11 @@ def cluster(stack):
         airflow.start("celery", worker, "worker", *options)
     found.until(lambda: ready(found))
     yield found
-    for name in (*WORKERS, TRIGGERERS[1]):
-        if airflow.runs(name):
-            airflow.kill(name, signal.SIGTERM)
+    for worker in WORKERS:
+        if airflow.runs(worker):
+            found.lose(worker)
+    if airflow.runs(TRIGGERERS[1]):
+        airflow.kill(TRIGGERERS[1], signal.SIGTERM)
     if not airflow.runs(TRIGGERERS[0]):
         airflow.start("triggerer", TRIGGERERS[0])
 
