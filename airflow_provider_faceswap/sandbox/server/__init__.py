@@ -1,1 +1,1 @@
-"""The sandbox's HTTP server: requests, jobs, files, faults."""
+"""The sandbox's HTTP server: requests, jobs, accounts, files, faults. Names no vendor."""

@@ -11,37 +11,16 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from airflow_provider_faceswap.sandbox.server import files
 from airflow_provider_faceswap.sandbox.server.faults import FaultError
-from airflow_provider_faceswap.sandbox.server.settings import UNITS
+from airflow_provider_faceswap.sandbox.server.files import file_routes
 from airflow_provider_faceswap.sandbox.server.state import Sandbox
-from airflow_provider_faceswap.sandbox.vendors import (
-    gptunnel,
-    gptunnel_media,
-    gptunnel_midjourney,
-    piapi,
-    tengrai,
-)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from starlette.requests import Request
 
-    from airflow_provider_faceswap.sandbox.server.exchange import Dialect, Endpoint
     from airflow_provider_faceswap.sandbox.server.settings import Settings
-
-
-def _vendors() -> list[tuple[Dialect, list[Endpoint]]]:
-    """Every vendor with its paths: the one place to name a new vendor's file."""
-    return [
-        (
-            gptunnel.GPTunneL(),
-            gptunnel.endpoints() + gptunnel_media.endpoints() + gptunnel_midjourney.endpoints(),
-        ),
-        (tengrai.Tengrai(), tengrai.endpoints()),
-        (piapi.PiAPI(), piapi.endpoints()),
-    ]
 
 
 def create_app(settings: Settings) -> Starlette:
@@ -58,9 +37,10 @@ def create_app(settings: Settings) -> Starlette:
         yield
         sandbox.close()
 
-    routes = [endpoint.route(sandbox, dialect) for dialect, endpoints in _vendors() for endpoint in endpoints]
-    routes += gptunnel_midjourney.picture_routes(sandbox)
-    routes += files.routes(sandbox) + files.sample_routes() + _control(sandbox)
+    routes = file_routes(sandbox) + _control(sandbox) + _fault_routes(sandbox)
+    for vendor in sandbox.vendors.values():
+        routes += [endpoint.route(sandbox, vendor) for endpoint in vendor.endpoints]
+        routes += vendor.keyless_routes(sandbox)
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={404: _not_found})
     app.state.sandbox = sandbox
     app.state.stopping = asyncio.Event()
@@ -89,21 +69,19 @@ def _control(sandbox: Sandbox) -> list[Route]:
             _apply(sandbox, await request.json())
         except ValueError as error:
             return JSONResponse({"error": str(error)}, status_code=422)
-        return JSONResponse(
-            {"job_seconds": sandbox.job_seconds, "balance": {unit: sandbox.balance(unit) for unit in UNITS}}
-        )
+        balance = {unit: sandbox.balance(unit) for unit in sandbox.funds}
+        return JSONResponse({"job_seconds": sandbox.job_seconds, "balance": balance})
 
     return [
         Route("/sandbox/health", health),
         Route("/sandbox/ledger", ledger),
         Route("/sandbox/reset", reset, methods=["POST"]),
         Route("/sandbox/settings", settings, methods=["POST"]),
-        *_fault_routes(sandbox),
     ]
 
 
 def _fault_routes(sandbox: Sandbox) -> list[Route]:
-    """Ordering, listing and clearing troubles."""
+    """``/sandbox/faults``: ordering, listing and clearing faults."""
 
     async def order(request: Request) -> Response:
         try:
@@ -136,11 +114,11 @@ def _apply(sandbox: Sandbox, changes: Any) -> None:
     """
     if not isinstance(changes, dict) or set(changes) - {"job_seconds", "balance"}:
         raise ValueError("the body must be an object with job_seconds and/or balance")
-    numbers = dict.fromkeys(UNITS, changes.get("balance"))
+    numbers = dict.fromkeys(sandbox.funds, changes.get("balance"))
     if isinstance(changes.get("balance"), dict):
         numbers = changes["balance"]
-    if set(numbers) - set(UNITS):
-        raise ValueError(f"balance has the units: {', '.join(UNITS)}")
+    if set(numbers) - set(sandbox.funds):
+        raise ValueError(f"balance has the units: {', '.join(sandbox.funds)}")
     for number in (changes.get("job_seconds"), *numbers.values()):
         if number is not None and (isinstance(number, bool) or not isinstance(number, int | float)):
             raise ValueError("job_seconds and balance must be numbers")

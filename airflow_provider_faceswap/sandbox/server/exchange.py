@@ -6,7 +6,7 @@ import asyncio
 import json
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -16,14 +16,18 @@ from airflow_provider_faceswap.sandbox.server.connections import (
     HangingConnection,
     TruncatedResponse,
 )
+from airflow_provider_faceswap.sandbox.server.inputs import Inputs
+from airflow_provider_faceswap.sandbox.server.jobs import Job, View
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable
 
     from starlette.requests import Request
 
+    from airflow_provider_faceswap.sandbox.output import Output
     from airflow_provider_faceswap.sandbox.server.faults import Fault
-    from airflow_provider_faceswap.sandbox.server.state import Job, Sandbox
+    from airflow_provider_faceswap.sandbox.server.registry import Vendor
+    from airflow_provider_faceswap.sandbox.server.state import Sandbox
 
 
 class RefusedError(Exception):
@@ -37,43 +41,32 @@ class RefusedError(Exception):
         self.response = response
 
 
-class Dialect(Protocol):
-    """The manners of one vendor that are the same on all its paths."""
-
-    name: str
-
-    def authorized(self, headers: Mapping[str, str], key: str) -> bool:
-        """Whether the request carries the key the way this vendor wants it."""
-
-    def unauthorized(self) -> Response:
-        """The answer to a wrong or missing key."""
-
-    def trouble(self, status: int) -> Response:
-        """The vendor's own envelope with this HTTP status."""
-
-    def unknown_job(self) -> Response:
-        """The answer to a read of a job that does not exist."""
-
-
 @dataclass
 class Call:
-    """What a handler needs to know about one request.
+    """One request to a vendor.
 
     :param request: the request, its body already read.
     :param body: the raw body.
-    :param sandbox: all state.
-    :param fault: the fault this request meets, if any.
+    :param job: the job that the request names, if it exists.
+    :param fault: the fault that this request meets, if any.
     """
 
     request: Request
     body: bytes
     sandbox: Sandbox
+    vendor: Vendor
+    job: Job | None = None
     fault: Fault | None = None
 
     @property
     def base_url(self) -> str:
         """Root URL as the caller wrote it, without a slash at the end."""
         return str(self.request.base_url).rstrip("/")
+
+    @property
+    def inputs(self) -> Inputs:
+        """Reads the pictures that the request names."""
+        return Inputs(self.sandbox, self.base_url)
 
     def json(self) -> Any:
         """The decoded body; ``None`` if it is not JSON."""
@@ -87,48 +80,79 @@ class Call:
         decoded = self.json()
         return decoded if isinstance(decoded, dict) else {}
 
-    def planted(self, fault_type: str) -> dict[str, Any] | None:
-        """Details of the fault if it is of this type."""
-        if self.fault is None or self.fault.type != fault_type:
-            return None
-        return self.fault.details
+    def argument(self, name: str) -> str | None:
+        """A string in the path, the query or the body; ``None`` if it is missing, empty or not a string."""
+        request = self.request
+        value = request.path_params.get(name) or request.query_params.get(name) or self.fields().get(name)
+        return value if isinstance(value, str) and value else None
 
-    def planted_failure(self) -> str | None:
-        """Text with which a job created now shall fail."""
-        details = self.planted("fail_job")
-        return None if details is None else str(details["message"])
+    def pay(self, price: float) -> None:
+        """Check that the account can pay a job.
 
+        :raises RefusedError: with the vendor's 402 if it cannot.
+        """
+        if self.sandbox.balance(self.vendor.unit) < price:
+            raise RefusedError(self.vendor.error(402))
 
-@dataclass(frozen=True)
-class View:
-    """How a job is to be shown: truly, or as a fault wants it.
+    def accept(
+        self,
+        job_id: str,
+        kind: str,
+        price: float,
+        draw: Callable[[], list[Output]],
+        request: dict[str, Any],
+        *,
+        lifetime: float | None = None,
+        failure: str | None = None,
+        born_failed: bool = False,
+        facts: dict[str, Any] | None = None,
+    ) -> View:
+        """Accept a job: start the drawing, charge the account.
 
-    :param now: epoch seconds.
-    :param word: status word to show instead of the true one.
-    :param empty: show the job as a success without a link.
-    """
+        :param draw: makes the files, in a worker thread; raises
+            :class:`~airflow_provider_faceswap.sandbox.output.JobFailedError` if it cannot.
+        :param failure: why the job will fail, if that is already known; an ordered failure comes first.
+        :returns: the job as the answer to create shows it.
+        """
+        failure = self.ordered_failure() or failure
+        job = Job(
+            job_id,
+            self.vendor.name,
+            kind,
+            price,
+            self.vendor.unit,
+            self.vendor.refunds,
+            self.sandbox.now(),
+            self.sandbox.job_seconds,
+            request,
+            self.base_url,
+            self.sandbox.start(draw, failure),
+            lifetime,
+            failure,
+            born_failed,
+            facts=facts or {},
+        )
+        self.sandbox.keep(job)
+        return View(job, job.created_at, fresh=True)
 
-    now: float
-    word: str | None = None
-    empty: bool = False
-
-    @classmethod
-    def of(cls, call: Call) -> View:
-        """The view a call gets."""
-        word = call.planted("unknown_status")
-        return cls(
-            call.sandbox.now(),
-            None if word is None else str(word["word"]),
-            empty=call.planted("no_output") is not None,
+    def view(self, job: Job) -> View:
+        """The job as the answer to a read shows it."""
+        word = self.ordered("unknown_status")
+        return View(
+            job,
+            self.sandbox.now(),
+            word=None if word is None else str(word["word"]),
+            empty=self.ordered("no_output") is not None,
         )
 
-    def phase(self, job: Job) -> str:
-        """The phase to show; the word of a fault is the caller's business."""
-        return "done" if self.empty else job.phase(self.now)
+    def ordered(self, fault_type: str) -> dict[str, Any] | None:
+        """Details of the fault if it is of this type."""
+        return self.fault.details if self.fault is not None and self.fault.type == fault_type else None
 
-    def urls(self, job: Job) -> list[str]:
-        """The links to show."""
-        return [] if self.empty or self.word is not None else job.file_urls(self.now)
+    def ordered_failure(self) -> str | None:
+        """The text with which a job that is created now fails by order."""
+        details = self.ordered("fail_job")
+        return None if details is None else str(details["message"])
 
 
 @dataclass(frozen=True)
@@ -139,59 +163,67 @@ class Endpoint:
     :param method: HTTP method.
     :param operation: one of :data:`~airflow_provider_faceswap.sandbox.server.faults.OPERATIONS`.
     :param handler: answers the call, or raises :class:`RefusedError`.
-    :param kind: kind of the job in question, for faults ordered by kind.
+    :param kind: kind of the job that is created, or a function that reads it from the call.
+    :param job: name of the argument with the identifier of the job that the call is about.
     """
 
     path: str
     method: str
     operation: str
     handler: Callable[[Call], Awaitable[Response]]
-    kind: Callable[[Call], str | None] = lambda _: None
+    kind: str | Callable[[Call], str | None] | None = None
+    job: str | None = None
 
-    def route(self, sandbox: Sandbox, dialect: Dialect) -> Route:
+    def route(self, sandbox: Sandbox, vendor: Vendor) -> Route:
         """The Starlette route that serves this path."""
 
         async def serve(request: Request) -> Response:
-            call = Call(request, await request.body(), sandbox)
-            sandbox.requests[dialect.name][self.operation] += 1
-            if not dialect.authorized(request.headers, sandbox.settings.key):
-                return dialect.unauthorized()
-            call.fault = sandbox.faults.take((dialect.name,), self.operation, self.kind(call))
-            return await answer(call, self.handler, dialect.trouble, dialect.unknown_job)
+            call = Call(request, await request.body(), sandbox, vendor)
+            sandbox.requests[vendor.name][self.operation] += 1
+            if not vendor.authorizes(request.headers, sandbox.settings.key):
+                return vendor.error(401)
+            kind = self.kind(call) if callable(self.kind) else self.kind
+            if self.job is not None:
+                call.job = sandbox.find(vendor.name, call.argument(self.job) or "")
+                kind = None if call.job is None else call.job.kind
+            call.fault = sandbox.faults.take((vendor.name,), self.operation, kind)
+            return await answer(
+                request, call.fault, vendor.error, vendor.unknown_job, lambda: self.handler(call)
+            )
 
         return Route(self.path, serve, methods=[self.method])
 
 
 async def answer(
-    call: Call,
-    handler: Callable[[Call], Awaitable[Response]],
-    trouble: Callable[[int], Response],
+    request: Request,
+    fault: Fault | None,
+    error: Callable[[int], Response],
     unknown: Callable[[], Response],
+    handle: Callable[[], Awaitable[Response]],
 ) -> Response:
-    """Answer a call, with the fault it meets if there is one.
+    """Answer a request, with the fault that it meets if there is one.
 
-    :param call: the request.
-    :param handler: the true answer.
-    :param trouble: makes the answer with a given HTTP status.
+    :param error: makes the answer with a given HTTP status.
     :param unknown: makes the answer about something that does not exist.
+    :param handle: makes the true answer, or raises :class:`RefusedError`.
     """
-    fault = call.fault
-    if fault is None:
-        return await _handled(call, handler)
-    instead = _unprocessed(fault, trouble, unknown)
-    if instead is not None:
+    if fault is not None and (instead := _unprocessed(fault, error, unknown)) is not None:
         return instead
-    if fault.type == "delay":
-        pause = float(fault.details["seconds"])
+    stopping: asyncio.Event = request.app.state.stopping
+    if fault is not None and fault.type == "delay":
         with suppress(TimeoutError):
-            await asyncio.wait_for(_stopping(call).wait(), pause)
-    return _spoilt(call, fault, await _handled(call, handler), trouble)
+            await asyncio.wait_for(stopping.wait(), float(fault.details["seconds"]))
+    try:
+        response = await handle()
+    except RefusedError as refusal:
+        response = refusal.response
+    return response if fault is None else _spoilt(fault, response, error, stopping)
 
 
 def _unprocessed(
-    fault: Fault, trouble: Callable[[int], Response], unknown: Callable[[], Response]
+    fault: Fault, error: Callable[[int], Response], unknown: Callable[[], Response]
 ) -> Response | None:
-    """The answer of a fault that keeps the request from its handler, so that nothing is billed."""
+    """The answer of a fault that keeps the request from its handler, so that nothing is charged."""
     details = fault.details
     if fault.type == "redirect":
         return RedirectResponse(str(details["location"]), status_code=302)
@@ -200,18 +232,20 @@ def _unprocessed(
     if fault.type == "drop" and details["when"] == "before":
         return DroppedConnection()
     if fault.type == "status" and details.get("billed") is not True:
-        return _with_status(details, trouble)
+        return _with_status(details, error)
     return None
 
 
-def _spoilt(call: Call, fault: Fault, response: Response, trouble: Callable[[int], Response]) -> Response:
+def _spoilt(
+    fault: Fault, response: Response, error: Callable[[int], Response], stopping: asyncio.Event
+) -> Response:
     """What a fault makes of the true answer."""
     if fault.type == "status":
-        return _with_status(fault.details, trouble)
+        return _with_status(fault.details, error)
     if fault.type == "drop":
         return DroppedConnection()
     if fault.type == "hang":
-        return HangingConnection(float(fault.details["seconds"]), _stopping(call))
+        return HangingConnection(float(fault.details["seconds"]), stopping)
     if fault.type == "truncate":
         return TruncatedResponse(response)
     if fault.type == "malformed":
@@ -219,27 +253,12 @@ def _spoilt(call: Call, fault: Fault, response: Response, trouble: Callable[[int
     return response
 
 
-def _stopping(call: Call) -> asyncio.Event:
-    event = call.request.app.state.stopping
-    if not isinstance(event, asyncio.Event):
-        raise TypeError("the app has no stopping event")
-    return event
-
-
-async def _handled(call: Call, handler: Callable[[Call], Awaitable[Response]]) -> Response:
-    try:
-        return await handler(call)
-    except RefusedError as refusal:
-        return refusal.response
-
-
-def _with_status(details: dict[str, Any], trouble: Callable[[int], Response]) -> Response:
-    """The answer of a ``status`` fault: the given body, or the vendor's own envelope."""
-    status = int(details["status"])
-    body = details.get("body")
+def _with_status(details: dict[str, Any], error: Callable[[int], Response]) -> Response:
+    """The answer of a ``status`` fault: the given body, or the vendor's own error."""
+    status, body = int(details["status"]), details.get("body")
     response: Response
     if body is None:
-        response = trouble(status)
+        response = error(status)
     elif isinstance(body, str):
         response = PlainTextResponse(body, status_code=status)
     else:

@@ -1,14 +1,15 @@
-"""Troubles a test can order: what they are, which request they meet, how often."""
+"""Faults that a test can order: their types, the requests that they meet, and how often."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
 
-VENDORS = ("gptunnel", "tengrai", "piapi", "files")
+#: What a request to a vendor does.
 OPERATIONS = ("create", "fetch", "cancel", "list", "account", "upload", "download")
 
 _ANY = frozenset(OPERATIONS)
+#: Operations that each type of fault can meet; a fault that is ordered without an operation meets these.
 _MEETS = {
     "status": _ANY,
     "hang": _ANY,
@@ -23,8 +24,7 @@ _MEETS = {
     "fail_job": frozenset({"create"}),
     "expired": frozenset({"download"}),
 }
-"""Operations each type of fault can meet; a fault ordered for no operation in particular meets these."""
-
+#: Fields of each type of fault, with the Python types of their values.
 _FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
     "status": {
         "status": (int,),
@@ -54,12 +54,12 @@ class FaultError(ValueError):
 
 @dataclass
 class Fault:
-    """One ordered trouble.
+    """One ordered fault.
 
     :param id: number by which it is listed.
     :param type: a key of the table of types.
     :param details: the type's own fields.
-    :param vendor: ``gptunnel``, ``tengrai``, ``piapi``, ``files``, or ``None`` for any.
+    :param vendor: a vendor's name, ``files``, or ``None`` for any.
     :param operation: one of :data:`OPERATIONS`, or ``None`` for every one the type can meet.
     :param kind: kind of job, or ``None`` for any.
     :param times: hits left; ``None`` until cleared.
@@ -77,7 +77,7 @@ class Fault:
     hits: int = 0
 
     def meets(self, vendors: tuple[str, ...], operation: str, kind: str | None) -> bool:
-        """Whether a request is of the ordered sort; a download belongs to the files and to its vendor."""
+        """Whether the fault is for such a request; a download belongs to the files and to its vendor."""
         return (
             (self.vendor is None or self.vendor in vendors)
             and operation in _MEETS[self.type]
@@ -102,13 +102,17 @@ class Fault:
 
 @dataclass
 class FaultBook:
-    """The ordered troubles, oldest first; the first that matches a request takes it."""
+    """The ordered faults, oldest first; the first that matches a request takes it.
 
+    :param vendors: the names that an order can give as ``vendor``.
+    """
+
+    vendors: tuple[str, ...]
     faults: list[Fault] = field(default_factory=list)
     _issued: int = 0
 
     def order(self, description: object) -> Fault:
-        """Add the fault a request body describes.
+        """Add the fault that a request body describes.
 
         :param description: the decoded JSON body.
         :raises FaultError: if it does not describe a fault.
@@ -118,13 +122,11 @@ class FaultBook:
         unknown = set(description) - {"vendor", "operation", "kind", "times", "skip", "fault"}
         if unknown:
             raise FaultError(f"unknown fields: {', '.join(sorted(unknown))}")
-        kind_of_trouble, details = _details(description.get("fault"))
-        vendor = _one_of(description.get("vendor"), "vendor", VENDORS)
+        fault_type, details = _details(description.get("fault"))
+        vendor = _one_of(description.get("vendor"), "vendor", self.vendors)
         operation = _one_of(description.get("operation"), "operation", OPERATIONS)
-        if operation is not None and operation not in _MEETS[kind_of_trouble]:
-            raise FaultError(
-                f"a {kind_of_trouble} fault meets only: {', '.join(sorted(_MEETS[kind_of_trouble]))}"
-            )
+        if operation is not None and operation not in _MEETS[fault_type]:
+            raise FaultError(f"a {fault_type} fault meets only: {', '.join(sorted(_MEETS[fault_type]))}")
         kind = description.get("kind")
         if kind is not None and not isinstance(kind, str):
             raise FaultError("kind must be a string or null")
@@ -135,14 +137,14 @@ class FaultBook:
         if not _whole(skip) or skip < 0:
             raise FaultError("skip must be a whole number from 0")
         self._issued += 1
-        fault = Fault(self._issued, kind_of_trouble, details, vendor, operation, kind, times, skip)
+        fault = Fault(self._issued, fault_type, details, vendor, operation, kind, times, skip)
         self.faults.append(fault)
         return fault
 
     def take(self, vendors: tuple[str, ...], operation: str, kind: str | None) -> Fault | None:
-        """The fault that a request meets, if any; counts the hit.
+        """The fault that a request meets, if any; this counts the hit.
 
-        :param vendors: the names the request goes by.
+        :param vendors: the names that the request belongs to.
         :param operation: one of :data:`OPERATIONS`.
         :param kind: kind of the job in question, when known.
         """

@@ -1,9 +1,10 @@
-"""Getting at the pictures a request names: links, data URIs, bare base64."""
+"""The pictures that a request names: links, data URIs, bare base64."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
@@ -12,24 +13,25 @@ import httpx
 
 from airflow_provider_faceswap.sandbox.drawing.samples import draw_sample
 from airflow_provider_faceswap.sandbox.output import JobFailedError
-from airflow_provider_faceswap.sandbox.server.files import stored
+from airflow_provider_faceswap.sandbox.server.state import NotStoredError
 
 if TYPE_CHECKING:
     from airflow_provider_faceswap.sandbox.server.state import Sandbox
 
-LARGEST = 12 * 1024 * 1024
+#: Largest input, in bytes.
+_LARGEST = 12 * 1024 * 1024
 _SECONDS = 10.0
 
 
 class UnreadableInputError(JobFailedError):
-    """An input cannot be had, or is not what it should be; the text says why."""
+    """An input cannot be read, or is not what it should be; the text says why."""
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """Reads the inputs of one request; runs in a worker thread.
+    """Reader of the inputs of one request; for use in a worker thread.
 
-    :param sandbox: whose own files are read without a detour over the network.
+    :param sandbox: its own files are read directly, not over the network.
     :param base_url: root URL of the sandbox as the caller wrote it.
     """
 
@@ -37,7 +39,7 @@ class Inputs:
     base_url: str
 
     def read(self, reference: str) -> bytes:
-        """The bytes a reference stands for.
+        """The bytes behind a reference.
 
         :param reference: an http(s) link, a data URI, or base64.
         :raises UnreadableInputError: if nothing can be read, or more than 12 MB.
@@ -47,7 +49,7 @@ class Inputs:
             data = self._fetched(reference) if data is None else data
         else:
             data = decoded(reference)
-        if len(data) > LARGEST:
+        if len(data) > _LARGEST:
             raise UnreadableInputError("the input is larger than 12 MB")
         return data
 
@@ -61,8 +63,8 @@ class Inputs:
             return None if sample is None else sample.data
         if parts.path.startswith("/files/"):
             signature = parse_qs(parts.query).get("sig", [""])[0]
-            file = stored(self.sandbox, parts.path.removeprefix("/files/"), signature)
-            return file.output.data if file.output is not None else None
+            with suppress(NotStoredError):
+                return self.sandbox.stored(parts.path.removeprefix("/files/"), signature).data
         return None
 
     def _fetched(self, url: str) -> bytes:
@@ -72,7 +74,7 @@ class Inputs:
                 response.raise_for_status()
                 for chunk in response.iter_bytes():
                     chunks += chunk
-                    if len(chunks) > LARGEST:
+                    if len(chunks) > _LARGEST:
                         raise UnreadableInputError("the input is larger than 12 MB")
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             raise UnreadableInputError(

@@ -1,4 +1,4 @@
-"""What can be chosen about a sandbox: speed, key, money and clock."""
+"""Settings of a sandbox: speed, key, money and clock."""
 
 from __future__ import annotations
 
@@ -6,25 +6,20 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from airflow_provider_faceswap.sandbox.server.registry import find_vendors
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-UNITS = ("RUB", "point", "credit")
-"""Units of account: roubles at GPTunneL, points at PiAPI (10 million are about 1 USD), credits at Tengrai."""
-
-_PLENTY = {"RUB": 100_000.0, "point": 1_000_000_000.0, "credit": 100_000.0}
 
 
 @dataclass
 class Settings:
-    """Choices for one sandbox.
+    """Settings of one sandbox.
 
-    :param job_seconds: how long a job takes from being accepted to being finished; jobs already accepted keep
-        the figure they were accepted with.
-    :param key: the one key all vendors accept.
-    :param balance: money on the accounts at the start, by unit (see :data:`UNITS`); a unit left out has
-        plenty.
-    :param clock: the present time in epoch seconds; tests hand in one they can move.
+    :param job_seconds: how long a job takes from its creation to its end. A change does not affect jobs that exist.
+    :param key: the one key that all vendors accept.
+    :param balance: money on the accounts at the start, by unit. A unit that is left out has plenty.
+    :param clock: the present time in epoch seconds. Tests can pass a clock that they move.
     """
 
     job_seconds: float = 3.0
@@ -35,7 +30,8 @@ class Settings:
     def __post_init__(self) -> None:
         if self.job_seconds < 0:
             raise ValueError("job_seconds must not be negative")
-        unknown = set(self.balance) - set(UNITS)
+        plenty = {vendor.unit: vendor.funds for vendor in find_vendors().values()}
+        unknown = set(self.balance) - set(plenty)
         if unknown:
             raise ValueError(f"no such unit of account: {', '.join(sorted(unknown))}")
-        self.balance = {**_PLENTY, **self.balance}
+        self.balance = {**plenty, **self.balance}

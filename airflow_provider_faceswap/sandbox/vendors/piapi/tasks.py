@@ -1,4 +1,4 @@
-"""What a PiAPI task asks for, and the pictures it ends in."""
+"""PiAPI's tasks: the checks of a request, and the pictures of its result."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from airflow_provider_faceswap.sandbox.server.inputs import Inputs, UnreadableIn
 if TYPE_CHECKING:
     from airflow_provider_faceswap.sandbox.drawing.pictures import Picture
 
-INVALID_IMAGE = "failed to get valid image"
-INVALID_VIDEO = "failed to get valid video"
-MOST_SIDE = 2048
-FORBIDDEN = "forbidden-content"
+_INVALID_IMAGE = "failed to get valid image"
+_INVALID_VIDEO = "failed to get valid video"
+_MOST_SIDE = 2048
+#: A prompt that contains it is refused by the pretended moderation.
+_FORBIDDEN = "forbidden-content"
 
 _IMAGE_TOOLKIT, _VIDEO_TOOLKIT = "Qubico/image-toolkit", "Qubico/video-toolkit"
 _FLUX = ("txt2img", "img2img", "kontext")
@@ -177,8 +178,8 @@ def _check_drawing(wanted: tuple[str, str], given: dict[str, Any]) -> None:
     if task_type in ("img2img", "img2img-lora"):
         _text(given, "image")
     _number(given, "guidance_scale", 1.5, 5)
-    _number(given, "width", 64, MOST_SIDE)
-    _number(given, "height", 64, MOST_SIDE)
+    _number(given, "width", 64, _MOST_SIDE)
+    _number(given, "height", 64, _MOST_SIDE)
     _number(given, "batch_size", 1, _MOST_BATCH)
     _number(given, "denoise", 0.0001, 1)
     if (given.get("width") or 1024) * (given.get("height") or 1024) > _MOST_PIXELS:
@@ -200,7 +201,7 @@ def load(task: Task, inputs: Inputs) -> list[bytes]:
     }.get(task.kind, ("image",) if task.input.get("image") else ())
     loaded = []
     for name in names:
-        text = INVALID_VIDEO if name == "target_video" else INVALID_IMAGE
+        text = _INVALID_VIDEO if name == "target_video" else _INVALID_IMAGE
         try:
             data = inputs.read(str(task.input[name]))
         except UnreadableInputError as error:
@@ -212,7 +213,7 @@ def load(task: Task, inputs: Inputs) -> list[bytes]:
     return loaded
 
 
-def paint(task: Task, material: list[bytes]) -> list[Output]:
+def draw_task(task: Task, material: list[bytes]) -> list[Output]:
     """The files of a task.
 
     :param material: what :func:`load` fetched.
@@ -226,7 +227,7 @@ def paint(task: Task, material: list[bytes]) -> list[Output]:
         receiver, donor = _picture(material[0]), _picture(material[1])
         return [encode(swap_several(receiver, donor, _pairs(task.input)), "png")]
     prompt = task.input["prompt"]
-    if FORBIDDEN in prompt:
+    if _FORBIDDEN in prompt:
         raise JobFailedError("the prompt was refused by moderation: nsfw")
     if material:
         return [encode(edited(_picture(material[0]), prompt), "png")]
@@ -238,6 +239,6 @@ def paint(task: Task, material: list[bytes]) -> list[Output]:
 def _picture(data: bytes) -> Picture:
     """The picture, which must be within the documented size."""
     picture = decode(data)
-    if max(picture.shape[:2]) > MOST_SIDE:
-        raise JobFailedError(f"image too large: must be under {MOST_SIDE}x{MOST_SIDE}")
+    if max(picture.shape[:2]) > _MOST_SIDE:
+        raise JobFailedError(f"image too large: must be under {_MOST_SIDE}x{_MOST_SIDE}")
     return picture

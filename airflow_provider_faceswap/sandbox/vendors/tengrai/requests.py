@@ -1,4 +1,4 @@
-"""What Tengrai's create paths accept, and what a strict validator says about everything else."""
+"""The requests of Tengrai's create paths, and the complaints of a strict validator."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+#: Largest input and drawn picture of most artworks, in pixels (1216 x 1216).
 MOST_PIXELS = 1_478_656
-"""Largest input and drawn picture of most artworks, in pixels (1216 x 1216)."""
-
 _MOST_PIXELS_HIGH = 1_763_584
 
 
@@ -53,17 +52,17 @@ class Field:
         return []
 
     def _about_number(self, name: str, value: object) -> list[str]:
-        said = []
+        complaints = []
         number = value if isinstance(value, int | float) and not isinstance(value, bool) else None
         if self.kind == "whole" and not (isinstance(number, int)):
-            said.append(f"{name} must be an integer number")
+            complaints.append(f"{name} must be an integer number")
         elif number is None:
-            said.append(f"{name} must be a number")
+            complaints.append(f"{name} must be a number")
         if self.low is not None and (number is None or number < self.low):
-            said.append(f"{name} must not be less than {self.low:g}")
+            complaints.append(f"{name} must not be less than {self.low:g}")
         if self.high is not None and (number is None or number > self.high):
-            said.append(f"{name} must not be greater than {int(self.high)}")
-        return said
+            complaints.append(f"{name} must not be greater than {int(self.high)}")
+        return complaints
 
 
 def _about_link(name: str, value: object, *, public: bool) -> list[str]:
@@ -86,65 +85,32 @@ def _public(host: str) -> bool:
         return "." in host and not host.endswith((".local", ".internal", ".localhost"))
 
 
+def _choice(listed: str, default: str | None = None) -> Field:
+    """A text that is one of the words listed."""
+    return Field("text", default=default, choices=tuple(listed.split()))
+
+
 _WEBHOOK = Field("webhook")
 _SEED = Field("whole", low=1, high=2_147_483_647)
-_FORMAT = Field("text", choices=("auto", "png", "webp"))
+_FORMAT = _choice("auto png webp")
 _IMAGE = Field("url", required=True)
 _FIVE = Field("whole", default=3, low=1, high=5)
-_MODE = Field("text", default="servitor", choices=("seer", "servitor"))
+_MODE = _choice("seer servitor", "servitor")
 _SIDE = Field("whole", low=512, high=2048)
 _FLAG = Field("flag")
-_MODEL = Field(
-    "text",
-    default="tengrai-20231128-m-d.safetensors",
-    choices=("tengrai-20231128-m-d.safetensors", "tengrai-20240423-m-f.safetensors"),
+_MODEL = _choice(
+    "tengrai-20231128-m-d.safetensors tengrai-20240423-m-f.safetensors", "tengrai-20231128-m-d.safetensors"
 )
 _STYLES = (
-    "default",
-    "portraiture",
-    "landscape",
-    "photographer",
-    "analog",
-    "car",
-    "food",
-    "horror",
-    "stained-glass",
-    "impasto",
-    "abstract-ink",
-    "illustration",
-    "aquarelle",
-    "water-cute",
-    "sphericute",
-    "fairytale",
-    "machinart",
-    "isometric",
-    "logo",
-    "abstractpen",
-    "lineart",
-    "manga",
-    "infiny-weave",
-    "infiny-pattern",
-    "infiny-flow",
+    "default portraiture landscape photographer analog car food horror stained-glass impasto "
+    "abstract-ink illustration aquarelle water-cute sphericute fairytale machinart isometric logo "
+    "abstractpen lineart manga infiny-weave infiny-pattern infiny-flow"
 )
 _HAMILTON_STYLES = (
-    "default",
-    "stained-glass",
-    "line-drawing",
-    "simple-sketch",
-    "hand-sketch",
-    "coloring-book",
-    "plasticine",
-    "photographer",
-    "analog",
-    "abstract-flat",
-    "surreal",
-    "manga",
+    "default stained-glass line-drawing simple-sketch hand-sketch coloring-book plasticine photographer "
+    "analog abstract-flat surreal manga"
 )
 _COMMON = {"webhook": _WEBHOOK, "seed": _SEED, "outputFormat": _FORMAT}
-
-
-def _ratios(listed: str) -> Field:
-    return Field("text", choices=tuple(listed.split()))
 
 
 _DRAWN = {
@@ -160,21 +126,22 @@ _SELENA = {
     **_DRAWN,
     "model": _MODEL,
     "batch": Field("whole", default=2, low=1, high=2),
-    "style": Field("text", default="default", choices=_STYLES),
+    "style": _choice(_STYLES, "default"),
     "creativity": _FIVE,
     "details": _FIVE,
-    "aspectRatio": _ratios("1:1 7:9 2:3 4:7 9:16 9:21 9:7 3:2 7:4 16:9 21:9"),
+    "aspectRatio": _choice("1:1 7:9 2:3 4:7 9:16 9:21 9:7 3:2 7:4 16:9 21:9"),
 }
 _HAMILTON = {
     **_DRAWN,
-    "style": Field("text", default="default", choices=_HAMILTON_STYLES),
+    "style": _choice(_HAMILTON_STYLES, "default"),
     "creativity": _FIVE,
     "effort": _FIVE,
-    "aspectRatio": _ratios("1:1 2:3 3:4 4:3 9:16 3:2 16:9"),
+    "aspectRatio": _choice("1:1 2:3 3:4 4:3 9:16 3:2 16:9"),
     "transparentBackground": _FLAG,
     "highResolution": _FLAG,
 }
 
+#: Path below ``/v2/artworks/`` -> (artworkType, fields by name).
 REQUESTS: dict[str, tuple[str, dict[str, Field]]] = {
     "face-swap": (
         "face_swap",
@@ -186,10 +153,7 @@ REQUESTS: dict[str, tuple[str, dict[str, Field]]] = {
         {
             **_SELENA,
             "imageUrl": _IMAGE,
-            "processingMode": Field(
-                "text",
-                choices=("sketch-to-image", "reimagine", "3d", "ai-rchitect", "human-pose", "retake"),
-            ),
+            "processingMode": _choice("sketch-to-image reimagine 3d ai-rchitect human-pose retake"),
             "denoising": _FIVE,
         },
     ),
@@ -198,8 +162,8 @@ REQUESTS: dict[str, tuple[str, dict[str, Field]]] = {
         {
             **_DRAWN,
             "prompt": Field("text", default="cat", high=200),
-            "style": Field("text", default="default", choices=(*_STYLES, "tengrai-anime", "folktale")),
-            "aspectRatio": _ratios("1:1 9:16 2:3 3:4 16:9 3:2 4:3"),
+            "style": _choice(f"{_STYLES} tengrai-anime folktale", "default"),
+            "aspectRatio": _choice("1:1 9:16 2:3 3:4 16:9 3:2 4:3"),
             "width": Field("whole", low=512, high=1360),
             "height": Field("whole", low=512, high=1360),
             "transparentBackground": _FLAG,
@@ -263,13 +227,12 @@ REQUESTS: dict[str, tuple[str, dict[str, Field]]] = {
             "resolutionLowerLimit": Field("whole", default=1024, low=256, high=2048),
             "usePostResize": _FLAG,
             "useVersion3": _FLAG,
-            "model": Field("text", choices=("large",)),
-            "normalizationMode": Field("text", choices=("Standard", "V2-Style", "Raw")),
+            "model": _choice("large"),
+            "normalizationMode": _choice("Standard V2-Style Raw"),
             "webhook": _WEBHOOK,
         },
     ),
 }
-"""Path below ``/v2/artworks/`` -> (artworkType, fields by name)."""
 
 
 def checked(body: object, fields: dict[str, Field]) -> tuple[dict[str, Any], list[str]]:

@@ -10,26 +10,18 @@ from airflow_provider_faceswap.sandbox.drawing.pictures import decode, edited, e
 from airflow_provider_faceswap.sandbox.drawing.portraits import draw_portrait
 from airflow_provider_faceswap.sandbox.drawing.samples import draw_clip
 from airflow_provider_faceswap.sandbox.output import JobFailedError, Output
-from airflow_provider_faceswap.sandbox.server.exchange import Call, Endpoint, RefusedError, View
-from airflow_provider_faceswap.sandbox.server.inputs import Inputs
-from airflow_provider_faceswap.sandbox.server.state import FAILED
-from airflow_provider_faceswap.sandbox.vendors.gptunnel import (
-    UNIT,
-    WORDS,
-    GPTunneL,
-    envelope,
-    job_kind,
-    new_id,
-    pay,
-)
+from airflow_provider_faceswap.sandbox.server.exchange import Call, Endpoint, RefusedError
+from airflow_provider_faceswap.sandbox.server.jobs import FAILED
+from airflow_provider_faceswap.sandbox.vendors.gptunnel.answers import FORBIDDEN, WORDS, new_id, unknown_task
 
 if TYPE_CHECKING:
     from starlette.responses import Response
 
-LIFETIME = 48 * 3600.0
-FORBIDDEN = "forbidden-content"
-"""A prompt with this in it is refused by the pretended moderation."""
+    from airflow_provider_faceswap.sandbox.server.inputs import Inputs
+    from airflow_provider_faceswap.sandbox.server.jobs import View
 
+_KIND = "media"
+_LIFETIME = 48 * 3600.0
 _FIVE = ("1:1", "16:9", "9:16", "4:3", "3:4")
 _SEVEN = (*_FIVE, "21:9", "9:21")
 _RATIOS: dict[str, tuple[str, ...]] = {
@@ -40,7 +32,7 @@ _RATIOS: dict[str, tuple[str, ...]] = {
 }
 _VIDEO = ("glabs-veo-3-1-fast", "sora")
 _AUDIO = ("suno", "suno-cover", "suno-edit", "suno-extend")
-MODELS = (
+_MODELS = (
     "gpt-image-1-low",
     "gpt-image-1-medium",
     "gpt-image-1-high",
@@ -64,13 +56,9 @@ MODELS = (
     *_VIDEO,
     *_AUDIO,
 )
-_PRICES = {"-low": 5.0, "-medium": 10.0, "-high": 25.0}
+#: Roubles by the end of the model's name, and otherwise: the sandbox's own figures, no price list is published.
+_PRICES, _PRICE = {"-low": 5.0, "-medium": 10.0, "-high": 25.0}, 10.0
 _BAD_REQUEST, _MODERATION, _INTERNAL = 3, 1001, 1
-
-
-def price(model: str) -> float:
-    """Roubles for one job: the sandbox's own figures, no price list is published."""
-    return next((cost for ending, cost in _PRICES.items() if model.endswith(ending)), 10.0)
 
 
 def _issue(field: str, expected: str, message: str) -> dict[str, Any]:
@@ -82,11 +70,11 @@ def _quoted(words: tuple[str, ...]) -> str:
 
 
 def _issues(body: dict[str, Any]) -> list[dict[str, Any]]:
-    """What is wrong with a create body; an empty one is told every model id."""
+    """What is wrong with a create body; an empty one gets the list of all models."""
     issues = []
     model = body.get("model")
-    if model not in MODELS:
-        issues.append(_issue("model", _quoted(MODELS), "Invalid input"))
+    if model not in _MODELS:
+        issues.append(_issue("model", _quoted(_MODELS), "Invalid input"))
     prompt = body.get("prompt")
     if not isinstance(prompt, str) or not prompt.strip():
         issues.append(_issue("prompt", "string", "Required" if prompt is None else "Invalid input"))
@@ -115,7 +103,7 @@ def _refusal(code: int, message: str, issues: list[dict[str, Any]] | None = None
     return RefusedError(JSONResponse(body))
 
 
-def _painted(inputs: Inputs, body: dict[str, Any]) -> list[Output]:
+def _drawn(inputs: Inputs, body: dict[str, Any]) -> list[Output]:
     """The file of a media job: a portrait, an edit of the first image, or a clip."""
     model, prompt, links = body["model"], body["prompt"], body.get("images") or []
     if model in _AUDIO:
@@ -128,13 +116,27 @@ def _painted(inputs: Inputs, body: dict[str, Any]) -> list[Output]:
         return [encode(draw_portrait(prompt, width, height), "webp")]
     result = edited(given[0], prompt)
     for number, reference in enumerate(given[1:4]):
-        # Further images are context; the sandbox shows that it has read them by small insets.
+        # Further images are context; small insets show that the sandbox has read them.
         side = max(16, min(result.shape[:2]) // 5)
         inset = resized(reference, side, side)
         left = number * (side + 8) + 8
         if left + side < result.shape[1]:
             result[-side - 8 : -8, left : left + side] = inset
     return [encode(result, "webp")]
+
+
+def _task(view: View) -> dict[str, Any]:
+    """The task object of create and result."""
+    job = view.job
+    return {
+        "code": 0,
+        "id": job.job_id,
+        "model": job.request["model"],
+        "prompt": job.request["prompt"],
+        "created_at": int(job.created_at),
+        "status": view.status(WORDS),
+        "url": view.urls[0] if view.urls else None,
+    }
 
 
 async def _create(call: Call) -> Response:
@@ -144,66 +146,30 @@ async def _create(call: Call) -> Response:
         raise _refusal(_BAD_REQUEST, "Validation error", issues)
     if FORBIDDEN in body["prompt"]:
         raise _refusal(_MODERATION, "The request was refused by content moderation")
-    cost = price(body["model"])
-    pay(call, cost)
-    inputs = Inputs(call.sandbox, call.base_url)
-    job = call.sandbox.accept(
-        new_id(),
-        GPTunneL.name,
-        "media",
-        amount=cost,
-        unit=UNIT,
-        paint=lambda: _painted(inputs, body),
-        request=body,
-        base_url=call.base_url,
-        lifetime=LIFETIME,
-        failure=call.planted_failure(),
-        facts={"cost": cost},
-    )
-    return JSONResponse(
-        {
-            "code": 0,
-            "id": job.id,
-            "model": body["model"],
-            "prompt": body["prompt"],
-            "created_at": int(job.created_at),
-            "status": "idle",
-            "url": None,
-        }
-    )
+    price = next((cost for ending, cost in _PRICES.items() if body["model"].endswith(ending)), _PRICE)
+    call.pay(price)
+    inputs = call.inputs
+    view = call.accept(new_id(), _KIND, price, lambda: _drawn(inputs, body), body, lifetime=_LIFETIME)
+    return JSONResponse(_task(view))
 
 
 async def _result(call: Call) -> Response:
-    task = call.request.query_params.get("task_id") or call.fields().get("task_id")
-    if not isinstance(task, str) or not task:
+    if call.argument("task_id") is None:
         raise _refusal(_BAD_REQUEST, "Validation error", [_issue("task_id", "string", "Required")])
-    job = call.sandbox.find(GPTunneL.name, task)
-    if job is None or job.kind != "media":
-        raise RefusedError(envelope(400, "Task not found"))
-    view = View.of(call)
-    phase = view.phase(job)
-    urls = view.urls(job)
-    answer: dict[str, Any] = {
-        "code": 0,
-        "id": job.id,
-        "model": job.request["model"],
-        "prompt": job.request["prompt"],
-        "created_at": int(job.created_at),
-        "status": view.word or WORDS[phase],
-        "url": urls[0] if urls else None,
-    }
-    if urls:
-        answer["cost"] = job.facts["cost"]
-    if phase == FAILED:
+    if call.job is None or call.job.kind != _KIND:
+        raise RefusedError(unknown_task())
+    view = call.view(call.job)
+    task = _task(view)
+    if view.urls:
+        task["cost"] = call.job.price
+    if view.phase == FAILED:
         # Seen in the wild: a failed task reports a code of its own in an answer with HTTP 200.
-        answer |= {"code": _INTERNAL, "error": job.failure_text(), "message": job.failure_text()}
-    return JSONResponse(answer)
+        task |= {"code": _INTERNAL, "error": view.failure, "message": view.failure}
+    return JSONResponse(task)
 
 
-def endpoints() -> list[Endpoint]:
-    """The paths of this file."""
-    return [
-        Endpoint("/v1/media/create", "POST", "create", _create, lambda _: "media"),
-        Endpoint("/v1/media/result", "POST", "fetch", _result, job_kind("task_id")),
-        Endpoint("/v1/media/result", "GET", "fetch", _result, job_kind("task_id")),
-    ]
+ENDPOINTS = [
+    Endpoint("/v1/media/create", "POST", "create", _create, kind=_KIND),
+    Endpoint("/v1/media/result", "POST", "fetch", _result, job="task_id"),
+    Endpoint("/v1/media/result", "GET", "fetch", _result, job="task_id"),
+]

@@ -20,7 +20,7 @@ from airflow_provider_faceswap.sandbox.drawing.pictures import (
 from airflow_provider_faceswap.sandbox.drawing.portraits import draw_portrait
 from airflow_provider_faceswap.sandbox.drawing.swapping import swap
 from airflow_provider_faceswap.sandbox.output import JobFailedError, Output
-from airflow_provider_faceswap.sandbox.vendors.tengrai_requests import MOST_PIXELS
+from airflow_provider_faceswap.sandbox.vendors.tengrai.requests import MOST_PIXELS
 
 if TYPE_CHECKING:
     from airflow_provider_faceswap.sandbox.drawing.pictures import Picture
@@ -32,7 +32,7 @@ _SWAP_STRENGTH = {1: 0.45, 2: 0.7, 3: 1.0, 4: 1.0, 5: 1.0}
 _MOST_SIDE = 2048
 
 
-def paint(artwork_type: str, parameters: dict[str, Any], inputs: Inputs) -> list[Output]:
+def draw_artwork(artwork_type: str, parameters: dict[str, Any], inputs: Inputs) -> list[Output]:
     """The files of one artwork.
 
     :param artwork_type: such as ``face_swap``.
