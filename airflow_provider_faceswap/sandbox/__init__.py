@@ -1,7 +1,9 @@
-"""Sandbox: one HTTP server that speaks like GPTunneL, Tengrai and PiAPI, for tests and demonstrations.
+"""One HTTP server that imitates GPTunneL, Tengrai and PiAPI, for tests and demonstrations.
 
-The names are looked up on first use, so that importing this package needs none of the packages of the
-``sandbox`` extra and a missing one can be reported in a sentence.
+It reads the vendors' contracts independently of the client: it imports nothing of the rest of this package.
+
+Its names are imported on first use. So importing this package needs nothing of the ``sandbox`` extra, and the
+command line can report a missing package in one sentence.
 """
 
 from __future__ import annotations

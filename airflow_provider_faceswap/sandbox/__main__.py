@@ -10,24 +10,25 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from types import FrameType
 
-_NEEDS = "The sandbox needs more packages: pip install 'airflow-provider-faceswap[sandbox]'"
-_MISSING = 2
+_NEEDED = "The sandbox needs more packages: pip install 'airflow-provider-faceswap[sandbox]'"
+#: Exit code when a package is missing or the server cannot start.
+_CANNOT_START = 2
 
 
 def _leave(_number: int, _frame: FrameType | None) -> NoReturn:
-    # Uvicorn stops on a signal by itself, then raises it again: by then the work is done.
+    # Uvicorn handles the signal itself, shuts down, and then raises the signal again.
     raise SystemExit(0)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the sandbox until it is told to stop.
+    """Run the sandbox until SIGTERM or SIGINT.
 
-    :param arguments: command line arguments; those of the process by default.
-    :returns: the exit code; 2 if a package is missing or the port is taken.
+    :param arguments: command line arguments; by default those of the process.
+    :returns: the exit code: 0, or 2 if a package is missing or the port is taken.
     """
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_faceswap.sandbox",
-        description="A pretend GPTunneL, Tengrai and PiAPI on one port: real pictures, no real money.",
+        description="Imitate GPTunneL, Tengrai and PiAPI on one port: real pictures, no real money.",
     )
     parser.add_argument("--port", type=int, required=True, help="port to listen on; 0 picks a free one")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
@@ -35,13 +36,13 @@ def main(arguments: list[str] | None = None) -> int:
         "--job-seconds", type=float, default=3.0, help="how long a job takes (default: %(default)s)"
     )
     parser.add_argument(
-        "--key", default="sandbox-key", help="the key all vendors accept (default: %(default)s)"
+        "--key", default="sandbox-key", help="the key that all vendors accept (default: %(default)s)"
     )
     return _run(parser.parse_args(arguments))
 
 
 def command(options: argparse.Namespace) -> NoReturn:
-    """Run the sandbox as ``airflow faceswap sandbox``, whose arguments are the same.
+    """Entry point of ``airflow faceswap sandbox``, which has the same arguments.
 
     :raises SystemExit: always, with the exit code of :func:`main`.
     """
@@ -53,8 +54,8 @@ def _run(options: argparse.Namespace) -> int:
         from airflow_provider_faceswap.sandbox.server.server import serve
         from airflow_provider_faceswap.sandbox.server.settings import Settings
     except ImportError as error:
-        print(f"{_NEEDS} ({error})", file=sys.stderr)
-        return _MISSING
+        print(f"{_NEEDED} ({error})", file=sys.stderr)
+        return _CANNOT_START
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
     try:
@@ -66,7 +67,7 @@ def _run(options: argparse.Namespace) -> int:
         )
     except (OSError, ValueError) as error:
         print(f"The sandbox cannot start: {error}", file=sys.stderr)
-        return _MISSING
+        return _CANNOT_START
     return 0
 
 

@@ -1,7 +1,7 @@
-"""Answers that go wrong on the wire: dropped, hanging and cut connections.
+"""Answers that fail on the wire: dropped, hanging and truncated connections.
 
-ASGI gives an application no hold of its socket, so the server's protocol class notes the transport of every
-connection under the peer's address, which the ASGI scope does name.
+An ASGI application has no access to its socket. So the server's protocol class keeps the transport of each
+connection by the peer's address, which is in the ASGI scope.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _transports: dict[tuple[str, int], asyncio.Transport] = {}
 
 
 class TrackingProtocol(H11Protocol):
-    """Uvicorn's HTTP/1.1 protocol that makes its transports known by peer address."""
+    """Uvicorn's HTTP/1.1 protocol, with its transports kept by peer address."""
 
     _peer: tuple[str, int] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Note the transport."""
+        """Keep the transport."""
         super().connection_made(transport)
         peer = transport.get_extra_info("peername")
         if peer is not None:
@@ -39,9 +39,9 @@ class TrackingProtocol(H11Protocol):
 
 
 async def _gone(receive: Receive) -> None:
-    """Wait until the server has noticed that the connection is closed.
+    """Wait until the server sees that the connection is closed.
 
-    Returning earlier would make uvicorn complain about an application that gave no answer.
+    Uvicorn logs an error when an application returns earlier without an answer.
     """
     while (await receive())["type"] != "http.disconnect":
         pass
@@ -51,7 +51,7 @@ async def _close(scope: Scope, receive: Receive, *, flush: bool) -> None:
     client = scope.get("client")
     transport = _transports.get((client[0], client[1])) if client else None
     if transport is None:
-        # In-process tests have no socket to close: the caller sees the same family of error.
+        # In-process tests have no socket to close; the caller gets an error of the same family.
         raise ConnectionResetError("the sandbox dropped this connection on purpose")
     if flush:
         transport.close()
@@ -71,7 +71,7 @@ class DroppedConnection(Response):
 class HangingConnection(Response):
     """No answer for a while, then the connection is closed.
 
-    :param seconds: how long to hang, unless the caller leaves or the server stops before.
+    :param seconds: how long, unless the caller closes the connection or the server stops earlier.
     :param stopping: set when the server is about to stop.
     """
 
@@ -94,9 +94,9 @@ class HangingConnection(Response):
 
 
 class TruncatedResponse(Response):
-    """Announces the whole body of another response, sends half of it and closes the connection.
+    """The head of another response and half of its body; then the connection is closed.
 
-    :param whole: the response to cut.
+    :param whole: the response to truncate.
     """
 
     def __init__(self, whole: Response) -> None:

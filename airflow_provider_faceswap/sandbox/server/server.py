@@ -1,4 +1,4 @@
-"""The sandbox on a real socket: in a thread for tests, or as the whole of a process."""
+"""The sandbox on a socket: in a thread for tests, or as a process of its own."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _STOP_SECONDS = 30.0
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn that says when it is ready and lets hanging answers go before it stops."""
+    """Uvicorn that reports when it is ready, and ends hanging answers before it stops."""
 
     def __init__(self, app: Starlette, ready: Callable[[], None]) -> None:
         super().__init__(
@@ -73,7 +73,7 @@ def listen(host: str, port: int) -> socket.socket:
 def serve(settings: Settings, host: str, port: int, ready: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT.
 
-    :param settings: choices for the sandbox.
+    :param settings: settings of the sandbox.
     :param host: address to listen on.
     :param port: 0 picks a free one.
     :param ready: called once with the root URL.
@@ -85,10 +85,10 @@ def serve(settings: Settings, host: str, port: int, ready: Callable[[str], None]
 
 
 class SandboxServer:
-    """A sandbox in a thread, on a free loopback port, for use as a context manager.
+    """A sandbox in a thread, on a free loopback port; a context manager.
 
     :param job_seconds: see :class:`~airflow_provider_faceswap.sandbox.server.settings.Settings`.
-    :param key: the key all vendors accept.
+    :param key: the key that all vendors accept.
     :param settings: full settings instead of the two above.
     :ivar url: ``http://127.0.0.1:PORT``.
     """
@@ -105,7 +105,7 @@ class SandboxServer:
 
     @property
     def sandbox(self) -> Sandbox:
-        """The state behind the server; look at it, and change it only between requests."""
+        """The state behind the server. Change it only between requests."""
         if self._app is None:
             raise RuntimeError("the sandbox is not running")
         state: Sandbox = self._app.state.sandbox
