@@ -23,7 +23,7 @@ from airflow_provider_faceswap.foundation.redaction import unsigned
 from airflow_provider_faceswap.jobs import Cost
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from collections.abc import Mapping
 
     from airflow_provider_faceswap.jobs import Submission
     from airflow_provider_faceswap.vendors.messages import Request
@@ -104,8 +104,8 @@ class Record(BaseModel):
         return self.model_copy(update={"stage": Stage.SETTLED, "outcome": outcome, "counted": True})
 
 
-def epoch_of(context: Context) -> int:
-    """What changes when a task is cleared, and at nothing else: Airflow then adds the used tries to it."""
+def epoch_of(context: Mapping[str, Any]) -> int:
+    """A number that changes when the task is cleared, and never otherwise: Airflow then adds the attempts made."""
     return getattr(context["ti"], "max_tries", 0) or 0
 
 
@@ -176,6 +176,31 @@ class Ledger:
                 f"the record {self._key!r} of this task could not be read ({type(error).__name__})",
                 advice="Nothing was bought. Retry once Airflow is well.",
             ) from error
+
+    def earlier_job(self) -> str:
+        """One sentence about a job that an earlier attempt left open; empty if there is none, or it cannot be read."""
+        try:
+            record = self.read()
+        except FaceSwapError:
+            return ""
+        if record is not None and record.stage is Stage.SUBMITTED:
+            return f"An earlier attempt submitted job {record.job_id}: resume it with resume_job_id."
+        if record is not None and record.stage is Stage.INTENT:
+            return "An earlier attempt may have submitted a job of unknown id: look in the vendor's job list."
+        return ""
+
+    def settle(self, job_id: str, outcome: str) -> Record | None:
+        """
+        Record how a job ended.
+
+        :returns: The record as it was before; ``None`` if there is none of this job.
+        :raises FaceSwapError: It could not be read or written.
+        """
+        record = self.read()
+        if record is None or record.job_id != job_id:
+            return None
+        self.write(record.settled(outcome))
+        return record
 
     def write(self, record: Record) -> None:
         """

@@ -239,6 +239,15 @@ def kill_message(job: Submission, state: str | None, *, confirmed: bool) -> str:
     return f"The task was ended ({state}) while {job.vendor} job {job.job_id} was running: {cancel}"
 
 
+def left_running_message(job: Submission, state: str | None) -> str:
+    """
+    The log line for a task that stopped while its job keeps running.
+
+    :param state: The task's state now, ``None`` if it is unknown.
+    """
+    return f"{job.vendor} job {job.job_id} is left running: the task's state is {state or 'unknown'}"
+
+
 def is_transient(error: FaceSwapError) -> bool:
     """True for a failed poll that says nothing about the job: a network error, a bad moment of the vendor."""
     return isinstance(error, VendorUnavailableError | RateLimitError | MalformedResponseError) or (

@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.jobs import Submission
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from airflow_provider_faceswap.jobs import Cost
+
+
+#: The deadline is before the end of ``execution_timeout`` by this share of it,
+EARLY_SHARE = 0.1
+#: but at most by this many seconds. A poll that is under way can then finish.
+EARLY_SECONDS = 10.0
+
+
+def latest_deadline(begun_at: float, execution_timeout: timedelta | None) -> datetime | None:
+    """
+    The latest deadline that still comes before Airflow ends the task.
+
+    Airflow does not enforce ``execution_timeout`` while a task is deferred, and interrupts a running task at any point.
+
+    :param begun_at: Epoch seconds; when this attempt began.
+    """
+    if execution_timeout is None:
+        return None
+    limit = execution_timeout.total_seconds()
+    return datetime.fromtimestamp(begun_at + limit - min(EARLY_SECONDS, limit * EARLY_SHARE), UTC)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Stop a Dag before it starts something that its account cannot pay."""
+"""Operator that stops a Dag run whose account cannot pay for it."""
 
 from __future__ import annotations
 
@@ -21,21 +21,19 @@ if TYPE_CHECKING:
 
 class BalanceCheckOperator(BaseOperator):
     """
-    Read an account's balance, which is free, and go on only where it suffices.
+    Check that an account has enough money left. The check is free.
 
-    Put it before the tasks that buy. Returns a dict: ``vendor``, ``conn_id``, ``amount``, ``credit``,
+    Put it before the tasks that submit jobs. Returns a dict: ``vendor``, ``conn_id``, ``amount``, ``credit``,
     ``available`` (the sum of both) and ``unit``.
 
-    GPTunneL tells roubles and a credit limit; PiAPI tells dollars, points and credits; Tengrai tells nothing. The
-    check reserves nothing: other tasks may spend in between.
+    Not every vendor reports a balance. The check reserves nothing: other tasks may spend in between.
 
     :param conn_id: A connection of one of this package's types.
     :param at_least: What must be available, credit included.
-    :param unit: In which unit; default: roubles at GPTunneL, dollars at PiAPI.
-    :param on_short: Where it is less: ``fail`` at once, whatever ``retries``, or ``skip`` this task, which skips
-        those after it.
+    :param unit: The unit of ``at_least``; default: the first that the vendor reports.
+    :param on_short: If less is available: ``fail`` at once, without retries, or ``skip`` this task and those after it.
     :raises InsufficientBalanceError: Less is available, and ``on_short`` is ``fail``.
-    :raises InvalidRequestError: An argument is wrong, or the vendor tells no balance, or none in this unit.
+    :raises InvalidRequestError: An argument is wrong, or the vendor reports no balance, or none in this unit.
     """
 
     template_fields: Sequence[str] = ("conn_id", "at_least", "unit")
@@ -57,7 +55,7 @@ class BalanceCheckOperator(BaseOperator):
         self.on_short = as_choice("on_short", on_short, ("fail", "skip"))
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Ask once, and compare."""
+        """Read the balance once, and compare."""
         del context
         needed = as_number(self.at_least)
         if needed is None:
@@ -66,7 +64,7 @@ class BalanceCheckOperator(BaseOperator):
             vendor = hook.vendor.name
             balance = self._of_unit(vendor, hook.balances())
         if balance.available < needed:
-            short = f"the account has {balance}, and {needed:.12g} {balance.unit} are wanted"
+            short = f"the account has {balance}, but {needed:.12g} {balance.unit} are needed"
             if self.on_short == "skip":
                 raise AirflowSkipException(f"{vendor}: {short}")
             raise InsufficientBalanceError(short, vendor=vendor)
@@ -84,5 +82,5 @@ class BalanceCheckOperator(BaseOperator):
         for balance in balances:
             if balance.unit == self.unit:
                 return balance
-        told = ", ".join(balance.unit for balance in balances)
-        raise InvalidRequestError(f"unit: {self.unit!r} is not told; told: {told}", vendor=vendor)
+        units = ", ".join(balance.unit for balance in balances)
+        raise InvalidRequestError(f"unit: {self.unit!r} is not available; available: {units}", vendor=vendor)

@@ -1,4 +1,4 @@
-"""A face swap at whichever vendor takes it."""
+"""Operator for a face swap at any vendor, with failover."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from airflow_provider_faceswap.exceptions import (
     RateLimitError,
     VendorUnavailableError,
 )
-from airflow_provider_faceswap.hooks.base import hook_for, hook_for_connection
+from airflow_provider_faceswap.foundation.clock import CLOCK
+from airflow_provider_faceswap.hooks.base import hook_for_connection
 from airflow_provider_faceswap.lifecycle.ledger import KEY, Ledger, Stage
 from airflow_provider_faceswap.lifecycle.outcomes import Outcome, read_event
 from airflow_provider_faceswap.lifecycle.provenance import materialized
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_faceswap.hooks.base import JobHook
 
-#: A vendor's own trouble, or its own taste in pictures, in which it has accepted nothing.
+#: Errors of one vendor or account, after which nothing was accepted: another vendor may succeed.
 _REFUSALS = (
     AuthenticationError,
     InsufficientBalanceError,
@@ -44,16 +45,15 @@ class FaceSwapOperator(JobOperator):
     """
     Put the face of one picture onto another, at the first vendor that does it.
 
-    The next connection is tried where a vendor accepts nothing (key, balance, limits, not reachable, a picture that
-    it cannot be given) or reports the job failed. It is not tried where the input is at fault (no face, content
-    refused, a bad argument), and not where a paid job may still be on its way: then this one is waited for, or left
-    resumable.
+    The next connection is tried if a vendor accepts nothing (key, balance, limits, not reachable, a picture that it
+    cannot take) or reports the job failed. It is not tried if the input is at fault (no face, content refused, a bad
+    argument), or if a paid job may still be running: that job is waited for, or left resumable.
 
     :param target_image: The picture whose face is replaced: an http(s) URL, or the whole result of another
         operator of this package.
     :param face_image: The picture that donates the face; same forms.
-    :param conn_ids: Connections of this package's types, the preferred one first. With ``resume_job_id``, the first is
-        the one that has the job, and no other is asked.
+    :param conn_ids: Connections of this package's types, the preferred one first. With ``resume_job_id``, the first
+        must be the account of that job; no other is tried.
     """
 
     template_fields: Sequence[str] = ("target_image", "face_image", "conn_ids", "resume_job_id")
@@ -61,13 +61,12 @@ class FaceSwapOperator(JobOperator):
     kind = "face_swap"
 
     def __init__(self, *, target_image: Any, face_image: Any, conn_ids: Sequence[str], **kwargs: Any) -> None:
-        # Another task's output is known when this one runs.
+        # If another task chooses them, they are not known yet.
         known = _checked(conn_ids) if isinstance(conn_ids, str | list | tuple) else ["unknown"]
         super().__init__(conn_id=known[0], **kwargs)
         self.target_image = target_image
         self.face_image = face_image
         self.conn_ids = conn_ids
-        self._vendor: str | None = None
 
     def arguments(self) -> dict[str, Any]:
         """The content arguments under their neutral names."""
@@ -75,57 +74,53 @@ class FaceSwapOperator(JobOperator):
 
     @property
     def hook(self) -> JobHook:
-        """A hook on the connection that is being tried."""
-        if self._vendor is None:
-            self._vendor = hook_for_connection(self.conn_id).vendor.name
-        return hook_for(self._vendor, self.conn_id)
+        """A hook on the preferred connection."""
+        return hook_for_connection(self.conn_id)
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Go on where a job may be on its way, else try the connections in order."""
+        """Resume an open job if there is one, else try the connections in order."""
+        self._begun_at = CLOCK.now()
         conn_ids = _checked(materialized(self.conn_ids))
         if self.resumes:
-            return self._first_of(context, conn_ids[:1])
-        begun = [conn_id for conn_id in conn_ids if self._begun(context, conn_id)]
-        return self._first_of(context, [*begun, *(c for c in conn_ids if c not in begun)])
+            return self._run_at_first(context, conn_ids[:1])
+        return self._run_at_first(context, sorted(conn_ids, key=lambda one: not self._has_job(context, one)))
 
     def execute_complete(
         self, context: Context, event: Any = None, submission: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Take the event; a failed job goes to the connections after the one that failed."""
-        waited, _ = read_event(event, submission)
-        # No need to read the connection for what is known: it may be unreadable while the job is done.
-        self.conn_id, self._vendor = waited.conn_id, waited.vendor
+        """Take the trigger's event. After a failed job, the connections behind that job's are tried."""
+        self._begun_at = CLOCK.now()
+        waited_for, waited = read_event(event, submission)
         try:
-            return super().execute_complete(context, event, submission)
+            return self._complete(context, waited_for, waited)
         except JobFailedError as error:
             conn_ids = list(materialized(self.conn_ids))
-            tried = conn_ids.index(self.conn_id) if self.conn_id in conn_ids else -1
+            tried = conn_ids.index(waited_for.conn_id) if waited_for.conn_id in conn_ids else -1
             rest = conn_ids[tried + 1 :]
             if self.resumes or not rest:
                 raise
             self.log.warning("Trying %s next: %s", rest[0], error)
-            return self._first_of(context, rest)
+        return self._run_at_first(context, rest)
 
-    def _first_of(self, context: Context, conn_ids: Sequence[str]) -> dict[str, Any]:
+    def _run_at_first(self, context: Context, conn_ids: Sequence[str]) -> dict[str, Any]:
+        """Swap at the first of these connections whose vendor does it."""
         *others, last = conn_ids
         for position, conn_id in enumerate(others):
-            self.conn_id, self._vendor = conn_id, None
             try:
-                return super().execute(context)
+                return self._run(context, hook_for_connection(conn_id))
             except FaceSwapError as error:
                 if not _another_may(error):
                     raise
                 self.log.warning("Trying %s next: %s", conn_ids[position + 1], error)
-        self.conn_id, self._vendor = last, None
-        return super().execute(context)
+        return self._run(context, hook_for_connection(last))
 
-    def _ledger(self, context: Context) -> Ledger:
-        """One record a connection: a job at one vendor says nothing about another's."""
-        return Ledger(store_of(context), f"{KEY}.{self.conn_id}")
+    def _ledger(self, context: Context, conn_id: str) -> Ledger:
+        """One record for each connection: a job at one vendor says nothing about another's."""
+        return Ledger(store_of(context), f"{KEY}.{conn_id}")
 
-    def _begun(self, context: Context, conn_id: str) -> bool:
-        """True where an earlier try may have a paid job at this connection."""
-        record = Ledger(store_of(context), f"{KEY}.{conn_id}").read()
+    def _has_job(self, context: Context, conn_id: str) -> bool:
+        """True if an earlier attempt may have a paid job at this connection."""
+        record = self._ledger(context, conn_id).read()
         return record is not None and (
             record.stage is not Stage.SETTLED or record.outcome == Outcome.SUCCEEDED
         )
@@ -133,9 +128,9 @@ class FaceSwapOperator(JobOperator):
 
 def _checked(conn_ids: Any) -> list[str]:
     """
-    The connections, in their order.
+    Check that this is a list of connection ids.
 
-    :raises InvalidRequestError: It is no list of connection ids, or an empty one.
+    :raises InvalidRequestError: It is something else, or empty.
     """
     named = isinstance(conn_ids, list | tuple) and all(isinstance(c, str) and c.strip() for c in conn_ids)
     if not named or not conn_ids:
@@ -144,4 +139,5 @@ def _checked(conn_ids: Any) -> list[str]:
 
 
 def _another_may(error: FaceSwapError) -> bool:
+    """True if another vendor may do the swap, and this one has no paid job."""
     return isinstance(error, JobFailedError) or (isinstance(error, _REFUSALS) and error.job_id is None)

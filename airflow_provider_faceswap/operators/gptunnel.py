@@ -1,14 +1,11 @@
-"""Jobs at GPTunneL: face swap, the media API's image models, Midjourney."""
+"""Operators for GPTunneL: face swap, the media API's image models, Midjourney."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from airflow_provider_faceswap.hooks.gptunnel import GPTunnelHook
 from airflow_provider_faceswap.operators.base import JobOperator
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 
 class _GPTunnelOperator(JobOperator):
@@ -21,7 +18,7 @@ class GPTunnelFaceSwapOperator(_GPTunnelOperator):
     """
     Put the face of one picture onto another.
 
-    On the wire ``target_image`` is ``sourceImage`` here. Usable faces are frontal, clear and uncropped; the
+    The vendor's API calls ``target_image`` ``sourceImage``. Usable faces are frontal, clear and uncropped. The
     vendor takes PNG and JPEG, and keeps the result for three days.
 
     :param target_image: The picture whose face is replaced: an http(s) URL, a ``data:`` URI (PNG or JPEG), or
@@ -30,18 +27,10 @@ class GPTunnelFaceSwapOperator(_GPTunnelOperator):
     :param enhance_face: Improve the quality of the face.
     :param enhance_background: Improve the quality of the background.
     :param use_wallet_balance: Pay from the personal wallet instead of the organisation's account.
-    :param webhook: URL that the vendor calls when done; a hint only, the result is asked for anyway. It is
-        rendered with Jinja, but not stored among the rendered fields, as it often carries a token.
+    :param webhook: URL that the vendor calls when done. Airflow polls for the result either way. It is rendered
+        with Jinja, but not stored with the rendered fields, because it often carries a token.
     """
 
-    template_fields: Sequence[str] = (
-        "target_image",
-        "face_image",
-        "enhance_face",
-        "enhance_background",
-        "use_wallet_balance",
-        *JobOperator.template_fields,
-    )
     kind = "face_swap"
 
     def __init__(
@@ -63,38 +52,20 @@ class GPTunnelFaceSwapOperator(_GPTunnelOperator):
         self.use_wallet_balance = use_wallet_balance
         self.webhook = webhook
 
-    def arguments(self) -> dict[str, Any]:
-        """The content arguments under their neutral names."""
-        return {
-            "target_image": self.target_image,
-            "face_image": self.face_image,
-            "enhance_face": self.enhance_face,
-            "enhance_background": self.enhance_background,
-            "use_wallet_balance": self.use_wallet_balance,
-            "webhook": self.webhook,
-        }
-
 
 class GPTunnelImageOperator(_GPTunnelOperator):
     """
-    Generate a picture with any image model of the media API; the link lives 48 hours.
+    Generate a picture with any image model of the media API; the link expires after 48 hours.
 
     :param model: The model's id, free text: ``gpt-image-1-low``, ``gpt-image-1-medium``, ``gpt-image-1-high``,
-        ``google-imagen-3``, ``flux-dev``, ``seedream-3`` and whatever the vendor adds. An unknown one is
-        refused for nothing, with the list of known ones.
+        ``google-imagen-3``, ``flux-dev``, ``seedream-3`` and whatever the vendor adds. The vendor refuses an unknown
+        one, free of charge, and lists the known ones.
     :param prompt: What to draw.
     :param images: Reference pictures for models that take them: a URL or a result, or a list of these.
         Inline pictures are refused by this API.
-    :param aspect_ratio: ``1:1``, ``16:9``, ``9:16``, ``4:3`` or ``3:4``; some models know more.
+    :param aspect_ratio: ``1:1``, ``16:9``, ``9:16``, ``4:3`` or ``3:4``; some models take more.
     """
 
-    template_fields: Sequence[str] = (
-        "model",
-        "prompt",
-        "images",
-        "aspect_ratio",
-        *JobOperator.template_fields,
-    )
     kind = "image"
 
     def __init__(
@@ -112,15 +83,6 @@ class GPTunnelImageOperator(_GPTunnelOperator):
         self.images = images
         self.aspect_ratio = aspect_ratio
 
-    def arguments(self) -> dict[str, Any]:
-        """The content arguments under their neutral names."""
-        return {
-            "model": self.model,
-            "prompt": self.prompt,
-            "images": self.images,
-            "aspect_ratio": self.aspect_ratio,
-        }
-
 
 class _MidjourneyOperator(_GPTunnelOperator):
     default_timeout: ClassVar[float] = 1800.0
@@ -128,13 +90,12 @@ class _MidjourneyOperator(_GPTunnelOperator):
 
 class GPTunnelImagineOperator(_MidjourneyOperator):
     """
-    Draw a 2x2 grid of four pictures with Midjourney; :class:`GPTunnelUpsampleOperator` takes one out.
+    Draw a 2x2 grid of four pictures with Midjourney; :class:`GPTunnelUpsampleOperator` extracts one.
 
     :param prompt: What to draw, with Midjourney's own options such as ``--ar 1:1``.
     :param use_wallet_balance: Pay from the personal wallet instead of the organisation's account.
     """
 
-    template_fields: Sequence[str] = ("prompt", "use_wallet_balance", *JobOperator.template_fields)
     kind = "imagine"
 
     def __init__(self, *, prompt: str, use_wallet_balance: bool | None = None, **kwargs: Any) -> None:
@@ -142,20 +103,15 @@ class GPTunnelImagineOperator(_MidjourneyOperator):
         self.prompt = prompt
         self.use_wallet_balance = use_wallet_balance
 
-    def arguments(self) -> dict[str, Any]:
-        """The content arguments under their neutral names."""
-        return {"prompt": self.prompt, "use_wallet_balance": self.use_wallet_balance}
-
 
 class GPTunnelUpsampleOperator(_MidjourneyOperator):
     """
-    Take one picture out of a grid.
+    Extract one picture of a grid.
 
     :param parent_job_id: The job that made the grid: its id, or its operator's whole result.
     :param image: Which one: 1 to 4, row by row.
     """
 
-    template_fields: Sequence[str] = ("parent_job_id", "image", *JobOperator.template_fields)
     kind = "upsample"
 
     def __init__(self, *, parent_job_id: Any, image: int | str, **kwargs: Any) -> None:
@@ -163,21 +119,16 @@ class GPTunnelUpsampleOperator(_MidjourneyOperator):
         self.parent_job_id = parent_job_id
         self.image = image
 
-    def arguments(self) -> dict[str, Any]:
-        """The content arguments under their neutral names."""
-        return {"parent_job_id": self.parent_job_id, "image": self.image}
-
 
 class GPTunnelVariationOperator(_MidjourneyOperator):
     """
     Draw a new grid of variations.
 
     :param parent_job_id: A grid or an upsampled picture: its job id, or its operator's whole result.
-    :param image: Which picture of a grid: 1 to 4. Needed where the parent is a grid.
-    :param mode: ``high`` or ``low``. Needed where the parent is an upsampled picture.
+    :param image: Which picture of a grid: 1 to 4. Required if the parent is a grid.
+    :param mode: ``high`` or ``low``. Required if the parent is an upsampled picture.
     """
 
-    template_fields: Sequence[str] = ("parent_job_id", "image", "mode", *JobOperator.template_fields)
     kind = "variation"
 
     def __init__(
@@ -188,21 +139,16 @@ class GPTunnelVariationOperator(_MidjourneyOperator):
         self.image = image
         self.mode = mode
 
-    def arguments(self) -> dict[str, Any]:
-        """The content arguments under their neutral names."""
-        return {"parent_job_id": self.parent_job_id, "image": self.image, "mode": self.mode}
-
 
 class GPTunnelInpaintOperator(_MidjourneyOperator):
     """
-    Draw a part of an upsampled picture anew.
+    Redraw a part of an upsampled picture.
 
     :param parent_job_id: The picture: its job id, or its operator's whole result.
-    :param mask: Black and white PNG of the parent's size, white is drawn anew: base64, or a ``data:`` URI.
-    :param prompt: What to draw there; default: the parent's prompt. Russian may be misread here.
+    :param mask: Black and white PNG of the parent's size, white is redrawn: base64, or a ``data:`` URI.
+    :param prompt: What to draw there; default: the parent's prompt. The vendor may misread Russian here.
     """
 
-    template_fields: Sequence[str] = ("parent_job_id", "mask", "prompt", *JobOperator.template_fields)
     kind = "inpaint"
 
     def __init__(self, *, parent_job_id: Any, mask: Any, prompt: str | None = None, **kwargs: Any) -> None:
@@ -210,7 +156,3 @@ class GPTunnelInpaintOperator(_MidjourneyOperator):
         self.parent_job_id = parent_job_id
         self.mask = mask
         self.prompt = prompt
-
-    def arguments(self) -> dict[str, Any]:
-        """The content arguments under their neutral names."""
-        return {"parent_job_id": self.parent_job_id, "mask": self.mask, "prompt": self.prompt}

@@ -1,4 +1,4 @@
-"""Jobs at PiAPI: face swap on pictures and videos, and every other task of the unified API."""
+"""Operators for PiAPI: face swap on pictures and videos, and every other task of the unified API."""
 
 from __future__ import annotations
 
@@ -20,26 +20,17 @@ class PiAPIFaceSwapOperator(_PiAPIOperator):
     """
     Put one face, or several, onto another picture.
 
-    Without index lists one face is swapped: the largest of each picture. With them, face by face: positions
-    count from 0 in detection order, usually left to right; the lists go pair by pair. The result is kept for
-    three days.
+    Without index lists one face is swapped: the largest of each picture. With them, each listed face is replaced by
+    the face at the same place of the other list. Positions count from 0 in detection order, usually left to right.
+    The vendor keeps the result for three days.
 
     :param target_image: The picture whose face is replaced, under 2048 x 2048: an http(s) URL, a ``data:`` URI
         of at most 10 MB, or the whole result of another operator of this package.
     :param face_image: The picture that donates the face; same forms.
-    :param target_faces: Positions of the faces to be replaced, as a list or ``"0,1"``.
-    :param source_faces: Positions of the faces that replace them, as many.
-    :param service_mode: ``public`` (pay as you go) or ``private``; default: as the workspace is set.
+    :param target_faces: Positions of the faces to replace, as a list or ``"0,1"``.
+    :param source_faces: Positions of the faces that replace them, equally many.
+    :param service_mode: ``public`` (pay as you go) or ``private``; default: the workspace default.
     """
-
-    template_fields: Sequence[str] = (
-        "target_image",
-        "face_image",
-        "target_faces",
-        "source_faces",
-        "service_mode",
-        *JobOperator.template_fields,
-    )
 
     def __init__(
         self,
@@ -60,19 +51,9 @@ class PiAPIFaceSwapOperator(_PiAPIOperator):
 
     @property
     def kind(self) -> str:
-        """Index lists select multi-face."""
+        """``multi_face_swap`` with index lists, else ``face_swap``."""
         several = self.target_faces is not None or self.source_faces is not None
         return "multi_face_swap" if several else "face_swap"
-
-    def arguments(self) -> dict[str, Any]:
-        """The content arguments under their neutral names."""
-        return {
-            "target_image": self.target_image,
-            "face_image": self.face_image,
-            "target_faces": self.target_faces,
-            "source_faces": self.source_faces,
-            "service_mode": self.service_mode,
-        }
 
 
 class PiAPIVideoFaceSwapOperator(_PiAPIOperator):
@@ -82,17 +63,10 @@ class PiAPIVideoFaceSwapOperator(_PiAPIOperator):
     :param target_video: The video whose face is replaced: an http(s) URL, or the whole result of another
         operator of this package.
     :param face_image: The picture that donates the face; a URL, a ``data:`` URI or a result.
-    :param target_faces: Positions of the faces to be replaced, as a list or ``"0,1"``.
-    :param source_faces: Positions of the faces that replace them, as many.
+    :param target_faces: Positions of the faces to replace, as a list or ``"0,1"``.
+    :param source_faces: Positions of the faces that replace them, equally many.
     """
 
-    template_fields: Sequence[str] = (
-        "target_video",
-        "face_image",
-        "target_faces",
-        "source_faces",
-        *JobOperator.template_fields,
-    )
     kind = "video_face_swap"
     default_timeout: ClassVar[float] = 3600.0
 
@@ -111,15 +85,6 @@ class PiAPIVideoFaceSwapOperator(_PiAPIOperator):
         self.target_faces = target_faces
         self.source_faces = source_faces
 
-    def arguments(self) -> dict[str, Any]:
-        """The content arguments under their neutral names."""
-        return {
-            "target_video": self.target_video,
-            "face_image": self.face_image,
-            "target_faces": self.target_faces,
-            "source_faces": self.source_faces,
-        }
-
 
 class PiAPITaskOperator(_PiAPIOperator):
     """
@@ -127,7 +92,7 @@ class PiAPITaskOperator(_PiAPIOperator):
 
     :param model: As the vendor names it: ``Qubico/flux1-schnell``, ``gemini``, ...
     :param task_type: As the vendor names it: ``txt2img``, ``kontext``, ...
-    :param input: The task's input under the vendor's own names. A result of another operator stands for its
+    :param input: The task's input under the vendor's own names. A result of another operator is replaced by its
         link.
     """
 

@@ -1,4 +1,4 @@
-"""Jobs at Tengrai: face swap and every other artwork kind."""
+"""Operators for Tengrai: face swap and every other artwork kind."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from airflow_provider_faceswap.hooks.tengrai import TengraiHook
 from airflow_provider_faceswap.operators.base import JobOperator
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
 
 class _TengraiOperator(JobOperator):
@@ -20,8 +20,8 @@ class TengraiFaceSwapOperator(_TengraiOperator):
     """
     Put the face of one picture onto another.
 
-    On the wire ``face_image`` is ``sourceImage`` here. Pictures go by URL only; the result is WebP unless
-    ``output_format`` is ``png``, and is removed eight days after the creation.
+    The vendor's API calls ``face_image`` ``sourceImage``. It takes pictures by URL only. The result is WebP unless
+    ``output_format`` is ``png``, and is deleted eight days after the submission.
 
     :param target_image: The picture whose face is replaced: an http(s) URL, or the whole result of another
         operator of this package.
@@ -29,18 +29,10 @@ class TengraiFaceSwapOperator(_TengraiOperator):
     :param denoising: Strength of the blending, 1 (very subtle) to 5 (extreme); the vendor's default is 3.
     :param seed: 1 to 2147483647. Known to the newer revision of the API only; not sent unless set.
     :param output_format: ``auto``, ``png`` or ``webp``. Newer revision only; not sent unless set.
-    :param webhook: https URL that the vendor calls when done; a hint only. It is rendered with Jinja, but not
-        stored among the rendered fields, as it often carries a token.
+    :param webhook: https URL that the vendor calls when done. Airflow polls for the result either way. It is
+        rendered with Jinja, but not stored with the rendered fields, because it often carries a token.
     """
 
-    template_fields: Sequence[str] = (
-        "target_image",
-        "face_image",
-        "denoising",
-        "seed",
-        "output_format",
-        *JobOperator.template_fields,
-    )
     kind = "face_swap"
 
     def __init__(
@@ -62,17 +54,6 @@ class TengraiFaceSwapOperator(_TengraiOperator):
         self.output_format = output_format
         self.webhook = webhook
 
-    def arguments(self) -> dict[str, Any]:
-        """The content arguments under their neutral names."""
-        return {
-            "target_image": self.target_image,
-            "face_image": self.face_image,
-            "denoising": self.denoising,
-            "seed": self.seed,
-            "output_format": self.output_format,
-            "webhook": self.webhook,
-        }
-
 
 class TengraiArtworkOperator(_TengraiOperator):
     """
@@ -82,10 +63,8 @@ class TengraiArtworkOperator(_TengraiOperator):
         ``face_refiner``, ``upscaling``, ``detailer_upscaler``, ``remove_background``, ``segmentation``,
         ``depth_map``, ``style_dna_anchor`` or ``style_dna``.
     :param parameters: The fields of that kind under the vendor's own names, such as ``prompt``, ``imageUrl``,
-        ``aspectRatio``. A result of another operator stands for its link.
+        ``aspectRatio``. A result of another operator is replaced by its link.
     """
-
-    template_fields: Sequence[str] = ("artwork", "parameters", *JobOperator.template_fields)
 
     def __init__(self, *, artwork: str, parameters: Mapping[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -94,7 +73,7 @@ class TengraiArtworkOperator(_TengraiOperator):
 
     @property
     def kind(self) -> str:
-        """The artwork's kind; hyphens as in the vendor's paths are taken too."""
+        """The kind of artwork. Hyphens, as in the vendor's paths, are accepted too."""
         return self.artwork.replace("-", "_")
 
     def arguments(self) -> dict[str, Any]:

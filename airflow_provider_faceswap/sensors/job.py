@@ -1,4 +1,4 @@
-"""Wait for a job whose id is known, whoever bought it."""
+"""Sensor for a job whose id is known."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from airflow_provider_faceswap.lifecycle.waiting import poller_for, result_of, w
 from airflow_provider_faceswap.links import ResultLink
 from airflow_provider_faceswap.telemetry import lineage
 from airflow_provider_faceswap.telemetry.openlineage import facets
-from airflow_provider_faceswap.triggers.job import SAFE_RESUME_DELAY, JobTrigger, deferral_timeout
+from airflow_provider_faceswap.triggers.job import SAFE_RESUME_DELAY, JobTrigger, wait_in_triggerer
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -36,17 +36,17 @@ if TYPE_CHECKING:
 
 class JobSensor(BaseSensorOperator):
     """
-    Wait for a job that is already bought, and return its result.
+    Wait for a job that is already submitted, and return its result.
 
-    It buys nothing and cancels nothing. The return value is what the job's own operator would return, except
-    that the cost is known only where the vendor repeats it.
+    It submits nothing and cancels nothing. The return value is what the job's own operator would return, except
+    that the cost is known only if the vendor repeats it.
 
     :param conn_id: A connection of one of this package's types.
     :param job_id: The job's id, or an operator's whole result.
-    :param kind: What the job does, as its operator says: ``face_swap``, ``image``, ``imagine``, ...
+    :param kind: What the job does: ``face_swap``, ``image``, ``imagine``, ...
     :param deferrable: Wait in the triggerer. Default: ``[operators] default_deferrable``.
     :raises FaceSwapError: The job failed, was cancelled, or is unknown; subclasses say which.
-    :raises AirflowSensorTimeout: The timeout passed; the job goes on.
+    :raises AirflowSensorTimeout: The timeout passed; the job keeps running.
     """
 
     template_fields: Sequence[str] = ("conn_id", "job_id", "kind")
@@ -72,23 +72,18 @@ class JobSensor(BaseSensorOperator):
 
     def execute(self, context: Context) -> Any:
         """Defer, or poke as any sensor does."""
-        if not self.deferrable:
-            return super().execute(context)
-        submission = self._submission(hook_for_connection(self.conn_id))
-        self.defer(
-            trigger=JobTrigger(
+        if self.deferrable:
+            submission = self._submission(hook_for_connection(self.conn_id))
+            trigger = JobTrigger(
                 submission=submission.model_dump(mode="json"),
                 resume_after=CLOCK.now() + SAFE_RESUME_DELAY,
                 cancel_on_kill=False,
-            ),
-            method_name="execute_complete",
-            kwargs={"submission": submission.model_dump(mode="json")},
-            timeout=deferral_timeout(submission),
-        )
-        raise AssertionError("defer() always raises")
+            )
+            wait_in_triggerer(self, trigger)
+        return super().execute(context)
 
-    def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002 - nothing of it is needed
-        """Ask once."""
+    def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002 - Airflow passes it
+        """Poll once."""
         hook = hook_for_connection(self.conn_id)
         if self._waiting is None:
             submission = self._submission(hook)
@@ -98,34 +93,34 @@ class JobSensor(BaseSensorOperator):
             job = hook.fetch(submission.job_id, self.kind)
         except FaceSwapError as error:
             if self.reschedule and isinstance(error, JobLostError):
-                # Each question is of a process of its own, to which every job would be a new one.
+                # Each poll is made by a new process, which would take every job for a new one.
                 raise
-            seen = poller.after_error(error, CLOCK.now())
+            decision = poller.after_error(error, CLOCK.now())
         else:
-            seen = poller.after_poll(job, CLOCK.now())
-        if not isinstance(seen, WaitResult):
-            if seen.message:
-                self.log.info("%s job %s %s", submission.vendor, submission.job_id, seen.message)
+            decision = poller.after_poll(job, CLOCK.now())
+        if not isinstance(decision, WaitResult):
+            if decision.message:
+                self.log.info("%s job %s %s", submission.vendor, submission.job_id, decision.message)
             return PokeReturnValue(is_done=False)
-        if seen.outcome in {Outcome.TIMED_OUT, Outcome.UNREADABLE}:
-            # How long to be patient is the sensor's own timeout, which Airflow looks at.
+        if decision.outcome in {Outcome.TIMED_OUT, Outcome.UNREADABLE}:
+            # Airflow enforces the sensor's own timeout.
             return PokeReturnValue(is_done=False)
-        return PokeReturnValue(is_done=True, xcom_value=self._result(hook, submission, seen))
+        return PokeReturnValue(is_done=True, xcom_value=self._result(hook, submission, decision))
 
     def execute_complete(
         self, context: Context, event: Any = None, submission: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Take the event of the trigger; only a known ending about this job counts."""
+        """Take the trigger's event. Only a known outcome of this very job is accepted."""
         del context
-        waited, ending = read_event(event, submission)
-        hook = hook_for(waited.vendor, waited.conn_id)
-        if ending.outcome is Outcome.SUCCEEDED:
-            # The event carries no link, as events are logged; the job is asked once more for it.
-            ending = wait(hook, waited, log=self.log.info)
-        return self._result(hook, waited, ending)
+        waited_for, waited = read_event(event, submission)
+        hook = hook_for(waited_for.vendor, waited_for.conn_id)
+        if waited.outcome is Outcome.SUCCEEDED:
+            # The event carries no link, because events are logged: poll once more for it.
+            waited = wait(hook, waited_for, log=self.log.info)
+        return self._result(hook, waited_for, waited)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
-        """What OpenLineage is told: the result, the job and its cost; no signed link."""
+        """Report the result, the job and its cost to OpenLineage, without signed links."""
         del task_instance
         return facets(lineage.of_job(self.outcome, {}))
 
@@ -135,10 +130,10 @@ class JobSensor(BaseSensorOperator):
         template = SubmissionTemplate(hook.vendor.name, self.kind, self.conn_id, self.timeout)
         return template.submission(job_id, reused=True)
 
-    def _result(self, hook: JobHook, submission: Submission, ending: WaitResult) -> dict[str, Any]:
-        if ending.outcome is Outcome.TIMED_OUT:
-            # What Airflow skips where soft_fail says so, and retries no more.
-            raise AirflowSensorTimeout(str(ending.to_error()))
-        result = result_of(hook, submission, ending)
+    def _result(self, hook: JobHook, submission: Submission, waited: WaitResult) -> dict[str, Any]:
+        if waited.outcome is Outcome.TIMED_OUT:
+            # Airflow skips the task after this error if soft_fail is set, and never retries it.
+            raise AirflowSensorTimeout(str(waited.to_error()))
+        result = result_of(hook, submission, waited)
         self.outcome = result.to_xcom()
         return self.outcome

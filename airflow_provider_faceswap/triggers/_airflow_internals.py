@@ -1,8 +1,8 @@
 """
 What triggers and operators need of Airflow beyond its public interface.
 
-These are internals of the task SDK, kept together here, looked up when used, and done without where they are
-missing. Seen working on Airflow 3.3.2.
+These are internals of the task SDK. Each is imported when it is used; if this Airflow lacks it, the caller does without.
+Tested with Airflow 3.3.2.
 """
 
 from __future__ import annotations
@@ -12,26 +12,34 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from airflow.providers.common.compat.sdk import BaseOperator
     from airflow.triggers.base import TriggerEvent
 
 
-#: The states in which a person, or the run, has ended a task for good. Success is not among them: a trigger
-#: sees it too where its task was ended from outside. Nor is a cleared task: its job is taken up again.
+#: States in which a person, or the run, has ended a task for good. Success is not among them: a trigger also sees it
+#: when its task was marked so. Nor is a cleared task: its job is resumed.
 ENDED_STATES = frozenset({"failed", "skipped", "upstream_failed", "removed"})
 
-#: Seconds to wait for another thread's question to end, such as the writer's of a batch. A lock that is held longer is
-#: held by the very thread that was interrupted.
-PATIENCE = 1.0
-
-#: No state: nobody supervises this process, so that nobody but its own user can have ended the task.
+#: The state of a task without a supervisor, as in ``task.test()``: only the user can have ended its process.
 UNSUPERVISED = "alone"
+
+#: Seconds to wait until another thread's message to the supervisor is answered, such as the writer's of a batch. A lock
+#: that is held longer is held by the thread that the signal interrupted.
+SUPERVISOR_LOCK_TIMEOUT = 1.0
+
+
+def can_succeed_in_triggerer(operator: BaseOperator) -> bool:
+    """True if a success needs no worker: it has only a plain return value to store, and no callback or listener."""
+    if operator.outlets or operator.on_success_callback or not operator.do_xcom_push:
+        return False
+    return uses_default_xcom() and not has_success_listener()
 
 
 def has_success_listener() -> bool:
     """
-    Whether a plugin wants to hear of tasks that succeed, as OpenLineage's does.
+    True if a plugin listens to the success of tasks, as OpenLineage's does.
 
-    Airflow calls listeners on workers only: a task that a trigger ends would end unheard.
+    Airflow calls listeners on workers only: they would miss a task that a trigger ends.
     """
     try:
         from airflow.sdk.listener import get_listener_manager
@@ -42,9 +50,9 @@ def has_success_listener() -> bool:
 
 def uses_default_xcom() -> bool:
     """
-    Whether a return value goes into Airflow's database as it is.
+    True if Airflow's database stores return values.
 
-    Another XCom backend may put it elsewhere, by calls that block, or fail: that is nothing for a trigger.
+    Another XCom backend may store them elsewhere, by calls that block or fail, which a trigger must not make.
     """
     from airflow.sdk.bases.xcom import BaseXCom
     from airflow.sdk.execution_time.xcom import XCom
@@ -54,44 +62,45 @@ def uses_default_xcom() -> bool:
 
 async def task_state(task_instance: Any) -> str | None:
     """
-    Ask from a trigger in which state its task is now.
+    The current state of a trigger's task.
 
     :param task_instance: What the triggerer set on the trigger.
-    :returns: The state's name, or ``None`` where it cannot be known.
+    :returns: The state's name, ``None`` if it is unknown.
     """
     try:
         from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
     except ImportError:
         return None
-    question = _question(task_instance)
-    return None if question is None else _state(await SUPERVISOR_COMMS.asend(question), task_instance)
+    message = _state_request(task_instance)
+    return None if message is None else _state(await SUPERVISOR_COMMS.asend(message), task_instance)
 
 
 def task_state_sync(task_instance: Any) -> str | None:
     """
-    Ask from a worker, where a signal may have interrupted anything, in which state its task is now.
+    The current state of a worker's task, for a signal handler.
 
-    :returns: The state's name; :data:`UNSUPERVISED` outside a worker; ``None`` where it cannot be known, as when the
-        signal came amid another question, which holds a lock that this thread would wait for for ever.
+    :returns: The state's name; :data:`UNSUPERVISED` outside a worker; ``None`` if it is unknown. That includes a signal
+        during another message to the supervisor: that message holds a lock, on which this thread would wait for ever.
     """
     try:
         from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
     except ImportError:
         return UNSUPERVISED
-    lock, question = getattr(SUPERVISOR_COMMS, "_thread_lock", None), _question(task_instance)
+    lock, message = getattr(SUPERVISOR_COMMS, "_thread_lock", None), _state_request(task_instance)
     try:
-        if question is None:
+        if message is None:
             return None
         if lock is not None:
-            if not lock.acquire(timeout=PATIENCE):
+            if not lock.acquire(timeout=SUPERVISOR_LOCK_TIMEOUT):
                 return None
             lock.release()
-        return _state(SUPERVISOR_COMMS.send(question), task_instance)
+        return _state(SUPERVISOR_COMMS.send(message), task_instance)
     except Exception:  # noqa: BLE001 - whatever it is, the task is being ended, and the job can be resumed
         return None
 
 
-def _question(task_instance: Any) -> Any:
+def _state_request(task_instance: Any) -> Any:
+    """The message that asks the supervisor for a task's state, ``None`` if this Airflow has none."""
     try:
         from airflow.sdk.execution_time.comms import GetTaskStates
     except ImportError:
@@ -113,14 +122,14 @@ async def end_with_success(
     task_instance: Any, result: Mapping[str, Any], links: Mapping[str, str]
 ) -> TriggerEvent | None:
     """
-    Store a return value and make the event that ends the task where it is, without a worker.
+    Store a return value, and make the event that ends the task without a worker.
 
-    ``TaskSuccessEvent(xcoms=...)`` would store a JSON string where downstream expects a dict, so the value is
+    ``TaskSuccessEvent(xcoms=...)`` would store a JSON string where downstream tasks expect a dict. So the value is
     stored first, in the SDK's own encoding.
 
-    :param links: What the worker would store as the task's links: XCom key to address. They go into Airflow's
-        database whatever XCom backend there is, as the api server looks there.
-    :returns: The event, or ``None`` where this Airflow cannot; the task then resumes on a worker.
+    :param links: What a worker would store as the task's links: XCom key to address. They always go into Airflow's
+        database, whatever the XCom backend, because the API server reads them there.
+    :returns: The event; ``None`` if this Airflow has none, and the task must resume on a worker.
     """
     try:
         from airflow.sdk.execution_time.comms import SetXCom
@@ -131,14 +140,14 @@ async def end_with_success(
         return None
     if not uses_default_xcom():
         return None
-    where = {
+    task = {
         "dag_id": task_instance.dag_id,
         "run_id": task_instance.run_id,
         "task_id": task_instance.task_id,
         "map_index": task_instance.map_index,
     }
     for key, link in links.items():
-        await SUPERVISOR_COMMS.asend(SetXCom(key=key, value=link, **where))
-    value = XCom.serialize_value(dict(result), key="return_value", **where)
-    await SUPERVISOR_COMMS.asend(SetXCom(key="return_value", value=value, **where))
+        await SUPERVISOR_COMMS.asend(SetXCom(key=key, value=link, **task))
+    value = XCom.serialize_value(dict(result), key="return_value", **task)
+    await SUPERVISOR_COMMS.asend(SetXCom(key="return_value", value=value, **task))
     return TaskSuccessEvent()

@@ -1,17 +1,19 @@
-"""The one trigger: it waits for a job of any vendor, and never buys one."""
+"""Trigger that waits for a job of any vendor. It never submits one."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from airflow_provider_faceswap.exceptions import InvalidRequestError
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.hooks.base import hook_for
 from airflow_provider_faceswap.jobs import Submission
-from airflow_provider_faceswap.lifecycle.outcomes import Outcome, kill_message
+from airflow_provider_faceswap.lifecycle.outcomes import Outcome, kill_message, left_running_message
 from airflow_provider_faceswap.lifecycle.waiting import done_message, result_of, wait_async
 from airflow_provider_faceswap.links import result_links
 from airflow_provider_faceswap.telemetry.metrics import job_ended
@@ -20,19 +22,20 @@ from airflow_provider_faceswap.triggers._airflow_internals import ENDED_STATES, 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
+    from airflow.providers.common.compat.sdk import BaseOperator
+
     from airflow_provider_faceswap.hooks.base import JobHook
     from airflow_provider_faceswap.lifecycle.outcomes import WaitResult
 
-#: Seconds after a deferral before which a task must not be resumed on a worker: the scheduler may notice up
-#: to five seconds late that the deferring process has ended, and then takes the resumed task for a lost one.
+#: Seconds after a deferral during which a task must not be resumed on a worker. The scheduler may notice up to five
+#: seconds late that the deferring process has ended, and would then fail a task that was resumed before.
 SAFE_RESUME_DELAY = 7.0
-#: Seconds beyond the job's own deadline at which Airflow ends the deferral, should the triggerer be gone.
+#: Seconds after the job's own deadline at which Airflow ends the deferral, in case there is no triggerer.
 FRAMEWORK_MARGIN = 60.0
+#: Seconds for a cancel, including the read of the task's state before it.
+CANCEL_TIMEOUT = 20.0
 
-#: Seconds for a cancel, the question before it included.
-PATIENCE = 20.0
-
-#: A cancel goes on here when Airflow cancels ``on_kill`` again, which it does after about a second.
+#: Cancels under way. Airflow cancels ``on_kill`` itself after about a second; the cancel continues here.
 _cancels: set[asyncio.Task[None]] = set()
 
 
@@ -43,12 +46,12 @@ class JobTrigger(BaseTrigger):
     The arguments are stored in clear: ids and plain values, never a key.
 
     :param submission: :class:`~airflow_provider_faceswap.jobs.Submission` as plain JSON.
-    :param poll_interval: Least seconds between two questions, ``None`` for the kind's own schedule.
+    :param poll_interval: Least seconds between two polls, ``None`` for the kind's own schedule.
     :param resume_after: Epoch seconds; no event that resumes the task on a worker is fired earlier.
-    :param cancel_on_kill: Cancel the job when a person ends the deferred task, where the vendor can.
-    :param cancel_on_timeout: Cancel the job at its deadline, where the vendor can.
-    :param end_in_place: End the task from here on success, where this Airflow can; a worker is resumed
-        for everything else.
+    :param cancel_on_kill: Cancel the job when a person ends the deferred task, if the vendor can.
+    :param cancel_on_timeout: Cancel the job at its deadline, if the vendor can.
+    :param end_in_place: On success, end the task in the triggerer, if this Airflow can. Every other outcome resumes
+        it on a worker.
     """
 
     def __init__(
@@ -84,10 +87,23 @@ class JobTrigger(BaseTrigger):
             },
         )
 
+    def check_storable(self) -> None:
+        """
+        Check, before the paid call, that a task could defer with this trigger.
+
+        :raises InvalidRequestError: Airflow could not store it.
+        """
+        try:
+            json.dumps(self.serialize(), allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise InvalidRequestError(
+                f"the trigger cannot be stored: {error}", vendor=self.submission.vendor
+            ) from None
+
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait, fire, return. It may be run again on another triggerer: it only reads."""
+        """Wait, fire one event, return. It only reads, so another triggerer may run it again."""
         hook = hook_for(self.submission.vendor, self.submission.conn_id)
-        ending = await wait_async(
+        waited = await wait_async(
             hook,
             self.submission,
             poll_interval=self.poll_interval,
@@ -96,39 +112,43 @@ class JobTrigger(BaseTrigger):
             log=self.log.info,
             cancel_on_timeout=self.cancel_on_timeout,
         )
-        in_place = await self._end_here(hook, ending)
-        if in_place is not None:
-            yield in_place
+        event = await self._succeed_here(hook, waited)
+        if event is not None:
+            yield event
             return
         self.log.info(
-            "%s job %s has ended (%s); its task goes on in a worker",
+            "%s job %s has ended (%s); its task resumes on a worker",
             self.submission.vendor,
             self.submission.job_id,
-            ending.outcome.replace("_", " "),
+            waited.outcome.replace("_", " "),
         )
         await CLOCK.asleep(max(0.0, self.resume_after - CLOCK.now()))
-        yield TriggerEvent(ending.to_event(self.submission))
+        yield TriggerEvent(waited.to_event(self.submission))
 
-    async def _end_here(self, hook: JobHook, ending: WaitResult) -> TriggerEvent | None:
-        """End the task with its result; ``None`` where a worker has to: for a failure, for its class."""
-        # In dag.test() there is no task instance, and no ending from a trigger.
+    async def _succeed_here(self, hook: JobHook, waited: WaitResult) -> TriggerEvent | None:
+        """
+        Store the result and end the task with success.
+
+        :returns: The event; ``None`` if a worker must end the task: only there a failure has its own class.
+        """
+        # dag.test() sets no task instance, and cannot end a task from a trigger.
         if not self.end_in_place or self.task_instance is None:
             return None
-        if ending.outcome is not Outcome.SUCCEEDED:
+        if waited.outcome is not Outcome.SUCCEEDED:
             return None
-        result = result_of(hook, self.submission, ending)
-        told = result.to_xcom()
+        result = result_of(hook, self.submission, waited)
+        xcom = result.to_xcom()
         try:
-            event = await end_with_success(self.task_instance, told, result_links(told, self.task_instance))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the job is done, and a worker can say so
+            event = await end_with_success(self.task_instance, xcom, result_links(xcom, self.task_instance))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the job is done, and a worker can return it
             self.log.warning(
-                "The result could not be stored from here (%s); its task goes on in a worker",
+                "The result could not be stored in the triggerer (%s); its task resumes on a worker",
                 type(error).__name__,
             )
             return None
         if event is not None:
             # In a thread: a metrics backend may look up its host.
-            await asyncio.to_thread(job_ended, self.submission, ending, in_triggerer=True)
+            await asyncio.to_thread(job_ended, self.submission, waited, in_triggerer=True)
             self.log.info(done_message(result))
         return event
 
@@ -136,8 +156,8 @@ class JobTrigger(BaseTrigger):
         """
         Cancel the job if a person ended the task.
 
-        Airflow calls this also when the trigger merely moves to another triggerer, so the task's state is
-        asked first; and it cancels this call after about a second, so the work is shielded.
+        Airflow also calls this when the trigger moves to another triggerer, so the task's state is read first. And it
+        cancels this call after about a second, so the work is shielded.
         """
         if not self.cancel_on_kill or self.task_instance is None:
             return
@@ -150,21 +170,30 @@ class JobTrigger(BaseTrigger):
     async def _cancel_if_ended(self) -> None:
         job, state, confirmed = self.submission, None, False
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(CANCEL_TIMEOUT):
                 state = await task_state(self.task_instance)
                 if state in ENDED_STATES:
                     confirmed = await hook_for(job.vendor, job.conn_id).acancel(job.job_id, job.kind)
-        except Exception as error:  # noqa: BLE001 - whatever it is, what becomes of the job has to be said
+        except Exception as error:  # noqa: BLE001 - whatever it is, the lines below must be logged
             self.log.warning("The cancel of job %s failed: %s", job.job_id, type(error).__name__)
         if state in ENDED_STATES:
             self.log.warning(kill_message(job, state, confirmed=confirmed))
         else:
-            self.log.info(
-                "%s job %s goes on: its task is %s", job.vendor, job.job_id, state or "in a state not known"
-            )
+            self.log.info(left_running_message(job, state))
 
 
-def deferral_timeout(submission: Submission) -> timedelta:
-    """How long Airflow lets a task be deferred for this job: to its deadline, and the trigger's own time to say so."""
+def wait_in_triggerer(operator: BaseOperator, trigger: JobTrigger) -> NoReturn:
+    """
+    Defer the task until the trigger's event, which the operator's ``execute_complete`` gets.
+
+    Airflow ends the deferral some time after the job's deadline, in case there is no triggerer.
+    """
+    submission = trigger.submission
     left = max(0.0, submission.deadline.timestamp() - CLOCK.now())
-    return timedelta(seconds=left + SAFE_RESUME_DELAY + FRAMEWORK_MARGIN)
+    operator.defer(
+        trigger=trigger,
+        method_name="execute_complete",
+        kwargs={"submission": submission.model_dump(mode="json")},
+        timeout=timedelta(seconds=left + SAFE_RESUME_DELAY + FRAMEWORK_MARGIN),
+    )
+    raise AssertionError("defer() always raises")

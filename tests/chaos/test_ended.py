@@ -103,7 +103,7 @@ def test_a_deferred_task_marked_failed_cancels_its_job_and_says_so(ended):
 
 def test_a_deferred_task_marked_success_leaves_its_job(ended):
     ended.tell("deferred_marked_success", "success")
-    ended.logged("deferred_marked_success", "goes on: its task is success")
+    ended.logged("deferred_marked_success", "is left running: the task's state is success")
     [job] = ended.jobs("deferred_marked_success")
     assert job.canceled_at is None
 
@@ -166,7 +166,7 @@ def test_a_worker_that_is_shut_down_cancels_nothing(ended):
     """A rolling deploy: the supervisor of the task is asked to end, and passes it on."""
     _, supervisor = ended.worker("running_terminated")
     os.kill(supervisor.pid, signal.SIGTERM)
-    ended.logged("running_terminated", "goes on: its task is running")
+    ended.logged("running_terminated", "is left running: the task's state is running")
     [job] = ended.jobs("running_terminated")
     assert job.canceled_at is None
 
@@ -192,7 +192,7 @@ def test_a_trigger_that_moves_cancels_nothing_though_airflow_ends_it(ended, worl
         other,
         "deferred_moved",
     )
-    ended.logged("deferred_moved", "goes on: its task is deferred")
+    ended.logged("deferred_moved", "is left running: the task's state is deferred")
     [job] = ended.jobs("deferred_moved")
     asked = ended.sandbox.requests["piapi"]["fetch"]
     world.until(lambda: ended.sandbox.requests["piapi"]["fetch"] > asked)

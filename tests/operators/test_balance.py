@@ -53,14 +53,14 @@ def test_an_account_that_cannot_pay_fails_the_task_at_once(vendor):
     with pytest.raises(InsufficientBalanceError) as raised:
         check(at_least=31).execute({})
     assert str(raised.value) == (
-        "gptunnel: the account has 30.5 RUB, and 31 RUB are wanted. "
+        "gptunnel: the account has 30.5 RUB, but 31 RUB are needed. "
         "Nothing new was bought. Top up the account, then clear the task."
     )
 
 
 def test_or_skips_it(vendor):
     vendor.will(ROUBLES)
-    with pytest.raises(AirflowSkipException, match=r"30\.5 RUB, and 31 RUB"):
+    with pytest.raises(AirflowSkipException, match=r"30\.5 RUB, but 31 RUB"):
         check(at_least=31, on_short="skip").execute({})
 
 
@@ -108,7 +108,7 @@ def test_piapi_may_leave_some_of_them_out(vendor):
 
 def test_a_unit_that_is_not_told_is_named_with_those_that_are(vendor):
     vendor.will({"code": 200, "data": POINTS})
-    with pytest.raises(InvalidRequestError, match="'EUR' is not told; told: USD, point, credit"):
+    with pytest.raises(InvalidRequestError, match="'EUR' is not available; available: USD, point, credit"):
         check("piapi", unit="EUR").execute({})
 
 

@@ -532,7 +532,7 @@ def test_a_template_that_renders_to_no_job_buys_one(vendor, answer, context, clo
 def test_a_connection_that_renders_to_nothing_is_no_other_account(vendor, context, given):
     operator = swap()
     operator.conn_id = given
-    with pytest.raises(InvalidRequestError, match="conn_id: is empty"):
+    with pytest.raises(InvalidRequestError, match="conn_id: must not be empty"):
         operator.execute(context)
     assert not vendor.requests
 
@@ -654,7 +654,7 @@ def test_a_retry_that_cannot_read_its_picture_any_more_says_that_a_purchase_is_u
     with pytest.raises(SubmissionUncertainError):
         swap(**again).execute(context)
     picture.unlink()
-    with pytest.raises(InvalidRequestError, match="may have bought a job whose id nobody knows"):
+    with pytest.raises(InvalidRequestError, match="may have submitted a job of unknown id"):
         swap(**again).execute(context)
 
 
@@ -667,7 +667,7 @@ def test_a_retry_that_cannot_read_its_picture_any_more_names_the_job_that_was_bo
     again = {"deferrable": True, "face_image": f"file://{picture}"}
     job = deferral(swap(**again), context).trigger.submission.job_id
     picture.unlink()
-    with pytest.raises(InvalidRequestError, match=f"has bought job {job}: resume_job_id takes it up"):
+    with pytest.raises(InvalidRequestError, match=f"submitted job {job}: resume it with resume_job_id"):
         swap(**again).execute(context)
     assert len(vendor.creates) == 1
 

@@ -106,7 +106,7 @@ def test_amid_another_question_nothing_is_asked(comms, monkeypatch):
             return sent(message)
 
     comms.send = send
-    monkeypatch.setattr(supervisor, "PATIENCE", 0.01)
+    monkeypatch.setattr(supervisor, "SUPERVISOR_LOCK_TIMEOUT", 0.01)
     with locked:
         assert in_a_thread(lambda: task_state_sync(INSTANCE)) is None
     assert not comms.messages

@@ -196,14 +196,14 @@ def test_thirty_questions_about_three_states_are_three_lines(vendor, answer, clo
     assert first == f"gptunnel job {JOB} is idle, 0 %, after 3 s"
     assert second.startswith(f"gptunnel job {JOB} is processing, 40 %, after ")
     assert last.startswith(f"gptunnel job {JOB} ")
-    assert ("is done after" if in_place else "has ended (succeeded); its task goes on in a worker") in last
+    assert ("is done after" if in_place else "has ended (succeeded); its task resumes on a worker") in last
     assert "4f8a1c0b97d25e6613aa" not in str(lines)
 
 
 def test_how_a_job_has_ended_is_told_before_the_safe_moment_is_waited_for(vendor, answer, clock):
     vendor.will(answer("failed", error="broke"))
     lines = logged(trigger(clock, resume_after=clock.now() + 60, end_in_place=True))
-    assert lines[-1] == f"gptunnel job {JOB} has ended (failed); its task goes on in a worker"
+    assert lines[-1] == f"gptunnel job {JOB} has ended (failed); its task resumes on a worker"
 
 
 def test_in_dag_test_there_is_no_ending_in_place(vendor, answer, clock):
@@ -319,7 +319,7 @@ def test_a_cancel_that_takes_too_long_is_told_all_the_same(vendor, clock, airflo
         await asyncio.Event().wait()
 
     airflow.state = "failed"
-    monkeypatch.setattr("airflow_provider_faceswap.triggers.job.PATIENCE", 0.05)
+    monkeypatch.setattr("airflow_provider_faceswap.triggers.job.CANCEL_TIMEOUT", 0.05)
     monkeypatch.setattr("airflow_provider_faceswap.hooks.piapi.PiAPIHook.acancel", stuck)
     *_, last = told_by(placed(clock, vendor="piapi"), monkeypatch)
     assert "was ended (failed) while piapi job" in last
@@ -337,7 +337,7 @@ def test_a_cancel_that_could_not_be_tried_is_told(vendor, clock, airflow, monkey
     # An Airflow without a supervisor cannot say that there is no such connection: the hook tells that for itself.
     assert all(line.startswith("The cancel of job ") for line in before)
     assert before or broken == "connection"
-    assert ("may finish" if broken == "connection" else "in a state not known") in last
+    assert ("may finish" if broken == "connection" else "state is unknown") in last
     assert not vendor.requests
 
 

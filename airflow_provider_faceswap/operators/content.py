@@ -1,0 +1,57 @@
+"""Content arguments of a job operator: declared by its constructor, and nowhere else."""
+
+from __future__ import annotations
+
+import inspect
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.providers.common.compat.sdk import BaseOperator
+
+from airflow_provider_faceswap.lifecycle.provenance import materialized
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+#: Rendered before each submission, not as a template field: Airflow stores those, and a webhook often carries a token.
+_NOT_STORED = "webhook"
+
+
+class ContentArguments(BaseOperator):
+    """
+    Operator whose constructor declares what a job is made from.
+
+    A class that sets ``kind`` declares content arguments: the keyword-only arguments of its own constructor. It
+    stores each under its own name. They become its first template fields, unless it lists its template fields itself.
+    """
+
+    _content: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Read the content arguments off the constructor."""
+        super().__init_subclass__(**options)
+        own = vars(cls)
+        if "kind" not in own or "__init__" not in own:
+            return
+        parameters = inspect.signature(own["__init__"]).parameters.values()
+        names = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+        cls._content = (*names, *(name for name in cls._content if name not in names))
+        if "template_fields" not in own:
+            fields = [name for name in names if name != _NOT_STORED]
+            cls.template_fields = (*fields, *(name for name in cls.template_fields if name not in fields))
+
+    @property
+    @abstractmethod
+    def kind(self) -> str:
+        """Which kind of job this submits."""
+
+    def arguments(self) -> dict[str, Any]:
+        """The content arguments under their neutral names, as the user gave them."""
+        return {name: getattr(self, name) for name in self._content}
+
+    def _rendered_arguments(self, context: Context) -> dict[str, Any]:
+        """The content arguments of this attempt."""
+        arguments = {name: materialized(value) for name, value in self.arguments().items()}
+        if arguments.get(_NOT_STORED) is not None:
+            arguments[_NOT_STORED] = self.render_template(arguments[_NOT_STORED], context)
+        return arguments

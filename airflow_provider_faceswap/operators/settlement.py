@@ -1,0 +1,116 @@
+"""The end of an operator's job: its record, its result, and its cancel when the task is ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_faceswap.exceptions import FaceSwapError
+from airflow_provider_faceswap.hooks.base import hook_for
+from airflow_provider_faceswap.lifecycle.ledger import Ledger, epoch_of
+from airflow_provider_faceswap.lifecycle.outcomes import Outcome, kill_message, left_running_message
+from airflow_provider_faceswap.lifecycle.waiting import done_message, result_of
+from airflow_provider_faceswap.operators.content import ContentArguments
+from airflow_provider_faceswap.storage.task_records import store_of
+from airflow_provider_faceswap.telemetry import lineage
+from airflow_provider_faceswap.telemetry.metrics import job_ended
+from airflow_provider_faceswap.telemetry.openlineage import facets
+from airflow_provider_faceswap.triggers._airflow_internals import (
+    ENDED_STATES,
+    UNSUPERVISED,
+    task_state_sync,
+)
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.openlineage.extractors import OperatorLineage
+
+    from airflow_provider_faceswap.hooks.base import JobHook
+    from airflow_provider_faceswap.jobs import Submission
+    from airflow_provider_faceswap.lifecycle.ledger import Record
+    from airflow_provider_faceswap.lifecycle.outcomes import WaitResult
+
+
+class SettlingOperator(ContentArguments):
+    """Operator that settles the job it has waited for."""
+
+    cancel_on_kill: bool
+    max_submissions: int
+    resume_job_id: Any
+    #: The return value, once there is one; the task's links are made from it.
+    outcome: dict[str, Any] | None = None
+    _running: tuple[Context, Submission] | None = None
+    _ended = False
+
+    @property
+    def resumes(self) -> bool:
+        """True if nothing is submitted, and a known job is waited for. A template may render to no job."""
+        return self.resume_job_id not in (None, "")
+
+    def _settle(
+        self, context: Context, hook: JobHook, submission: Submission, waited: WaitResult
+    ) -> dict[str, Any] | None:
+        """
+        Record the outcome and return the result.
+
+        :returns: ``None`` if the job was cancelled under this attempt and may be replaced.
+        :raises FaceSwapError: The job has no result.
+        """
+        job_ended(submission, waited)
+        record = self._close(context, submission, waited) if waited.is_final else None
+        if waited.outcome is Outcome.CANCELED and self._may_replace(context, submission, record):
+            # The task was ended, which cancelled the job, then cleared: this attempt resumed a dying job.
+            self.log.warning(
+                "Job %s was cancelled under this attempt; a new one is submitted", submission.job_id
+            )
+            return None
+        result = result_of(hook, submission, waited)
+        self.log.info(done_message(result))
+        self.outcome = result.to_xcom()
+        lineage.collect(hook, lineage.of_job(self.outcome, self.arguments()))
+        return self.outcome
+
+    def _close(self, context: Context, submission: Submission, waited: WaitResult) -> Record | None:
+        """Settle the record of this job; ``None`` if there is none, or it cannot be read or written."""
+        try:
+            return self._ledger(context, submission.conn_id).settle(submission.job_id, waited.outcome)
+        except FaceSwapError as error:
+            # No harm is done: a later attempt polls the recorded job again.
+            self.log.warning(
+                "Job %s is over, but its record stays open: %s", submission.job_id, error.message
+            )
+            return None
+
+    def _may_replace(self, context: Context, submission: Submission, record: Record | None) -> bool:
+        """True if this attempt resumed the job, was not ended itself, and may submit another job."""
+        if record is None or not submission.reused or self._ended or self.resumes:
+            return False
+        return record.epoch != epoch_of(context) or record.purchases < self.max_submissions
+
+    def _ledger(self, context: Context, conn_id: str) -> Ledger:
+        """The record of the job at a connection."""
+        del conn_id
+        return Ledger(store_of(context))
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
+        """Report the pictures, the result, the job and its cost to OpenLineage, without signed links."""
+        del task_instance
+        return facets(lineage.of_job(self.outcome, self.arguments()))
+
+    def on_kill(self) -> None:
+        """
+        Cancel the job if a person, or the run, ended the task; once, best effort.
+
+        Airflow also calls this when a worker shuts down, at ``execution_timeout``, and for a running task that was
+        cleared. Then the job keeps running, and the next attempt resumes it.
+        """
+        if self._running is None or self._ended:
+            return
+        context, job = self._running
+        state = task_state_sync(context["ti"])
+        if state not in {*ENDED_STATES, UNSUPERVISED} or not self.cancel_on_kill:
+            self.log.info(left_running_message(job, state))
+            return
+        self._ended = True
+        # A hook of its own: the signal may have interrupted a request of the other one.
+        confirmed = hook_for(job.vendor, job.conn_id).cancel(job.job_id, job.kind)
+        self.log.warning(kill_message(job, state, confirmed=confirmed))
