@@ -1,1 +1,1 @@
-"""Commands below ``airflow faceswap``."""
+"""Commands of ``airflow faceswap``."""

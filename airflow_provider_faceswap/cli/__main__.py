@@ -1,7 +1,7 @@
 """
-The same commands without Airflow's command line: ``python -m airflow_provider_faceswap.cli swap ...``.
+The commands without Airflow's command line: ``python -m airflow_provider_faceswap.cli swap ...``.
 
-Airflow before 3.2 reads no commands of providers.
+Airflow below 3.2 does not read the commands of providers.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import argparse
 
 from airflow_provider_faceswap.cli.definition import get_commands
 
+#: What users type to run the commands this way.
 PROGRAM = "python -m airflow_provider_faceswap.cli"
 
 
@@ -17,14 +18,14 @@ def main(arguments: list[str] | None = None) -> None:
     """
     Run one command.
 
-    :param arguments: Those of the process by default.
-    :raises SystemExit: With the command's exit code, as each of them ends with one.
+    :param arguments: Default: those of the process.
+    :raises SystemExit: Always, with the command's exit code.
     """
     parser = argparse.ArgumentParser(prog=PROGRAM)
     (group,) = get_commands()
     names = parser.add_subparsers(dest="subcommand", metavar="COMMAND", required=True)
     for command in group.subcommands:
-        one = names.add_parser(
+        subparser = names.add_parser(
             command.name,
             help=command.help,
             description=command.help,
@@ -32,8 +33,8 @@ def main(arguments: list[str] | None = None) -> None:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         for argument in command.args:
-            argument.add_to_parser(one)
-        one.set_defaults(func=command.func, program=PROGRAM)
+            argument.add_to_parser(subparser)
+        subparser.set_defaults(func=command.func, program=PROGRAM)
     options = parser.parse_args(arguments)
     options.func(options)
 

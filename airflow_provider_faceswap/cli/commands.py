@@ -1,4 +1,4 @@
-"""What the commands do; imported when one is run."""
+"""Bodies of the commands; imported when one is run."""
 
 from __future__ import annotations
 
@@ -25,90 +25,91 @@ if TYPE_CHECKING:
 
     from airflow_provider_faceswap.hooks.base import JobHook
 
-#: How Airflow's own command line is asked.
+#: What users type to run the commands in Airflow's command line.
 _PROGRAM = "airflow faceswap"
-_LOOK_FIRST = (
-    "It may have been accepted and charged. Look in the vendor's list before you buy again: "
-    "'{program} job CONN_ID JOB_ID --wait' goes on with a job found there."
+#: Next step after a submission without an answer.
+_UNCERTAIN_ADVICE = (
+    "It may have been accepted and charged. Look in the vendor's job list before you swap again: "
+    "'{program} job CONN_ID JOB_ID --wait' resumes a job found there."
 )
 
 
 @suppress_logs_and_warning
 def swap(options: Namespace) -> None:
-    """Buy one face swap, wait for it, save the picture."""
-    screen = ConsoleLog()
-    command = _errand(options, "face_swap", screen)
+    """Submit one face swap, wait for it, save the picture."""
+    console = ConsoleLog()
+    command = _job_command(options, "face_swap", console)
 
     def work() -> Exit:
         as_seconds("timeout", options.timeout)
         destination = Destination.of(options.out, overwrite=options.overwrite)
         pictures = {"target_image": _picture(options.target), "face_image": _picture(options.face)}
         with _hook(options.conn_id) as hook:
-            command.buy(hook, pictures, options.preflight)
-            command.follow(hook, to_the_end=True)
-        command.keep(destination)
+            command.submit(hook, pictures, options.preflight)
+            command.wait(hook)
+        command.save(destination)
         return Exit.DONE
 
-    _end(options, screen, command, work)
+    _end(options, console, command, work)
 
 
 @suppress_logs_and_warning
 def job(options: Namespace) -> None:
-    """Look at a job that was bought before; wait for it and save its result where asked to."""
-    screen = ConsoleLog()
-    command = _errand(options, options.kind, screen)
+    """Poll a job that was submitted before; wait for it and save its result if asked to."""
+    console = ConsoleLog()
+    command = _job_command(options, options.kind, console)
 
     def work() -> Exit:
         as_seconds("timeout", options.timeout)
         destination = Destination.of(options.out, overwrite=options.overwrite) if options.out else None
         with _hook(options.conn_id) as hook:
-            command.look_up(hook, options.job_id, patient=options.wait)
-            if not command.follow(hook, to_the_end=options.wait):
+            command.poll(hook, options.job_id, patient=options.wait)
+            if not command.wait(hook, until_over=options.wait):
                 return Exit.RESUMABLE
         if destination:
-            command.keep(destination)
+            command.save(destination)
         else:
-            screen.say("Nothing was saved: --out says where to.")
+            console.say("Nothing was saved. To save the result, say where with --out.")
         return Exit.DONE
 
-    _end(options, screen, command, work)
+    _end(options, console, command, work)
 
 
 @suppress_logs_and_warning
 def check(options: Namespace) -> None:
-    """Test a connection by a free call."""
-    screen = ConsoleLog()
+    """Test a connection with a free call."""
+    console = ConsoleLog()
     _read_connections()
     try:
         ok, message = _hook(options.conn_id).test_connection()
         code = Exit.DONE if ok else Exit.FAILED
     except KeyboardInterrupt:
         code, message = Exit.INTERRUPTED, "Interrupted."
-    except Exception as error:  # noqa: BLE001 - a person is told in a sentence, whatever it was
+    except Exception as error:  # noqa: BLE001 - whatever it is, the user gets one sentence
         code, message = Exit.USAGE, _sentence(error)
     if code is not Exit.DONE:
-        screen.say(message)
+        console.say(message)
     show({"conn_id": options.conn_id, "ok": code is Exit.DONE, "message": message}, options.output)
     raise SystemExit(code)
 
 
-def _end(options: Namespace, screen: ConsoleLog, command: JobCommand, work: Callable[[], Exit]) -> NoReturn:
-    """Do the work of a command, then say how it ended."""
+def _end(options: Namespace, console: ConsoleLog, command: JobCommand, work: Callable[[], Exit]) -> NoReturn:
+    """Do the work of a command, then report how it ended."""
     _read_connections()
     error = None
     with interruptible():
         try:
             code = work()
-        except (Exception, KeyboardInterrupt) as caught:  # noqa: BLE001 - whatever it was, a job may be paid
+        except (Exception, KeyboardInterrupt) as caught:  # noqa: BLE001 - whatever it is, a job may be paid
             code = command.exit_after(caught)
             error = {
                 "type": type(caught).__name__,
                 "message": _what_happened(caught, code, _program(options)),
             }
-            screen.say(error["message"])
+            console.say(error["message"])
     if code is Exit.RESUMABLE:
-        screen.say(f"Go on with: {command.resume_command}")
-    show(command.told(code, error), options.output)
+        console.say(f"Resume it with: {command.resume_command}")
+    show(command.report(code, error), options.output)
     raise SystemExit(code)
 
 
@@ -116,7 +117,7 @@ def _hook(conn_id: str) -> JobHook:
     try:
         return hook_for_connection(conn_id)
     except ImportError as error:
-        # Outside a task, Airflow 3.1 looks no further, and says so by an import that fails.
+        # Outside a task, Airflow 3.1 then tries its supervisor, and the import of that fails.
         if "SUPERVISOR_COMMS" not in str(error):
             raise
         raise AirflowNotFoundException(
@@ -125,7 +126,7 @@ def _hook(conn_id: str) -> JobHook:
 
 
 def _read_connections() -> None:
-    """Let connections be found where Airflow's own commands find them: in its database too."""
+    """Find connections in Airflow's database too, as its own commands do."""
     os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
 
 
@@ -133,21 +134,25 @@ def _program(options: Namespace) -> str:
     return getattr(options, "program", _PROGRAM)
 
 
-def _errand(options: Namespace, kind: str, screen: ConsoleLog) -> JobCommand:
+def _job_command(options: Namespace, kind: str, console: ConsoleLog) -> JobCommand:
     return JobCommand(
-        kind, timeout=options.timeout, program=_program(options), save=_saving(options), screen=screen
+        kind,
+        timeout=options.timeout,
+        program=_program(options),
+        save_arguments=_save_arguments(options),
+        console=console,
     )
 
 
-def _saving(options: Namespace) -> tuple[str, ...]:
-    """The arguments that say where the result goes."""
+def _save_arguments(options: Namespace) -> tuple[str, ...]:
+    """The arguments that say where to save the result."""
     if not options.out:
         return ()
     return ("--out", options.out, *(("--overwrite",) if options.overwrite else ()))
 
 
 def _picture(given: str) -> Any:
-    """A link, or the URI of an object store, is the hook's to read; a path is a file on this disk."""
+    """A picture as the hook takes it: a link or a URI as it is, a file on this disk as an image."""
     if "://" in given or given.startswith("data:"):
         return given
     from airflow_provider_faceswap.images import Image
@@ -157,24 +162,25 @@ def _picture(given: str) -> Any:
 
 def _what_happened(error: BaseException, code: Exit, program: str) -> str:
     """
-    Say an error in a sentence.
+    An error as a sentence.
 
-    Where the advice of our errors names an argument of operators, the command line has a command in its place.
+    The advice of an error may name an argument of operators. Here a command replaces it.
     """
     if isinstance(error, FaceSwapError) and (code is Exit.UNCERTAIN or "resume_job_id" in error.advice):
-        error.advice = _LOOK_FIRST.format(program=program) if code is Exit.UNCERTAIN else ""
+        advice = _UNCERTAIN_ADVICE.format(program=program) if code is Exit.UNCERTAIN else ""
+        error = error.replaced(advice=advice)
     if not isinstance(error, KeyboardInterrupt):
         return _sentence(error)
     if code is Exit.INTERRUPTED:
-        return "Interrupted. Nothing was bought."
+        return "Interrupted. Nothing was submitted."
     if code is Exit.UNCERTAIN:
-        return f"Interrupted before the vendor had answered. {_LOOK_FIRST.format(program=program)}"
-    return "Interrupted. The job goes on at the vendor, and may be charged."
+        return f"Interrupted before the vendor answered. {_UNCERTAIN_ADVICE.format(program=program)}"
+    return "Interrupted. The job keeps running at the vendor, and may be charged."
 
 
 def _sentence(error: BaseException) -> str:
-    """Our own errors speak for themselves; of others, what they say without the queries of links."""
+    """Our own errors as they are; others with their class, and links without query."""
     if isinstance(error, FaceSwapError):
         return str(error)
-    told = str(error).strip()
-    return without_queries(f"{type(error).__name__}: {told}" if told else type(error).__name__)
+    text = str(error).strip()
+    return without_queries(f"{type(error).__name__}: {text}" if text else type(error).__name__)

@@ -1,4 +1,4 @@
-"""What a person sees on stderr while a command works: lines, and on a terminal a bar."""
+"""Log of a command on stderr: lines, and a progress bar on a terminal."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 
 
 class _Stderr(Console):
-    """A console that nobody has to read: the job may be paid, and stdout still has the result."""
+    """Console on stderr. The command must not fail if nobody reads it: the job may be paid."""
 
     def __init__(self) -> None:
         super().__init__(stderr=True)
 
     def on_broken_pipe(self) -> None:
-        """Go on unheard, where rich would close stdout and end the process."""
+        """Stop writing. By default rich would close stdout and end the process."""
         self.quiet = True
 
 
 class ConsoleLog:
     """
-    Stderr; stdout is left to the result.
+    Log on stderr; stdout is for the result.
 
-    It has the methods of a logger that the purchase of a job wants.
+    It has the methods of a logger that :class:`~airflow_provider_faceswap.lifecycle.purchase.Purchase` calls.
 
     :param console: Another console, for tests.
     """
@@ -38,26 +38,26 @@ class ConsoleLog:
         self._console = console or _Stderr()
 
     def say(self, text: str) -> None:
-        """Show one line as it is: brackets and colons in it mean nothing."""
+        """Show one line as it is, without rich's markup."""
         with suppress(BrokenPipeError):  # which an older rich raises
             self._console.print(text, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
     def info(self, text: str, *values: object) -> None:
-        """Show a line of a log."""
+        """Show a log line."""
         self.say(text % values if values else text)
 
     def warning(self, text: str, *values: object) -> None:
-        """Show a warning of a log."""
+        """Show a warning."""
         self.info(text, *values)
 
     @contextmanager
     def bar(self, title: str) -> Iterator[Callable[[Job], None]]:
         """
-        Show a bar while a job is waited for, on a terminal only.
+        Show a progress bar while a job is waited for, on a terminal only.
 
-        It fills where the vendor tells a percentage, and else only moves.
+        Without a percentage from the vendor it only moves.
 
-        :returns: Takes the job each time it was read.
+        :returns: A function to call with the job after each poll.
         """
         if not self._console.is_terminal:
             yield lambda _job: None
@@ -72,10 +72,10 @@ class ConsoleLog:
             task = progress.add_task(title, total=None)
 
             def show(job: Job) -> None:
-                told = f"{title}: {job.status or job.state}"
+                description = f"{title}: {job.status or job.state}"
                 if job.percent is None:
-                    progress.update(task, description=told)
+                    progress.update(task, description=description)
                 else:
-                    progress.update(task, description=told, total=100, completed=job.percent)
+                    progress.update(task, description=description, total=100, completed=job.percent)
 
             yield show

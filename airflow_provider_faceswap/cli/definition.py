@@ -1,8 +1,8 @@
 """
-What Airflow adds to its command line: names, arguments and help.
+Definition of ``airflow faceswap``: names, arguments and help.
 
-Every ``airflow`` command imports this module, so it imports nothing that the command line has not loaded anyway;
-the commands themselves are imported when one is run.
+Every ``airflow`` command imports this module. So it imports only what the command line has loaded already; the bodies of
+the commands are imported when one is run.
 """
 
 from __future__ import annotations
@@ -18,38 +18,39 @@ from airflow.cli.cli_config import (
 
 from airflow_provider_faceswap.cli.exits import MEANINGS
 
+#: Module of the commands' bodies.
 _COMMANDS = "airflow_provider_faceswap.cli.commands"
-#: The sandbox has a command of its own, and neither imports the other.
+#: The sandbox has a command of its own; the package and the sandbox do not import each other.
 _SANDBOX = "airflow_provider_faceswap.sandbox.__main__.command"
 
 _EXITS = "Exit codes:\n" + "\n".join(f"  {code:>3}  {meaning}" for code, meaning in MEANINGS.items())
 
-_CONN_ID = Arg(("conn_id",), help="a connection of type gptunnel, tengrai or piapi")
+_CONN_ID = Arg(("conn_id",), help="a connection of one of this provider's types")
 _PAYING_CONN_ID = Arg(
     ("--conn-id",),
-    help="the connection that pays: of type gptunnel, tengrai or piapi",
+    help="the connection that pays, of one of this provider's types",
     required=True,
     metavar="CONN_ID",
 )
 _TIMEOUT = Arg(
     ("--timeout",),
-    help="seconds to wait (default: 600); the job goes on after that, and can be resumed",
+    help="seconds to wait (default: 600); after that the job keeps running, and can be resumed",
     type=float,
     default=600.0,
     metavar="SECONDS",
 )
 _OVERWRITE = Arg(
     ("--overwrite",),
-    help="replace the file that --out names, where it is there already",
+    help="replace the file that --out names, if it exists",
     action="store_true",
 )
 _PLACES = (
-    "a file where the name has a suffix, else a folder;\non this disk, or a URI such as s3://conn@bucket/key"
+    "a file if the name has a suffix, else a folder;\non this disk, or a URI such as s3://conn@bucket/key"
 )
 
 SWAP = ActionCommand(
     name="swap",
-    help="Put the face of one picture onto another: buys one job, waits, saves the picture",
+    help="Put the face of one picture onto another: submits one job, waits, saves the picture",
     func=lazy_load_command(f"{_COMMANDS}.swap"),
     args=(
         _PAYING_CONN_ID,
@@ -67,8 +68,8 @@ SWAP = ActionCommand(
         ),
         Arg(
             ("--preflight",),
-            help="what is looked at before anything is bought (default: auto): 'check' fetches and checks links\n"
-            "too, 'fit' also converts and shrinks what the vendor would refuse, 'off' leaves all to the vendor",
+            help="what is checked before a job is submitted (default: auto): 'check' fetches and checks links too,\n"
+            "'fit' also converts and shrinks what the vendor would refuse, 'off' leaves all checks to the vendor",
             choices=("auto", "check", "fit", "off"),
             default="auto",
         ),
@@ -83,7 +84,7 @@ SWAP = ActionCommand(
 
 JOB = ActionCommand(
     name="job",
-    help="Show a job, wait for it, or save its result; buys nothing",
+    help="Show a job, wait for it, or save its result; submits nothing",
     func=lazy_load_command(f"{_COMMANDS}.job"),
     args=(
         _CONN_ID,
@@ -105,7 +106,7 @@ JOB = ActionCommand(
 
 CHECK = ActionCommand(
     name="check",
-    help="Test a connection by a free call, as the button of its form does",
+    help="Test a connection with a free call, as the Test button of its form does",
     func=lazy_load_command(f"{_COMMANDS}.check"),
     args=(_CONN_ID, ARG_OUTPUT, ARG_VERBOSE),
     epilog=_EXITS,
@@ -113,7 +114,7 @@ CHECK = ActionCommand(
 
 SANDBOX = ActionCommand(
     name="sandbox",
-    help="Start a server that plays the three vendors, for trying out: no account, no money",
+    help="Start a server that simulates the vendors: to try things out without an account or money",
     func=lazy_load_command(_SANDBOX),
     args=(
         Arg(
@@ -129,16 +130,16 @@ SANDBOX = ActionCommand(
         ),
         Arg(("--key",), help="the key that all vendors accept (default: sandbox-key)", default="sandbox-key"),
     ),
-    epilog="Exit codes: 0 stopped by a signal; 2 a package is missing, or the port is taken.",
+    epilog="Exit codes: 0 stopped by a signal; 2 a package is missing, or the port is in use.",
 )
 
 
 def get_commands() -> list[GroupCommand]:
-    """What Airflow's command line asks every provider for."""
+    """The commands, for Airflow's command line."""
     return [
         GroupCommand(
             name="faceswap",
-            help="Swap faces and look after paid jobs at GPTunneL, Tengrai and PiAPI",
+            help="Swap faces, and show, resume and save paid jobs",
             subcommands=(SWAP, JOB, CHECK, SANDBOX),
             epilog=_EXITS,
         )

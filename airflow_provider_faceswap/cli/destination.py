@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Destination:
     """
-    A place for one job's results.
+    A place for the results of one job.
 
-    :param folder: As a URI, ``file://`` and an absolute path for one on this disk.
-    :param filename: Its name below the folder; ``None`` for the archive's own choice.
+    :param folder: A URI; ``file://`` and an absolute path on this disk.
+    :param filename: The name in the folder; ``None`` lets the archive choose it.
     """
 
     folder: str
@@ -34,12 +34,12 @@ class Destination:
     @classmethod
     def of(cls, out: str, *, overwrite: bool) -> Self:
         """
-        Read what a person typed. A name with a suffix is a file, any other is a folder.
+        Parse what the user typed. A name with a suffix is a file, any other is a folder.
 
-        A file that is there already is replaced on request only; below a folder the name is the job's own, so
-        that what is replaced is the same picture.
+        An existing file is replaced only on request. In a folder the name is made from the job, so an existing file
+        there is the same picture.
 
-        :raises InvalidRequestError: The file is there already.
+        :raises InvalidRequestError: The file exists.
         :raises ValueError: There is no such storage.
         """
         uri = out if "://" in out else f"file://{Path(out).resolve()}"
@@ -53,7 +53,7 @@ class Destination:
         path = folder_of(folder, None) / name.name
         if not overwrite and path.exists():
             raise InvalidRequestError(
-                f"{out} is there already", advice="Nothing was sent. Give another name, or --overwrite."
+                f"{out} exists already", advice="Nothing was sent. Give another name, or --overwrite."
             )
         return cls(folder, name.name, "replace" if overwrite else "error")
 

@@ -1,4 +1,4 @@
-"""Ctrl-C, a lost terminal, and the signal that ``timeout`` and service managers send, where money is on its way."""
+"""Signal handling: Ctrl-C, a lost terminal, and SIGTERM must not lose the id of a paid job."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Take the other signals for Ctrl-C: whoever ends the command is told what becomes of the job."""
+    """Treat the other signals as Ctrl-C, so that the command reports what happens to the job."""
     with _handled(signal.default_int_handler):
         yield
 
@@ -23,10 +23,10 @@ def interruptible() -> Iterator[None]:
 @contextmanager
 def first_interrupt_held(say: Callable[[str], None]) -> Iterator[None]:
     """
-    Let a paid request come to its answer: leaving before it would lose the id of a job that is paid.
+    Let a submission get its answer, which has the id of the paid job.
 
-    :param say: Takes one line for the person who waits.
-    :raises KeyboardInterrupt: After the block, where there was one; at once at the second.
+    :param say: Called with one line for the user.
+    :raises KeyboardInterrupt: After the block, if there was an interrupt; at once at the second.
     """
     held = False
 
@@ -35,9 +35,9 @@ def first_interrupt_held(say: Callable[[str], None]) -> Iterator[None]:
         if held:
             signal.default_int_handler(number, frame)
         held = True
-        with suppress(OSError):  # a terminal that is gone
+        with suppress(OSError):  # the terminal is gone
             say(
-                "Interrupted. Waiting for the vendor's answer, which has the job's id; once more leaves at once."
+                "Interrupted. Waiting for the vendor's answer, which has the job's id. Interrupt again to leave at once."
             )
 
     with _handled(hold):
@@ -48,9 +48,9 @@ def first_interrupt_held(say: Callable[[str], None]) -> Iterator[None]:
 
 @contextmanager
 def _handled(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
-    # What nohup, or a shell's background, has told to be ignored stays so.
-    heard = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, handler) for number in heard}
+    # Signals that nohup or a background shell ignores stay ignored.
+    handled = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in handled}
     try:
         yield
     finally:

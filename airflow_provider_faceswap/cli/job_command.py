@@ -1,4 +1,4 @@
-"""One job at the shell: bought or taken up, waited for, saved, and told."""
+"""One job of a command: submitted or resumed, waited for, saved and reported."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from airflow_provider_faceswap.jobs import Job, Submission
     from airflow_provider_faceswap.media.inputs import Preflight
 
-#: What is told of a job, in this order; a result has all of it.
-_TOLD = (
+#: Fields of a job in the report, in this order; a result has all of them.
+_JOB_FIELDS = (
     "vendor",
     "kind",
     "job_id",
@@ -50,44 +50,42 @@ _TOLD = (
 
 class JobCommand:
     """
-    One job, and what is known of it: that decides how the command ends.
+    One job, and what is known about it, which decides the exit code.
 
-    Nothing is remembered between two commands: each ``swap`` buys a job.
+    There is no ledger: each ``swap`` submits a job.
 
     :param timeout: Seconds to wait for the job, from now.
-    :param program: How the commands were started, and can be again.
-    :param save: The arguments of the command that say where the result goes.
+    :param program: What the user typed to run the commands, for the command that resumes.
+    :param save_arguments: The arguments that say where to save the result.
     """
 
     def __init__(
-        self, kind: str, *, timeout: float, program: str, save: Sequence[str], screen: ConsoleLog
+        self, kind: str, *, timeout: float, program: str, save_arguments: Sequence[str], console: ConsoleLog
     ) -> None:
         self._kind = kind
         self._timeout = timeout
         self._program = program
-        self._save = save
-        self._screen = screen
+        self._save_arguments = save_arguments
+        self._console = console
         self._checked = False
         self._sending = False
         self._over = False
         self._submission: Submission | None = None
         self._job: Job | None = None
         self._result: dict[str, Any] = {}
-        self._kept: list[Archived] = []
+        self._saved: list[Archived] = []
 
-    # -- what is done ---------------------------------------------------------------------------------
-
-    def buy(self, hook: JobHook, arguments: Mapping[str, Any], preflight: Preflight) -> None:
+    def submit(self, hook: JobHook, arguments: Mapping[str, Any], preflight: Preflight) -> None:
         """
-        Buy the job.
+        Submit the job.
 
         :param arguments: Neutral names to values, as the hook takes them.
         :param preflight: As the hook takes it.
-        :raises FaceSwapError: It was not bought, or nobody knows.
+        :raises FaceSwapError: It was not submitted, or that is unknown.
         """
         request = hook.prepare(self._kind, preflight=preflight, **arguments)
-        for doubt in hook.vendor.warnings(self._kind, request):
-            self._screen.say(f"{hook.vendor.name}: {doubt}")
+        for warning in hook.vendor.warnings(self._kind, request):
+            self._console.say(f"{hook.vendor.name}: {warning}")
         self._checked = True
         purchase = Purchase(
             hook,
@@ -96,20 +94,20 @@ class JobCommand:
             self._template(hook, provenance(arguments)),
             epoch=0,
             policy=PurchasePolicy(on_uncertain="fail", on_clear="reuse", max_submissions=1),
-            log=self._screen,
+            log=self._console,
         )
-        with first_interrupt_held(self._screen.say):
+        with first_interrupt_held(self._console.say):
             self._sending = True
             with failures_counted(hook.vendor.name, self._kind):
                 self._submission, self._job = purchase.resume_or_submit()
 
-    def look_up(self, hook: JobHook, job_id: str, *, patient: bool) -> None:
+    def poll(self, hook: JobHook, job_id: str, *, patient: bool) -> None:
         """
-        Look at a job that was bought before.
+        Poll a job that was submitted before.
 
-        :param patient: Whether it may be looked at later where it cannot be read now.
+        :param patient: Whether it will be polled again, so that a failed poll may pass.
         :raises JobLostError: The vendor does not know it.
-        :raises FaceSwapError: It could not be read, which says nothing of the job.
+        :raises FaceSwapError: It could not be polled, which says nothing about the job.
         """
         hook.vendor.kind(self._kind)
         hook.endpoint()
@@ -124,56 +122,56 @@ class JobCommand:
         except FaceSwapError as error:
             if not patient or not is_transient(error):
                 raise
-            self._screen.say(f"Asking again: {error}")
+            self._console.say(f"Polling again: {error}")
             return
         if self._job.created_at:
             self._submission = template.submission(job_id, submitted_at=self._job.created_at, reused=True)
 
-    def follow(self, hook: JobHook, *, to_the_end: bool) -> bool:
+    def wait(self, hook: JobHook, *, until_over: bool = True) -> bool:
         """
-        See how the job stands.
+        Wait for the job, and take its result.
 
-        :param to_the_end: Wait until it is over, or the timeout is.
-        :returns: True where it has succeeded, False where it is not over.
-        :raises FaceSwapError: It ended otherwise, or cannot be read any more.
+        :param until_over: False to return at once if the job is still running.
+        :returns: True if it succeeded, False if it is not over.
+        :raises FaceSwapError: It ended otherwise, or the wait did.
         """
-        assert self._submission is not None  # noqa: S101 - it was bought, or taken up
+        assert self._submission is not None  # noqa: S101 - submitted or polled before
         waited = already_over(hook, self._submission, self._job)
         if waited is None:
-            if not to_the_end:
+            if not until_over:
                 return False
             title = f"{self._submission.vendor} job {self._submission.job_id}"
-            with self._screen.bar(title) as show:
-                waited = wait(hook, self._submission, log=self._screen.say, seen=show)
+            with self._console.bar(title) as show:
+                waited = wait(hook, self._submission, log=self._console.say, seen=show)
         self._job = waited.job or self._job
         self._over = waited.is_final and waited.outcome is not Outcome.SUCCEEDED
         result = result_of(hook, self._submission, waited)
-        self._screen.say(done_message(result))
+        self._console.say(done_message(result))
         self._result = result.to_xcom()
         return True
 
-    def keep(self, destination: Destination) -> None:
+    def save(self, destination: Destination) -> None:
         """
-        Save what the job made.
+        Save the result.
 
         :raises ArchiveError: It could not be saved.
         """
         archive = destination.archive()
         try:
             for piece, inline in pieces_of(self._result):
-                self._kept.append(archive.keep(piece, inline))
-                self._screen.say(f"Saved {self._kept[-1].uri}")
+                self._saved.append(archive.keep(piece, inline))
+                self._console.say(f"Saved {self._saved[-1].uri}")
         except ResultExpiredError:
             self._over = True
             raise
 
-    def _template(self, hook: JobHook, story: dict[str, Any]) -> SubmissionTemplate:
-        return SubmissionTemplate(hook.vendor.name, self._kind, hook.conn_id, self._timeout, provenance=story)
-
-    # -- what is said ---------------------------------------------------------------------------------
+    def _template(self, hook: JobHook, origin: dict[str, Any]) -> SubmissionTemplate:
+        return SubmissionTemplate(
+            hook.vendor.name, self._kind, hook.conn_id, self._timeout, provenance=origin
+        )
 
     def exit_after(self, error: BaseException) -> Exit:
-        """How the command ends after an error: by what is known of the job, before what the error is."""
+        """The exit code after an error. What is known about the job counts first, then the error."""
         if self._submission is not None:
             return Exit.FAILED if self._over else Exit.RESUMABLE
         if isinstance(error, SubmissionUncertainError):
@@ -182,32 +180,32 @@ class JobCommand:
             return Exit.UNCERTAIN
         if isinstance(error, KeyboardInterrupt):
             return Exit.INTERRUPTED
-        passing = isinstance(error, FaceSwapError) and is_transient(error)
-        return Exit.FAILED if self._checked or passing else Exit.USAGE
+        transient = isinstance(error, FaceSwapError) and is_transient(error)
+        return Exit.FAILED if self._checked or transient else Exit.USAGE
 
     @property
     def resume_command(self) -> str:
-        """The command that goes on with the job; ask for it where there is one."""
-        assert self._submission is not None  # noqa: S101 - it was bought, or taken up
+        """The command that resumes the job."""
+        assert self._submission is not None  # noqa: S101 - submitted or polled before
         job = self._submission
         kind = () if job.kind == "face_swap" else ("--kind", job.kind)
-        return f"{self._program} job {shlex.join((job.conn_id, job.job_id, *kind, '--wait', *self._save))}"
+        return f"{self._program} job {shlex.join((job.conn_id, job.job_id, *kind, '--wait', *self._save_arguments))}"
 
-    def told(self, code: Exit, error: Mapping[str, str] | None) -> dict[str, Any]:
+    def report(self, code: Exit, error: Mapping[str, str] | None) -> dict[str, Any]:
         """
-        What stdout gets: all that is known, in the same shape whatever the ending.
+        What is known, for stdout; the same fields for every exit code.
 
-        Links lose their query, as in a manifest: it may be a signature, and output of commands ends in logs.
+        Links lose their query, as in a manifest: it may be a signature, and the output of commands ends up in logs.
         """
         known: dict[str, Any] = {}
         if self._submission is not None:
             known = self._result or self._submission.model_dump(mode="json")
         return {
             "ending": code.name.lower(),
-            **{name: redacted(known.get(name)) for name in _TOLD},
+            **{name: redacted(known.get(name)) for name in _JOB_FIELDS},
             "state": self._job.state.value if self._job else None,
             "percent": self._job.percent if self._job else None,
-            "files": [file.model_dump() for file in self._kept],
+            "files": [file.model_dump() for file in self._saved],
             "resume": self.resume_command if code is Exit.RESUMABLE else None,
             "error": error,
         }

@@ -1,4 +1,4 @@
-"""What a script sees on stdout: one object, in the formats of Airflow's own commands."""
+"""Result of a command on stdout: one object, in the formats of Airflow's own commands."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def show(told: Mapping[str, Any], output: str) -> None:
+def show(report: Mapping[str, Any], output: str) -> None:
     """
     Write one object.
 
-    :param told: JSON-safe values.
-    :param output: ``json`` and ``yaml``: as it is; ``table`` and ``plain``: what there is of it, by line.
+    :param report: JSON-safe values.
+    :param output: ``json`` and ``yaml`` write all of it; ``table`` and ``plain`` one line for each value that is set.
     """
     if output == "json":
-        sys.stdout.write(json.dumps(told, ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps(report, ensure_ascii=False) + "\n")
     elif output == "yaml":
         from airflow.utils import yaml
 
-        sys.stdout.write(yaml.dump(dict(told), sort_keys=False, allow_unicode=True))
+        sys.stdout.write(yaml.dump(dict(report), sort_keys=False, allow_unicode=True))
     else:
         from airflow.cli.simple_table import AirflowConsole
         from rich.markup import escape
 
-        lines = [(name, _line(value)) for name, value in told.items() if value not in (None, [], "")]
+        lines = [(name, _line(value)) for name, value in report.items() if value not in (None, [], "")]
         mark = escape if output == "table" else str
         AirflowConsole().print_as([{"field": name, "value": mark(line)} for name, line in lines], output)
 
 
 def _line(value: Any) -> str:
-    """A value on one line: an amount of money, the address of a file, a message."""
+    """A value on one line: a cost, the address of a file, a message."""
     match value:
         case {"amount": amount, "unit": unit}:
             return f"{amount:g} {unit}"

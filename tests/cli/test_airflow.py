@@ -128,7 +128,7 @@ def test_ctrl_c_names_the_job_and_leaves_it_running(start, airflow, tmp_path):
         told = json.loads(stdout)
         assert swap.returncode == Exit.RESUMABLE
         assert told["job_id"] in accepted
-        assert f"Go on with: airflow faceswap job shop {told['job_id']} --wait --out ." in stderr
+        assert f"Resume it with: airflow faceswap job shop {told['job_id']} --wait --out ." in stderr
         assert "Traceback" not in stderr
         assert list(tmp_path.iterdir()) == []
         code, stdout, _ = airflow("faceswap", "job", "shop", told["job_id"], "--output", "json", **shop)

@@ -193,7 +193,7 @@ def test_after_the_timeout_the_command_says_how_to_go_on(run, wire, answer):
     assert done.code == Exit.RESUMABLE
     assert done.told["resume"] == RESUME
     assert done.told["error"]["type"] == "JobTimeoutError"
-    assert f"Go on with: {RESUME}" in done.stderr
+    assert f"Resume it with: {RESUME}" in done.stderr
     assert "resume_job_id" not in done.stderr
 
 
@@ -249,7 +249,7 @@ def test_a_create_without_an_answer_has_a_code_of_its_own(run, pictures, fault, 
     fault("gptunnel", "create", type="drop", when="after")
     done = run("swap", "--conn-id", "gptunnel_default", *pictures)
     assert done.code == Exit.UNCERTAIN
-    assert "Look in the vendor's list before you buy again" in done.stderr
+    assert "Look in the vendor's job list before you swap again" in done.stderr
     assert "on_uncertain" not in done.stderr
     assert charged() == 1
 
@@ -277,7 +277,7 @@ def test_ctrl_c_while_waiting_says_what_becomes_of_the_job(run, wire, hasty, mon
     assert done.code == Exit.RESUMABLE
     assert done.told["job_id"] == JOB_ID
     assert done.told["resume"] == RESUME
-    assert "The job goes on at the vendor" in done.stderr
+    assert "The job keeps running at the vendor" in done.stderr
 
 
 def test_ctrl_c_during_the_purchase_waits_for_the_id(run, wire, interrupt):
@@ -289,7 +289,7 @@ def test_ctrl_c_during_the_purchase_waits_for_the_id(run, wire, interrupt):
     done = run(*SWAP)
     assert done.code == Exit.RESUMABLE
     assert done.told["resume"] == RESUME
-    assert "once more leaves at once" in done.stderr
+    assert "Interrupt again to leave at once" in done.stderr
 
 
 def test_ctrl_c_twice_during_the_purchase_leaves_at_once_and_says_so(run, wire, interrupt):
@@ -320,7 +320,7 @@ def test_ctrl_c_before_the_purchase_has_cost_nothing(run, wire, monkeypatch, int
     assert done.code == Exit.INTERRUPTED
     assert done.told["error"] == {
         "type": "KeyboardInterrupt",
-        "message": "Interrupted. Nothing was bought.",
+        "message": "Interrupted. Nothing was submitted.",
     }
     assert not wire.requests
 
