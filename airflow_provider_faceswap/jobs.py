@@ -1,16 +1,19 @@
-"""The vocabulary: what a job is, whoever runs it."""
+"""The models that everything else uses: a job, its cost, its submission, its result."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from airflow_provider_faceswap.exceptions import InvalidRequestError
 
 
 class JobState(StrEnum):
-    """Where a job stands. A status word nobody knows is ``running``: only the deadline ends it."""
+    """The state of a job. An unknown status word of a vendor is ``running``: only the deadline ends it."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -20,12 +23,12 @@ class JobState(StrEnum):
 
     @property
     def terminal(self) -> bool:
-        """True where the vendor will not change the state any more."""
+        """True if the vendor will not change the state any more."""
         return self in {JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELED}
 
 
 class FailureReason(StrEnum):
-    """Why a job failed, as far as its vendor says: it decides whether trying again can help."""
+    """Why a job failed, as far as its vendor says. It decides whether another attempt can help."""
 
     UNKNOWN = "unknown"
     NO_FACE = "no_face"
@@ -39,7 +42,7 @@ class _Frozen(BaseModel):
 
 
 class Cost(_Frozen):
-    """What the vendor says a job costs, in the vendor's own unit (``RUB``, ``point``)."""
+    """The cost of a job as its vendor reports it, in the vendor's own unit (``RUB``, ``point``)."""
 
     amount: float
     unit: str
@@ -50,9 +53,9 @@ class Cost(_Frozen):
 
 class Balance(_Frozen):
     """
-    What an account has, in one unit.
+    The balance of an account, in one unit.
 
-    :param amount: May be below zero where the vendor gives credit.
+    :param amount: May be below zero if the vendor gives credit.
     :param unit: ``RUB``, ``USD``, ``point``, ``credit``.
     :param credit: How far below zero the account may go.
     """
@@ -63,12 +66,12 @@ class Balance(_Frozen):
 
     @property
     def available(self) -> float:
-        """What can be spent."""
+        """The amount that can be spent."""
         return self.amount + self.credit
 
     def __str__(self) -> str:
-        told = f"{self.amount:.12g} {self.unit}"
-        return f"{told} and {self.credit:.12g} {self.unit} of credit" if self.credit else told
+        amount = f"{self.amount:.12g} {self.unit}"
+        return f"{amount} and {self.credit:.12g} {self.unit} of credit" if self.credit else amount
 
 
 class Job(_Frozen):
@@ -77,11 +80,11 @@ class Job(_Frozen):
 
     :param status: The vendor's own word for the state.
     :param urls: Links to the output; ``()`` until the job succeeded.
-    :param inline: The output itself where the vendor sends no link; never logged or stored.
-    :param percent: Progress, 0 to 100, where the vendor tells.
-    :param failure: The vendor's own text for a failure, without queries.
-    :param created_at: When the vendor accepted it, where the vendor tells; always aware.
-    :param finished_at: When the vendor finished it, where the vendor tells; always aware.
+    :param inline: The output itself if the vendor sends no link; never logged or stored.
+    :param percent: Progress, 0 to 100, if the vendor reports it.
+    :param failure: The vendor's own text for a failure, without the queries of links.
+    :param created_at: When the vendor accepted it, if the vendor reports it; with a time zone.
+    :param finished_at: When the vendor finished it, if the vendor reports it; with a time zone.
     """
 
     vendor: str
@@ -100,22 +103,22 @@ class Job(_Frozen):
 
     @property
     def has_output(self) -> bool:
-        """True where there is something to download or to keep."""
+        """True if there is something to download or to archive."""
         return bool(self.urls or self.inline)
 
 
 class Submission(_Frozen):
     """
-    One accepted job as its buyer knows it: all that is needed to wait for it, anywhere.
+    An accepted job and everything that is needed to wait for it, in any process.
 
-    Plain values only: it is stored in clear while a task is deferred.
+    Plain values only: Airflow stores it in clear while a task is deferred.
 
-    :param submitted_at: When it was sent, or the vendor's own time where the vendor tells.
-    :param deadline: When waiting stops; the job itself goes on.
-    :param cost: What the create said; some vendors never say it again.
-    :param reused: True where an earlier run bought it.
-    :param counted: True where metrics have, or may have, its end already, or are to have it from its buyer.
-    :param provenance: What the manifest says of it: arguments fit to be shown, and the jobs before it.
+    :param submitted_at: The vendor's own time, or when it was sent if the vendor does not report one.
+    :param deadline: When waiting stops. The job itself may continue.
+    :param cost: The cost in the answer to the submission; some vendors never report it again.
+    :param reused: True if an earlier attempt submitted it.
+    :param counted: True if metrics have, or may have, its end already, or will get it from the task that submitted it.
+    :param provenance: The job's part of a manifest: arguments that may be shown, and the jobs before it.
     """
 
     vendor: str
@@ -131,10 +134,10 @@ class Submission(_Frozen):
 
     def result(self, job: Job, *, seen_at: datetime, retention: timedelta | None) -> JobResult:
         """
-        Put a finished job together with what only its buyer knows.
+        The result of this submission once its job has succeeded.
 
-        :param seen_at: When it was seen finished; the vendor's own time goes first.
-        :param retention: How long the vendor keeps the output, counted from the start to be safe.
+        :param seen_at: When the success was seen; used if the vendor reports no time.
+        :param retention: How long the vendor keeps the output, counted from the submission to be safe.
         """
         started = job.created_at or self.submitted_at
         return JobResult(
@@ -153,30 +156,75 @@ class Submission(_Frozen):
         )
 
 
-class JobResult(_Frozen):
+class GivenResult(_Frozen):
+    """
+    A job's result as an argument has it: what a job operator returned, or the part of it that a user wrote by hand.
+
+    Only ``vendor``, ``job_id`` and ``url`` must be there; unknown keys are ignored.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    vendor: str
+    kind: str | None = None
+    job_id: str = Field(coerce_numbers_to_str=True)
+    conn_id: str | None = None
+    url: str | None
+    urls: tuple[str, ...] | None = None
+    cost: Cost | None = None
+    submitted_at: datetime | None = None
+    finished_at: datetime | None = None
+    expires_at: datetime | None = None
+    attempt_reused: bool | None = None
+    provenance: dict[str, Any] | None = None
+
+    @classmethod
+    def parse(cls, value: Any) -> Self | None:
+        """
+        Recognise a result.
+
+        :returns: ``None`` if the value is something else.
+        :raises InvalidRequestError: It is a result with a wrong field.
+        """
+        if not isinstance(value, Mapping) or not {"vendor", "job_id", "url"} <= value.keys():
+            return None
+        try:
+            return cls.model_validate(dict(value))
+        except ValidationError as error:
+            wrong = (f"{'.'.join(map(str, part['loc']))}: {part['msg']}" for part in error.errors())
+            raise InvalidRequestError(
+                f"this job's result cannot be read ({'; '.join(wrong)})",
+                vendor=str(value["vendor"]),
+                job_id=str(value["job_id"]),
+            ) from None
+
+    @property
+    def links(self) -> tuple[str, ...]:
+        """The links to all outputs."""
+        return self.urls or ((self.url,) if self.url else ())
+
+
+class JobResult(GivenResult):
     """
     What a job operator returns: small, JSON-safe, and all that a later task needs.
 
-    :param url: The first output, with its query: the archive needs it. ``None`` where the vendor
-        answered with the picture itself; the archive then reads the job again.
-    :param expires_at: When the vendor may delete the output, where the vendor tells; never too late.
-    :param attempt_reused: True where this run paid nothing because an earlier one had.
-    :param provenance: What the manifest says of the job: arguments fit to be shown, and the jobs before it.
+    :param url: The first output, with its query, which the archive needs. ``None`` if the vendor answered with the
+        picture itself; the archive then polls the job again.
+    :param expires_at: When the vendor may delete the output, if the vendor says how long it keeps one; never too late.
+    :param attempt_reused: True if this attempt paid nothing because an earlier one had.
+    :param provenance: The job's part of a manifest: arguments that may be shown, and the jobs before it.
     """
 
-    vendor: str
+    model_config = ConfigDict(extra="forbid")
+
     kind: str
-    job_id: str
     conn_id: str
-    url: str | None
     urls: tuple[str, ...]
-    cost: Cost | None
     submitted_at: datetime
     finished_at: datetime
-    expires_at: datetime | None
     attempt_reused: bool
     provenance: dict[str, Any] = Field(default_factory=dict)
 
     def to_xcom(self) -> dict[str, Any]:
-        """The plain dict that travels through XCom."""
+        """The plain dict that goes into XCom."""
         return self.model_dump(mode="json")

@@ -10,8 +10,9 @@ import pytest
 from PIL import Image as Pictures
 
 from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError
-from airflow_provider_faceswap.images import Image, faults_of, fitted, upright
+from airflow_provider_faceswap.images import Image
 from airflow_provider_faceswap.media.file_types import dimensions
+from airflow_provider_faceswap.media.fit import fitted, problems_with, upright
 from airflow_provider_faceswap.vendors.base import Accepts
 
 JPEG_AND_PNG = frozenset({"image/jpeg", "image/png"})
@@ -85,7 +86,7 @@ def test_an_empty_file_is_refused(tmp_path):
 
 
 def test_a_huge_file_is_not_read_into_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr("airflow_provider_faceswap.images.LARGEST", 10)
+    monkeypatch.setattr("airflow_provider_faceswap.media.image.MAX_BYTES", 10)
     (tmp_path / "a.png").write_bytes(bytes(11))
     with pytest.raises(InvalidRequestError, match="is larger than 10 bytes"):
         Image.read(tmp_path / "a.png")
@@ -96,13 +97,13 @@ def test_a_huge_file_is_not_read_into_memory(tmp_path, monkeypatch):
 
 def test_a_picture_within_all_limits_has_no_faults():
     accepts = Accepts(formats=JPEG_AND_PNG, max_bytes=10_000, max_side=60)
-    assert faults_of(paint(size=(60, 40)), accepts) == []
+    assert problems_with(paint(size=(60, 40)), accepts) == []
 
 
 def test_every_fault_is_told():
     accepts = Accepts(formats=JPEG_AND_PNG, max_bytes=10, max_side=59)
     image = paint("WEBP", size=(60, 40))
-    assert faults_of(image, accepts) == [
+    assert problems_with(image, accepts) == [
         "it is image/webp, and only image/jpeg and image/png are taken",
         f"it has {len(image.data)} bytes, over the limit of 10",
         "it is 60 x 40, over 59 x 59",
@@ -110,11 +111,11 @@ def test_every_fault_is_told():
 
 
 def test_what_is_no_picture_is_told():
-    assert faults_of(Image(b"<html>"), Accepts()) == ["it is neither a picture nor a video"]
+    assert problems_with(Image(b"<html>"), Accepts()) == ["it is neither a picture nor a video"]
 
 
 def test_a_vendor_that_states_nothing_takes_everything():
-    assert faults_of(paint("GIF", size=(5000, 10)), Accepts()) == []
+    assert problems_with(paint("GIF", size=(5000, 10)), Accepts()) == []
 
 
 # -- turning ------------------------------------------------------------------------------------------

@@ -8,7 +8,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import ValidationError
 
-from airflow_provider_faceswap.jobs import Cost, FailureReason, Job, JobResult, JobState, Submission
+from airflow_provider_faceswap.exceptions import InvalidRequestError
+from airflow_provider_faceswap.jobs import (
+    Cost,
+    FailureReason,
+    GivenResult,
+    Job,
+    JobResult,
+    JobState,
+    Submission,
+)
 
 SENT = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SEEN = SENT + timedelta(minutes=5)
@@ -153,3 +162,49 @@ def test_a_submission_comes_back_from_plain_json_as_it_was():
     submission = a_submission(cost=Cost(amount=15, unit="RUB"), provenance={"arguments": {"n": 1}})
     stored = json.loads(json.dumps(submission.model_dump(mode="json")))
     assert Submission.model_validate(stored) == submission
+
+
+# -- results that come back in an argument --------------------------------------------------------------
+
+
+def a_result():
+    return a_submission(cost=Cost(amount=1, unit="RUB"), provenance={"arguments": {"n": 1}}).result(
+        a_job(urls=LINKS), seen_at=SEEN, retention=timedelta(days=3)
+    )
+
+
+def test_a_result_comes_back_from_xcom_as_it_was():
+    assert JobResult.parse(a_result().to_xcom()) == a_result()
+    given = GivenResult.parse({**a_result().to_xcom(), "of a later version": 1})
+    assert given.model_dump(mode="json") == a_result().to_xcom()
+
+
+def test_three_keys_make_a_result():
+    given = GivenResult.parse({"vendor": "piapi", "job_id": 1, "url": None})
+    assert (given.vendor, given.job_id, given.links, given.conn_id) == ("piapi", "1", (), None)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"vendor": "piapi", "job_id": "1"},
+        {"url": LINKS[0]},
+        {},
+        LINKS[0],
+        ["vendor", "job_id", "url"],
+        {"vendor", "job_id", "url"},
+        None,
+    ],
+)
+def test_anything_else_is_no_result(value):
+    assert GivenResult.parse(value) is None
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"url": 5}, {"urls": [None]}, {"provenance": "nonsense"}, {"finished_at": "SECRET"}]
+)
+def test_a_result_with_a_wrong_field_is_refused_with_its_job_and_without_the_value(wrong):
+    name = next(iter(wrong))
+    with pytest.raises(InvalidRequestError, match=rf"piapi: .*cannot be read \({name}.*job j1") as caught:
+        GivenResult.parse({**a_result().to_xcom(), **wrong})
+    assert "SECRET" not in str(caught.value)

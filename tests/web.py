@@ -28,7 +28,7 @@ def alone(monkeypatch, no_waiting_between_tries):
 @pytest.fixture
 def one_after_the_other(monkeypatch):
     """Answers of the tests' web come in an order."""
-    monkeypatch.setattr("airflow_provider_faceswap.operators.archive.AT_ONCE", 1)
+    monkeypatch.setattr("airflow_provider_faceswap.operators.archive.CONCURRENCY", 1)
 
 
 class Names:

@@ -16,75 +16,76 @@ if TYPE_CHECKING:
     from airflow_provider_faceswap.hooks.base import JobHook
     from airflow_provider_faceswap.vendors.messages import Request
 
-#: Characters of a failed item's message that its record keeps, as JSON writes them: a Russian letter is six.
-LONGEST_MESSAGE = 300
+#: Characters of a failed item's message in its record, as JSON writes them: a Russian letter takes six.
+MAX_MESSAGE_LENGTH = 300
 
 
 class ItemRecords:
     """
-    The records of a batch's items, by the items' names.
+    The records of a batch's items.
 
-    :param records: Where they stand; ``None`` where there is no place for them, so that nothing is remembered.
+    :param records: Their store; ``None`` if there is none, so that a retry may pay again.
+    :param epoch: Changes when the task is cleared, and never otherwise.
     """
 
     def __init__(self, records: ShardedStore | None, epoch: int) -> None:
         self._records = records
         self._epoch = epoch
-        self._seen: Counter[str] = Counter()
-        self._over: set[str] = set()
+        self._equal_items: Counter[str] = Counter()
+        self._counted: set[str] = set()
 
-    def name_of(self, hook: JobHook, kind: str, request: Request) -> str:
-        """The name of an item's record: its request, and a number where several items are the same."""
-        mark = fingerprint(hook.vendor.name, hook.conn_id, kind, request)
-        self._seen[mark] += 1
-        return f"{mark}.{self._seen[mark]}"
+    def key_of(self, hook: JobHook, kind: str, request: Request) -> str:
+        """The key of an item's record: the fingerprint of its request, and a number, because items may be equal."""
+        digest = fingerprint(hook.vendor.name, hook.conn_id, kind, request)
+        self._equal_items[digest] += 1
+        return f"{digest}.{self._equal_items[digest]}"
 
-    def ledger(self, name: str) -> Ledger:
-        """What buys the item's job, or takes it up."""
-        return Ledger(self._records, name)
+    def ledger(self, key: str) -> Ledger:
+        """The ledger of the item's job."""
+        return Ledger(self._records, key)
 
-    def before(self, name: str) -> dict[str, Any] | None:
+    def earlier_end(self, key: str) -> dict[str, Any] | None:
         """
-        How an earlier try ended this item for good.
+        The final end of this item in an earlier attempt, if it has one.
 
-        :raises Exception: Whatever the store raises.
+        :raises Exception: The store's own error.
         """
-        record = self._records.get(name) if self._records else None
+        record = self._records.get(key) if self._records else None
         end: dict[str, Any] = (record or {}).get("end") or {}
         if end.get("epoch") != self._epoch:
             return None
         return end if end["status"] == "archived" or end["final"] else None
 
-    def over(self, name: str) -> None:
-        """The item's job has ended, and metrics have it."""
+    def mark_counted(self, key: str) -> None:
+        """Note that metrics have the end of the item's job."""
         if self._records is not None:
-            self._over.add(name)
+            self._counted.add(key)
 
-    def remember(self, name: str, end: Mapping[str, Any]) -> None:
+    def remember(self, key: str, end: Mapping[str, Any]) -> None:
         """
-        Keep the item's end beside its record, which says no more than it did: an intent stays an intent.
+        Add the item's end to its record. The stage of the record stays: an intent is still an intent.
 
-        A long message is cut, as many records stand in one value of the store; the report has it whole.
+        A long message is cut, because one value of the store has many records; the manifest has the whole message.
 
-        :raises Exception: Whatever the store raises.
+        :raises Exception: The store's own error.
         """
-        if self._records is None or (record := self._records.get(name)) is None:
+        if self._records is None or (record := self._records.get(key)) is None:
             return
         if end["status"] == "archived":
             record = Record.model_validate(record).settled(Outcome.SUCCEEDED).model_dump(mode="json")
         if "message" in end:
             end = {**end, "message": cut(end["message"])}
-        counted = name in self._over or record.get("counted", False)
-        self._over.discard(name)
+        counted = key in self._counted or record.get("counted", False)
+        self._counted.discard(key)
         self._records.finish(
-            name, {**record, "counted": counted, "end": {"final": False, **end, "epoch": self._epoch}}
+            key, {**record, "counted": counted, "end": {"final": False, **end, "epoch": self._epoch}}
         )
 
 
 def cut(text: str) -> str:
-    """A text that takes no more room in JSON than a record has for it."""
-    if len(json.dumps(text)) <= LONGEST_MESSAGE:
+    """A text, cut to the length that a record allows in JSON."""
+    if len(json.dumps(text)) <= MAX_MESSAGE_LENGTH:
         return text
-    while len(json.dumps(text)) > LONGEST_MESSAGE - len("\\u2026"):
+    while len(json.dumps(text)) > MAX_MESSAGE_LENGTH - len("\\u2026"):
         text = text[: len(text) * 9 // 10]
     return f"{text}\u2026"

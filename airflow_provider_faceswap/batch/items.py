@@ -5,24 +5,56 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError
 from airflow_provider_faceswap.foundation.redaction import bare_url, without_queries
+from airflow_provider_faceswap.lifecycle.provenance import provenance
 from airflow_provider_faceswap.storage.files import path_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+#: Errors that mean a wrong path or a damaged file. After any other error of a storage, a retry may help.
+_WRONG_FILE = (FileNotFoundError, IsADirectoryError, NotADirectoryError, ValueError, csv.Error)
 
-#: What says that the file is no such file; whatever else a storage has to say may pass.
-_WRONG = (FileNotFoundError, IsADirectoryError, NotADirectoryError, ValueError, csv.Error)
+
+@dataclass(frozen=True, slots=True)
+class BatchItem:
+    """
+    One row of a batch.
+
+    :param position: Its place among the items, from 0.
+    :param arguments: Neutral names to values, as the user gave them; an empty cell of a file is left out.
+    """
+
+    position: int
+    arguments: Mapping[str, Any]
+
+    @classmethod
+    def parse(cls, position: int, row: Any) -> Self:
+        """
+        Make an item of a row.
+
+        :raises InvalidRequestError: The row is not a mapping.
+        """
+        if not isinstance(row, Mapping):
+            raise InvalidRequestError(
+                f"items[{position}]: must be a mapping with target_image and face_image, got {type(row).__name__}"
+            )
+        return cls(position, {str(name): value for name, value in row.items() if value not in (None, "")})
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """The item's arguments as they may be shown, and the jobs before it."""
+        return provenance(self.arguments)
 
 
 class Items:
     """
-    Items that can be gone through more than once, a file's without holding them all.
+    The items of a batch, which can be read more than once; those of a file are never all in memory.
 
     :param source: A list of mappings, a lazy sequence of another task's results, or the URI of a JSON Lines, CSV
         or Parquet file.
@@ -37,7 +69,7 @@ class Items:
                 raise _unreadable(str(source))
             self._read = lambda: _READERS[suffix](source)
         elif isinstance(source, Iterable) and not isinstance(source, Mapping | bytes):
-            # All at once: a lazy sequence would ask Airflow for each of a thousand.
+            # All at once: iterating over a lazy sequence would make one request to Airflow for each item.
             held = source[:] if isinstance(source, Sequence) else list(source)
             self._read = lambda: iter(held)
         else:
@@ -45,36 +77,31 @@ class Items:
                 f"items: must be a list, or the URI of a file, got {type(source).__name__}"
             )
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
+    def __iter__(self) -> Iterator[BatchItem]:
         """
-        Each item as a dict; what is empty in a file is not set.
+        Read the items.
 
-        :raises InvalidRequestError: An item is no mapping, or the file is damaged or absent.
+        :raises InvalidRequestError: A row is not a mapping, or the file is damaged or missing.
         :raises FaceSwapError: The file could not be read; a retry may help.
         """
-        for position, item in enumerate(self._rows()):
-            if not isinstance(item, Mapping):
-                raise InvalidRequestError(
-                    f"items[{position}]: must be a mapping with target_image and face_image, "
-                    f"got {type(item).__name__}"
-                )
-            yield {str(name): value for name, value in item.items() if value not in (None, "")}
+        for position, row in enumerate(self._rows()):
+            yield BatchItem.parse(position, row)
 
     def _rows(self) -> Iterator[Any]:
         try:
             yield from self._read()
         except FaceSwapError:
             raise
-        except Exception as error:  # every storage raises what its own library has
-            wrong = isinstance(error, _WRONG)
+        except Exception as error:  # every storage has its own errors
+            wrong = isinstance(error, _WRONG_FILE)
             raise (InvalidRequestError if wrong else FaceSwapError)(
                 f"items: the file could not be read ({type(error).__name__}: {without_queries(str(error))})",
-                advice=None if wrong else "Retry once the storage is well.",
+                advice=None if wrong else "Retry when the storage is available again.",
             ) from error
 
 
 def _unreadable(source: str) -> InvalidRequestError:
-    """What is said of a text that names no file of items; it may hold signed links, so little of it is told."""
+    """The error for a text that is not the URI of a file. It shows little of it, because it may contain signed links."""
     if source.lstrip().startswith("["):
         return InvalidRequestError(
             "items: this looks like the text of a list",
@@ -90,12 +117,12 @@ def _unreadable(source: str) -> InvalidRequestError:
 
 def _text(source: Any) -> Any:
     path: Any = path_of(source)
-    # Spreadsheets put a mark before the text of a file that they save as UTF-8.
+    # Spreadsheets write a byte order mark at the beginning of a UTF-8 file.
     return path.open("r", encoding="utf-8-sig", newline="")
 
 
 def _lines(file: Any) -> Iterator[str]:
-    # Airflow 3.1.0 wraps what it opens, and forgets that a file can be iterated over.
+    # The file object of Airflow 3.1.0 cannot be iterated over.
     return iter(file.readline, "")
 
 
@@ -123,7 +150,7 @@ def _parquet(source: Any) -> Iterator[Any]:
             advice="Nothing was bought. Install airflow-provider-faceswap[parquet].",
         ) from None
     path = path_of(source)
-    # Past Airflow's wrapper, as pyarrow asks a file for more than that passes on.
+    # Not through Airflow's path, whose file object lacks methods that pyarrow needs.
     with path.fs.open(path.path, "rb") as file:
         for rows in parquet.ParquetFile(file).iter_batches(batch_size=256):
             yield from rows.to_pylist()

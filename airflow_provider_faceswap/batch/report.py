@@ -1,4 +1,4 @@
-"""What came of a batch, and how it is told: in the log, in the report, in an item's record."""
+"""The report of a batch: its counters, the log lines of its items, and the error it ends with."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_faceswap.exceptions import BatchFailedError, FaceSwapError
 from airflow_provider_faceswap.foundation.redaction import without_queries, without_secrets
-from airflow_provider_faceswap.lifecycle.provenance import provenance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -18,50 +17,51 @@ if TYPE_CHECKING:
 
 class BufferedItemLog:
     """
-    A log that leaves out the ordinary: a line for each step of thousands of jobs is no log.
+    The log of one item, which writes info lines only if something goes wrong: there may be thousands of items.
 
-    :param aloud: Whether nothing is to be left out now.
+    :param is_immediate: Whether to write info lines at once.
     """
 
-    def __init__(self, log: Any, position: int, aloud: Callable[[], bool]) -> None:
+    def __init__(self, log: Any, position: int, is_immediate: Callable[[], bool]) -> None:
         self._log = log
         self._position = position
-        self._aloud = aloud
-        self._held: list[str] = []
+        self._is_immediate = is_immediate
+        self._buffer: list[str] = []
 
     def info(self, text: str, *args: object) -> None:
-        """Hold a line back, for as long as all is well."""
-        if self._aloud():
+        """Write a line, or buffer it."""
+        if self._is_immediate():
             self._log.info(f"items[%d]: {text}", self._position, *args)
         else:
-            self._held.append(text % args if args else text)
+            self._buffer.append(text % args if args else text)
 
     def warning(self, text: str, *args: object) -> None:
-        """A warning, with the item's place."""
+        """Write a warning with the item's position."""
         self._log.warning(f"items[%d]: {text}", self._position, *args)
 
-    def tell(self) -> None:
-        """Tell what was held back, as something went wrong after it: the id of a job may stand in it."""
-        for line in self._held:
+    def flush(self) -> None:
+        """Write the buffered lines before an error: one of them may have the id of a job."""
+        for line in self._buffer:
             self.warning("before the error: %s", line)
-        self._held.clear()
+        self._buffer.clear()
 
 
 @dataclass
 class BatchReport:
     """
-    What came of a batch so far.
+    The counters of a batch.
 
     :param total: Items that were checked before the start.
-    :param told: Items that the report has a line of.
-    :param cost: By unit.
+    :param seen: Items that have a line in the manifest.
+    :param reused: Items that an earlier attempt archived.
+    :param cost: The cost of this attempt, by unit.
     :param errors: Failed items by class.
-    :param running: Jobs that were bought and may go on, with their kinds.
-    :param stopped: The account's trouble that ended it early.
+    :param running: Jobs that were submitted and may still run, with their kinds.
+    :param stopped: The error of the account that stopped the batch early.
     """
 
     total: int
-    told: int = 0
+    seen: int = 0
     archived: int = 0
     failed: int = 0
     reused: int = 0
@@ -72,31 +72,34 @@ class BatchReport:
 
     @property
     def ended(self) -> int:
-        """Items that are over."""
+        """The number of items that are archived or have failed."""
         return self.archived + self.failed
 
-    @property
-    def cost_text(self) -> str:
-        """The cost in words."""
-        return (
-            " and ".join(f"{amount:g} {unit}" for unit, amount in sorted(self.cost.items())) or "no cost told"
-        )
+    def add(self, end: Mapping[str, Any]) -> None:
+        """Count the end of an item."""
+        self.seen += 1
+        if end["status"] == "archived":
+            self.archived += 1
+        elif end["status"] == "failed":
+            self.failed += 1
+            self.errors[end["error"]] += 1
 
-    def line(self, seconds: float = 0, fresh: int = 0) -> str:
+    def line(self, seconds: float = 0, ended_now: int = 0) -> str:
         """
         One line of progress.
 
         :param seconds: Since the start.
-        :param fresh: Items that ended since the start and not in an earlier try.
+        :param ended_now: Items that ended since the start, without those of earlier attempts.
         """
-        left = f", about {(self.total - self.ended) * seconds / fresh:.0f} s left" if fresh else ""
+        left = f", about {(self.total - self.ended) * seconds / ended_now:.0f} s left" if ended_now else ""
+        cost = " and ".join(f"{amount:g} {unit}" for unit, amount in sorted(self.cost.items()))
         return (
             f"{self.archived} of {self.total} archived, {self.failed} failed, {len(self.running)} at the vendor, "
-            f"{self.cost_text} so far{left}"
+            f"{cost or 'no cost reported'} so far{left}"
         )
 
     def summary(self, seconds: float, manifest_uri: str) -> dict[str, Any]:
-        """What the operator returns."""
+        """The return value of the operator."""
         return {
             "total": self.total,
             "archived": self.archived,
@@ -109,43 +112,42 @@ class BatchReport:
             "manifest_uri": manifest_uri,
         }
 
+    def raise_if_failed(self, fail_on: str | float, manifest_uri: str) -> None:
+        """
+        Decide whether the task has failed.
 
-def raise_if_failed(tally: BatchReport, fail_on: str | float, manifest_uri: str) -> None:
+        :param fail_on: ``any``, ``all``, or a share.
+        :raises BatchFailedError: It has.
+        :raises FaceSwapError: An error of the account stopped the batch.
+        """
+        if self.seen != self.total:
+            raise BatchFailedError(
+                f"the items changed during the batch: {self.total} were checked, {self.seen} were seen; "
+                f"{manifest_uri} lists each"
+            )
+        if self.stopped is not None:
+            text = f"{self.stopped.message}; the batch stopped there: {self.line()}; {manifest_uri}"
+            raise self.stopped.replaced(message=text) from self.stopped
+        if self.ended < self.total:
+            raise BatchFailedError(
+                f"the task was ended before all items were started: {self.line()}; {manifest_uri} lists each",
+                advice="A retry continues with the others, and pays for nothing twice.",
+            )
+        share = self.failed / self.total if self.total else 0.0
+        limits = {"any": 0.0, "all": 1.0}
+        if share > 0 and share >= (limits[fail_on] if isinstance(fail_on, str) else fail_on):
+            kinds = ", ".join(f"{number} {name}" for name, number in self.errors.most_common())
+            raise BatchFailedError(
+                f"{self.failed} of {self.total} items failed ({kinds}); {self.archived} are archived; "
+                f"{manifest_uri} lists each"
+            )
+
+
+def describe(error: BaseException, secrets: Iterable[str] = ()) -> str:
     """
-    Decide whether the task has failed.
+    The text of an error, without its advice, which is written for a single job.
 
-    :param fail_on: ``any``, ``all``, or a share.
-    :raises BatchFailedError: It has.
-    :raises FaceSwapError: The account's trouble has ended it early.
-    """
-    if tally.told != tally.total:
-        raise BatchFailedError(
-            f"the items have changed while they were worked on: {tally.total} were checked, {tally.told} were "
-            f"seen; {manifest_uri} tells of each"
-        )
-    if tally.stopped is not None:
-        tally.stopped.message += f"; the batch stopped there: {tally.line()}; {manifest_uri}"
-        raise tally.stopped
-    if tally.ended < tally.total:
-        raise BatchFailedError(
-            f"the task was told to end before all items were started: {tally.line()}; {manifest_uri} tells of each",
-            advice="A retry goes on with the others, and pays for nothing twice.",
-        )
-    share = tally.failed / tally.total if tally.total else 0.0
-    limits = {"any": 0.0, "all": 1.0}
-    if share > 0 and share >= (limits[fail_on] if isinstance(fail_on, str) else fail_on):
-        kinds = ", ".join(f"{number} {name}" for name, number in tally.errors.most_common())
-        raise BatchFailedError(
-            f"{tally.failed} of {tally.total} items failed ({kinds}); {tally.archived} are archived; "
-            f"{manifest_uri} tells of each"
-        )
-
-
-def words(error: BaseException, secrets: Iterable[str] = ()) -> str:
-    """
-    An error in words that may be shown, without the advice, which speaks of a single job.
-
-    :param secrets: What a foreign error might repeat, and must not.
+    :param secrets: Texts to remove from an error of another library.
     """
     if isinstance(error, FaceSwapError):
         return f"{error.message} [job {error.job_id}]" if error.job_id else error.message
@@ -153,18 +155,18 @@ def words(error: BaseException, secrets: Iterable[str] = ()) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def failure(error: Exception, *, job_id: str | None = None, secrets: Iterable[str] = ()) -> dict[str, Any]:
+def failed_end(error: Exception, *, job_id: str | None = None, secrets: Iterable[str] = ()) -> dict[str, Any]:
     """
-    How an item failed, as its record and the report say it.
+    The end of a failed item, for its record and for the manifest.
 
-    :param error: Of this package, or of whatever library it stands on.
-    :param job_id: The item's job, where one was bought.
+    :param error: Of this package or of any other library.
+    :param job_id: The item's job, if one was submitted.
     """
     job_id = getattr(error, "job_id", None) or job_id
     message = str(error)
     if not isinstance(error, FaceSwapError):
-        goes_on = " The job was bought; a retry takes it up." if job_id else ""
-        message = f"{words(error, secrets)}.{goes_on}"
+        resumable = " The job was submitted; a retry resumes it." if job_id else ""
+        message = f"{describe(error, secrets)}.{resumable}"
     return {
         "status": "failed",
         "error": type(error).__name__,
@@ -172,9 +174,3 @@ def failure(error: Exception, *, job_id: str | None = None, secrets: Iterable[st
         "job_id": job_id,
         "final": isinstance(error, AirflowFailException),
     }
-
-
-def shown(item: Mapping[str, Any]) -> dict[str, Any]:
-    """An item as the report may show it: links without queries, pictures by their hash."""
-    told: dict[str, Any] = provenance(item)["arguments"]
-    return told

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal
 
+from airflow_provider_faceswap.archive.names import folder_of
+from airflow_provider_faceswap.archive.store import archive_at
 from airflow_provider_faceswap.exceptions import InvalidRequestError
-from airflow_provider_faceswap.operators.archive import archive_at, folder_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any, Self
-
-    from airflow.providers.common.compat.sdk import Context
+    from typing import Self
 
     from airflow_provider_faceswap.archive.store import Archive
 
@@ -59,11 +57,4 @@ class Destination:
 
     def archive(self) -> Archive:
         """What saves there, by the settings of this Airflow; its manifests name no run."""
-        no_run: Mapping[str, Any] = {"ti": None}
-        return archive_at(
-            cast("Context", no_run),
-            self.folder,
-            None,
-            filename=self.filename,
-            overwrite=self.overwrite,
-        )
+        return archive_at(self.folder, None, run=None, filename=self.filename, overwrite=self.overwrite)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_faceswap.archive.sources import parse_sources
 from airflow_provider_faceswap.cli.exits import Exit
 from airflow_provider_faceswap.cli.interrupt import first_interrupt_held
 from airflow_provider_faceswap.exceptions import (
@@ -20,13 +21,13 @@ from airflow_provider_faceswap.lifecycle.provenance import provenance
 from airflow_provider_faceswap.lifecycle.purchase import Purchase, PurchasePolicy
 from airflow_provider_faceswap.lifecycle.submissions import SubmissionTemplate
 from airflow_provider_faceswap.lifecycle.waiting import already_over, done_message, result_of, wait
-from airflow_provider_faceswap.operators.archive import pieces_of
+from airflow_provider_faceswap.operators.archive import fetch_job
 from airflow_provider_faceswap.telemetry.metrics import failures_counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from airflow_provider_faceswap.archive.store import Archived
+    from airflow_provider_faceswap.archive.manifest import Archived
     from airflow_provider_faceswap.cli.console import ConsoleLog
     from airflow_provider_faceswap.cli.destination import Destination
     from airflow_provider_faceswap.hooks.base import JobHook
@@ -158,8 +159,8 @@ class JobCommand:
         """
         archive = destination.archive()
         try:
-            for piece, inline in pieces_of(self._result):
-                self._saved.append(archive.keep(piece, inline))
+            for source in parse_sources(self._result, fetch_job)[0]:
+                self._saved.append(archive.keep(source))
                 self._console.say(f"Saved {self._saved[-1].uri}")
         except ResultExpiredError:
             self._over = True

@@ -24,7 +24,7 @@ from airflow_provider_faceswap.http.client import attempts, shared_client
 from airflow_provider_faceswap.lifecycle.outcomes import Outcome
 from airflow_provider_faceswap.lifecycle.submissions import SubmissionTemplate
 from airflow_provider_faceswap.lifecycle.waiting import wait
-from airflow_provider_faceswap.media.inputs import PREFLIGHTS, MediaPreparer, delivered
+from airflow_provider_faceswap.media.inputs import PREFLIGHTS, MediaPreparer, with_uploaded_links
 from airflow_provider_faceswap.telemetry import lineage
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class JobHook(AccountHook):
         for name, data in request.uploads.items():
             upload = self.vendor.upload(name.rpartition("/")[2], data)
             links[name] = self.read(upload, self.vendor.read_upload)
-        return delivered(request, links)
+        return with_uploaded_links(request, links)
 
     @contextmanager
     def ready(self, kind: str, request: Request) -> Iterator[Callable[[], Job]]:
@@ -146,7 +146,7 @@ class JobHook(AccountHook):
         """
         with self.ready(kind, self.prepare(kind, **arguments)) as submit:
             job = submit()
-        lineage.collect(self, lineage.of_job(None, arguments))
+        lineage.collect(self, lineage.job_lineage(None, arguments))
         return job
 
     def fetch(self, job_id: str, kind: str) -> Job:
@@ -178,7 +178,7 @@ class JobHook(AccountHook):
         ending = wait(self, submission, first=job, poll_interval=poll_interval, log=self.log.info)
         if ending.outcome is not Outcome.SUCCEEDED or ending.job is None:
             raise ending.to_error(job.cost)
-        lineage.collect(self, lineage.of_links(ending.job.urls))
+        lineage.collect(self, lineage.output_lineage(ending.job.urls))
         # Some vendors tell the cost with the create and never again.
         return ending.job.model_copy(update={"cost": ending.job.cost or job.cost})
 
@@ -206,7 +206,7 @@ class JobHook(AccountHook):
         # Pictures may have to be read from a storage, which blocks.
         request = await asyncio.to_thread(self._prepare, kind, arguments)
         job = await self.abuy(kind, request)
-        lineage.collect(self, lineage.of_job(None, arguments))
+        lineage.collect(self, lineage.job_lineage(None, arguments))
         return job
 
     async def abuy(self, kind: str, request: Request) -> Job:

@@ -1,4 +1,4 @@
-"""Where a picture came from: the arguments fit to be shown, and the jobs that made its inputs."""
+"""The origin of a picture: the arguments that may be shown, and the jobs that made its inputs."""
 
 from __future__ import annotations
 
@@ -7,28 +7,26 @@ from typing import Any
 
 from airflow_provider_faceswap.exceptions import InvalidRequestError
 from airflow_provider_faceswap.foundation.redaction import redacted
+from airflow_provider_faceswap.jobs import GivenResult
 
-#: Arguments that may carry a token: they are no part of what a manifest tells.
+#: Arguments that may contain a token. A manifest leaves them out.
 _PRIVATE = ("webhook", "webhook_secret")
 
-#: What a manifest says of each job of a chain.
-_TOLD = ("vendor", "kind", "job_id", "conn_id", "cost", "submitted_at", "finished_at")
+#: Fields of a job that a manifest contains for each job of a chain.
+_CHAIN_FIELDS = {"vendor", "kind", "job_id", "conn_id", "cost", "submitted_at", "finished_at"}
 
 
-def is_result(value: Any) -> bool:
-    """True for what a job operator of this package returned."""
-    return isinstance(value, Mapping) and {"vendor", "job_id", "url"} <= value.keys()
+def archived_uri(value: Any) -> str | None:
+    """The URI of a picture that the archive operator returned; ``None`` if the value is something else."""
+    if isinstance(value, Mapping) and {"uri", "manifest_uri", "sha256"} <= value.keys():
+        return str(value["uri"])
+    return None
 
 
-def is_archived(value: Any) -> bool:
-    """True for what the archive operator returned."""
-    return isinstance(value, Mapping) and {"uri", "manifest_uri", "sha256"} <= value.keys()
-
-
-def parents_of(value: Any) -> list[Mapping[str, Any]]:
-    """The results of other job operators that an argument holds, at any depth."""
-    if is_result(value):
-        return [value]
+def parents_of(value: Any) -> list[GivenResult]:
+    """The results of other job operators that an argument contains, at any depth."""
+    if (result := GivenResult.parse(value)) is not None:
+        return [result]
     if isinstance(value, Mapping):
         value = list(value.values())
     if isinstance(value, list | tuple):
@@ -37,7 +35,7 @@ def parents_of(value: Any) -> list[Mapping[str, Any]]:
 
 
 def materialized(value: Any) -> Any:
-    """An argument as it is; another task's many results, which Airflow hands over as a lazy sequence, as a list."""
+    """An argument with the lazy sequence of a mapped task's results read into a list."""
     if isinstance(value, Sequence) and not isinstance(value, str | bytes | list | tuple):
         return list(value[:])
     return value
@@ -47,15 +45,15 @@ def with_links(value: Any) -> Any:
     """
     An argument with every result of another job replaced by its link.
 
-    :raises InvalidRequestError: A result has no link, as its vendor answered with the picture itself.
+    :raises InvalidRequestError: A result has no link, because its vendor answered with the picture itself.
     """
-    if is_result(value):
-        if not value["url"]:
+    if (result := GivenResult.parse(value)) is not None:
+        if not result.url:
             raise InvalidRequestError(
-                f"the result of {value['vendor']} job {value['job_id']} has no link",
+                f"the result of {result.vendor} job {result.job_id} has no link",
                 advice="Nothing was bought. Archive it first and give the archived picture.",
             )
-        return value["url"]
+        return result.url
     if isinstance(value, Mapping):
         return {key: with_links(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -64,60 +62,61 @@ def with_links(value: Any) -> Any:
 
 
 def request_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Put a job's id in the place of a parent's whole result, and a link in the place of any other."""
-    return {
-        name: value["job_id"] if name == "parent_job_id" and is_result(value) else with_links(value)
-        for name, value in arguments.items()
-    }
+    """Arguments with a parent's result replaced by its job id, and any other result by its link."""
+    return {name: _parent_id(name, value) or with_links(value) for name, value in arguments.items()}
 
 
 def provenance(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """
-    What is told of a job that is about to be bought.
+    The part of a manifest that is known before the job is submitted.
 
-    :param arguments: Neutral names to values as the user gave them; results of other jobs among them.
+    :param arguments: Neutral names to values as the user gave them, which may contain results of other jobs.
     :returns: ``arguments``: JSON-safe, URLs without query, inline pictures by hash, a result by its link;
         ``parents``: the jobs before it, the nearest first, each with its own arguments.
     """
-    shown: dict[str, Any] = {}
-    parents: dict[str, dict[str, Any]] = {}
-    for name, value in arguments.items():
-        if value is None or name in _PRIVATE:
-            continue
-        job = value["job_id"] if name == "parent_job_id" and is_result(value) else None
-        shown[name] = job or redacted(_named(value))
+    shown = {
+        name: _parent_id(name, value) or redacted(_without_data(value))
+        for name, value in arguments.items()
+        if value is not None and name not in _PRIVATE
+    }
     chains = [chain_of(result) for value in arguments.values() for result in parents_of(value)]
-    # The direct parents first, then what was before them.
+    parents: dict[str, dict[str, Any]] = {}
+    # The direct parents first, then the jobs before them.
     for parent in (*(chain[0] for chain in chains), *(job for chain in chains for job in chain[1:])):
         parents.setdefault(f"{parent['vendor']} {parent['job_id']}", parent)
     return {"arguments": shown, "parents": list(parents.values())}
 
 
-def chain_of(result: Mapping[str, Any]) -> list[dict[str, Any]]:
+def chain_of(result: GivenResult) -> list[dict[str, Any]]:
     """
     A job and those before it, the nearest first.
 
-    :param result: What a job operator returned.
     :returns: One dict each: vendor, kind, job_id, conn_id, cost, submitted_at, finished_at, arguments.
     """
-    story = result.get("provenance") or {}
-    told = {name: result.get(name) for name in _TOLD}
-    return [{**told, "arguments": story.get("arguments") or {}}, *(story.get("parents") or [])]
+    known = result.provenance or {}
+    job = result.model_dump(mode="json", include=_CHAIN_FIELDS)
+    return [{**job, "arguments": known.get("arguments") or {}}, *(known.get("parents") or [])]
 
 
-def _named(value: Any) -> Any:
-    """An argument with every result of another job, and every picture, replaced by what names it."""
-    if is_result(value):
-        return value["url"] or f"job {value['job_id']}"
-    if is_archived(value):
-        return value["uri"]
-    # A picture in memory, and a path in object storage: neither class is known this far down.
+def _parent_id(name: str, value: Any) -> str | None:
+    """The job id of a result that is given as the parent job."""
+    result = GivenResult.parse(value) if name == "parent_job_id" else None
+    return result.job_id if result is not None else None
+
+
+def _without_data(value: Any) -> Any:
+    """An argument with every result of another job, and every picture, replaced by a text that identifies it."""
+    if (result := GivenResult.parse(value)) is not None:
+        return result.url or f"job {result.job_id}"
+    if (uri := archived_uri(value)) is not None:
+        return uri
+    # A picture in memory, and a path in object storage. This room imports neither class.
     if hasattr(value, "sha256"):
         return f"sha256:{value.sha256}"
     if hasattr(value, "protocol"):
         return str(value)
     if isinstance(value, Mapping):
-        return {key: _named(item) for key, item in value.items() if key not in _PRIVATE}
+        return {key: _without_data(item) for key, item in value.items() if key not in _PRIVATE}
     if isinstance(value, list | tuple):
-        return [_named(item) for item in value]
+        return [_without_data(item) for item in value]
     return value

@@ -1,1 +1,1 @@
-"""What bytes are, and how a picture gets to a vendor."""
+"""Pictures: media types, conversion, and the form in which they are sent to a vendor."""

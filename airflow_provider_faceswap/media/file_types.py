@@ -1,4 +1,4 @@
-"""What bytes are: told from their beginning, not from a name or a header."""
+"""Media types, recognised by a file's first bytes and not by its name or an HTTP header."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: Bytes of a file's beginning that :func:`sniff` looks at.
+#: Number of bytes that :func:`sniff` needs.
 HEAD = 16
 
 
@@ -25,10 +25,10 @@ class MediaType:
         return self.name.startswith("image/")
 
 
-#: Brands of still pictures in the container of MP4 that are not known here.
+#: Brands of still pictures in an MP4 container. They are not supported.
 _STILLS = frozenset({b"heic", b"heix", b"mif1", b"msf1"})
 
-_SIGNS: tuple[tuple[Callable[[bytes], bool], MediaType], ...] = (
+_SIGNATURES: tuple[tuple[Callable[[bytes], bool], MediaType], ...] = (
     (lambda head: head.startswith(b"\x89PNG\r\n\x1a\n"), MediaType("image/png", ".png")),
     (lambda head: head.startswith(b"\xff\xd8\xff"), MediaType("image/jpeg", ".jpg")),
     (lambda head: head[:4] == b"RIFF" and head[8:12] == b"WEBP", MediaType("image/webp", ".webp")),
@@ -41,19 +41,20 @@ _SIGNS: tuple[tuple[Callable[[bytes], bool], MediaType], ...] = (
 
 def sniff(head: bytes) -> MediaType | None:
     """
-    Tell a picture or a video by its first 16 bytes.
+    The media type of a picture or a video.
 
+    :param head: Its first 16 bytes.
     :returns: ``None`` for anything else, such as an error page.
     """
-    return next((media for matches, media in _SIGNS if matches(head)), None)
+    return next((media for matches, media in _SIGNATURES if matches(head)), None)
 
 
 def dimensions(file: BinaryIO) -> tuple[int, int] | None:
     """
     Width and height of a picture, read from its header.
 
-    :param file: Positioned anywhere; it is left at its beginning.
-    :returns: ``None`` where the header does not tell.
+    :param file: At any position; it is left at its beginning.
+    :returns: ``None`` if the header does not say.
     """
     import imagesize
 

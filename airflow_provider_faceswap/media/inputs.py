@@ -1,10 +1,10 @@
 """
-How a picture gets from wherever it is to a vendor.
+Pictures of a request, in a form that can be sent to its vendor.
 
-A link travels as it is. What is in object storage travels by a link that the storage signs; where it cannot sign, and
-for bytes, inside the request, where the vendor takes that, or through the vendor's own upload. Where none of these
-is possible, the error names the choices. What passes through here is checked first, so that nothing is bought for a
-picture that the vendor would refuse.
+A link is sent unchanged. A file in object storage is sent as a link that the storage signs. If it cannot sign, and
+for bytes, the picture goes inside the request if the vendor accepts that, or through the vendor's upload. If none of
+these is possible, the error names the choices. The bytes that pass through here are checked first, so that no job is
+submitted with a picture that the vendor would refuse.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from airflow_provider_faceswap.exceptions import (
     PictureNotTakenError,
 )
 from airflow_provider_faceswap.foundation.redaction import without_queries
-from airflow_provider_faceswap.images import LARGEST, Image, faults_of, fitted, upright
-from airflow_provider_faceswap.lifecycle.provenance import is_archived
+from airflow_provider_faceswap.lifecycle.provenance import archived_uri
+from airflow_provider_faceswap.media.fit import fitted, problems_with, upright
+from airflow_provider_faceswap.media.image import MAX_BYTES, Image
 from airflow_provider_faceswap.storage.files import usable_path
 
 if TYPE_CHECKING:
@@ -38,10 +39,10 @@ if TYPE_CHECKING:
 Preflight = Literal["auto", "check", "fit", "off"]
 PREFLIGHTS = ("auto", "check", "fit", "off")
 
-#: Seconds that a signed link is good for: the vendor may queue a job before it looks at its pictures.
+#: Seconds until a signed link expires: the vendor may queue a job before it reads its pictures.
 SIGNED_FOR = 6 * 3600
-#: Stands for a picture where its link is not known yet or differs from try to try; no such host can exist.
-_NOWHERE = "https://picture.invalid"
+#: Host of a placeholder for a picture whose link is not known yet, or changes with each attempt. It cannot exist.
+_PLACEHOLDER_HOST = "https://picture.invalid"
 
 
 def open_hosts() -> frozenset[str]:
@@ -53,11 +54,11 @@ def open_hosts() -> frozenset[str]:
 @dataclass
 class MediaPreparer:
     """
-    The pictures of one request, each made into what can be sent.
+    Prepares the pictures of one request.
 
-    :param preflight: ``auto`` checks what passes through here, ``check`` fetches and checks links too, ``fit``
-        also converts and shrinks what would be refused, ``off`` does nothing of it.
-    :ivar uploads: What has to be stored at the vendor first, by what stands for its link.
+    :param preflight: ``auto`` checks the bytes that pass through here, ``check`` also fetches and checks links,
+        ``fit`` also converts and shrinks what would be refused, ``off`` checks nothing.
+    :ivar uploads: Bytes to upload to the vendor before the submission, by the placeholder for their link.
     """
 
     vendor: Vendor
@@ -68,11 +69,11 @@ class MediaPreparer:
         self, media: Mapping[str, Accepts], given: Mapping[str, Any]
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """
-        Make every picture of the arguments ready.
+        Prepare every picture of the arguments.
 
-        :param media: What is taken for which argument.
-        :returns: The arguments to send; and those that they are known by, which are the same in every try.
-        :raises InvalidRequestError: A picture would be refused, or cannot travel; the argument is named.
+        :param media: The arguments that are pictures, and what the vendor accepts for each.
+        :returns: The arguments to send; and those for the fingerprint, which are the same in every attempt.
+        :raises InvalidRequestError: A picture would be refused, or cannot be sent; the message names the argument.
         :raises FaceSwapError: It could not be read now; a retry may help.
         """
         sent, known = {}, {}
@@ -89,18 +90,20 @@ class MediaPreparer:
         return sent, known
 
     def _value(self, value: Any, accepts: Accepts, *, declared: bool) -> tuple[Any, Any]:
-        """One argument; a text is a picture only where a picture is expected."""
+        """One argument; a text is a picture only if a picture is expected."""
         if isinstance(value, Image):
             return self._bytes(value, accepts)
-        if isinstance(value, ObjectStoragePath) or is_archived(value):
-            return self._stored(value if isinstance(value, ObjectStoragePath) else value["uri"], accepts)
+        if isinstance(value, ObjectStoragePath):
+            return self._stored(value, accepts)
+        if (uri := archived_uri(value)) is not None:
+            return self._stored(uri, accepts)
         if isinstance(value, Mapping):
             pairs = {key: self._value(part, accepts, declared=False) for key, part in value.items()}
             return {key: pair[0] for key, pair in pairs.items()}, {
                 key: pair[1] for key, pair in pairs.items()
             }
         if isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray | memoryview):
-            # All at once: a lazy sequence would ask Airflow for each of a thousand.
+            # All at once: iterating over a lazy sequence would make one request to Airflow for each item.
             listed = [self._value(part, accepts, declared=declared) for part in value[:]]
             return [pair[0] for pair in listed], [pair[1] for pair in listed]
         if declared and isinstance(value, str) and "://" in value[:16]:
@@ -110,20 +113,20 @@ class MediaPreparer:
         return value, value
 
     def _link(self, url: str, accepts: Accepts) -> tuple[str, str]:
-        """A link is the vendor's to fetch; it is looked at here only where that is asked for."""
+        """A link, which the vendor fetches; it is checked here only on request."""
         if self.preflight not in {"check", "fit"}:
             return url, url
         from airflow_provider_faceswap.http.download import download
 
-        with tempfile.SpooledTemporaryFile(LARGEST) as spool:
+        with tempfile.SpooledTemporaryFile(MAX_BYTES) as spool:
             file = cast("BinaryIO", spool)
             try:
-                download(url, file, max_bytes=LARGEST, open_hosts=open_hosts())
+                download(url, file, max_bytes=MAX_BYTES, open_hosts=open_hosts())
             except ArchiveError as error:
                 final = isinstance(error, AirflowFailException)
                 raise (InvalidRequestError if final else FaceSwapError)(
-                    f"the picture could not be looked at: {error.message}",
-                    advice="Nothing was bought by this try. "
+                    f"the picture could not be checked: {error.message}",
+                    advice="This attempt bought nothing. "
                     + ("Correct the link, or set" if final else "Retry, or set")
                     + " preflight='auto' to leave it to the vendor.",
                 ) from None
@@ -132,17 +135,17 @@ class MediaPreparer:
         return (url, url) if fit.data == image.data and accepts.link else self._bytes(fit, accepts, image)
 
     def _stored(self, source: Any, accepts: Accepts) -> tuple[str, str]:
-        """A file in object storage: by a signed link where that can be had, else by its bytes."""
+        """A file in object storage: a signed link if the storage can sign, else the bytes."""
         path = _path(source)
         signed = _signed(path) if accepts.link else None
         if signed is not None and self.preflight == "off":
-            # Airflow 3.1 leaves the connection's name in the bucket's.
+            # On Airflow 3.1 the bucket still contains the connection id.
             place = (path.protocol, path.bucket.rpartition("@")[2], path.key.strip("/"))
-            return signed, "/".join((_NOWHERE, *filter(None, place)))
+            return signed, "/".join((_PLACEHOLDER_HOST, *filter(None, place)))
         image = Image.read(path)
         fit = self._checked(image, accepts)
         if signed is not None and fit.data == image.data:
-            return signed, _mark(image)
+            return signed, _placeholder(image)
         return self._bytes(fit, accepts, image)
 
     def _checked(self, image: Image, accepts: Accepts) -> Image:
@@ -151,34 +154,34 @@ class MediaPreparer:
 
         :raises PictureNotTakenError: The vendor would refuse it.
         """
-        faults = faults_of(image, accepts)
-        # Where only links are taken, a picture that was turned could not be sent at all.
+        problems = problems_with(image, accepts)
+        # A vendor that accepts links only could not be sent a rotated copy.
         changeable = bool(accepts.inline) or self.vendor.takes_uploads
-        if self.preflight == "off" or not (faults or changeable):
+        if self.preflight == "off" or not (problems or changeable):
             return image
         if self.preflight == "fit":
             return fitted(image, accepts)
-        turned = upright(image) if changeable else image
-        if faults := faults_of(turned, accepts):
-            raise PictureNotTakenError("; ".join(faults))
-        return turned
+        rotated = upright(image) if changeable else image
+        if problems := problems_with(rotated, accepts):
+            raise PictureNotTakenError("; ".join(problems))
+        return rotated
 
     def _bytes(self, image: Image, accepts: Accepts, original: Image | None = None) -> tuple[str, str]:
         """
-        Bytes travel inside the request, or are stored at the vendor first.
+        Bytes, to be sent inside the request or uploaded to the vendor first.
 
-        :param original: What it was made of, which is what it is known by.
-        :raises PictureNotTakenError: This vendor takes neither.
+        :param original: The picture before it was converted, which goes into the fingerprint.
+        :raises PictureNotTakenError: This vendor accepts neither.
         """
         if original is None:
             original, image = image, self._checked(image, accepts)
-        mark = _mark(original)
+        placeholder = _placeholder(original)
         if image.media and len(image.data) <= accepts.inline:
             sent = f"data:{image.media.name};base64,{base64.b64encode(image.data).decode()}"
-            return sent, mark if accepts.link else sent
+            return sent, placeholder if accepts.link else sent
         if self.vendor.takes_uploads and accepts.link:
-            self.uploads[mark] = image.data
-            return mark, mark
+            self.uploads[placeholder] = image.data
+            return placeholder, placeholder
         raise PictureNotTakenError(
             f"{len(image.data)} bytes cannot be sent to {self.vendor.name} here"
             + (f": inline it takes {accepts.inline}" if accepts.inline else ", which takes links only"),
@@ -191,22 +194,22 @@ def _path(source: Any) -> ObjectStoragePath:
     """
     A file's path.
 
-    :raises InvalidRequestError: No storage of this Airflow has such URIs.
+    :raises InvalidRequestError: This Airflow has no storage for such URIs.
     """
     try:
         return usable_path(source)
     except (ValueError, ImportError):
         scheme = str(source).partition("://")[0]
         raise InvalidRequestError(
-            f"must be a full http or https URL, or the URI of a storage; {scheme}:// is none that this Airflow knows"
+            f"must be a full http or https URL, or the URI of a storage; this Airflow has no storage for {scheme}://"
         ) from None
 
 
 def _signed(path: ObjectStoragePath) -> str | None:
     """
-    A link that whoever has it may read the file with; ``None`` where this storage cannot sign.
+    A link that gives access to the file; ``None`` if this storage cannot sign.
 
-    :raises FaceSwapError: It can, and did not.
+    :raises FaceSwapError: It can sign, and failed.
     """
     if path.protocol in {"", "file", "local"}:
         return None
@@ -214,31 +217,31 @@ def _signed(path: ObjectStoragePath) -> str | None:
         link = str(path.sign(expiration=SIGNED_FOR))
     except (NotImplementedError, AttributeError):
         return None
-    except Exception as error:  # noqa: BLE001 - every storage raises what its own library has
+    except Exception as error:  # noqa: BLE001 - every storage has its own errors
         raise FaceSwapError(
             f"{without_queries(str(path))} could not be signed ({type(error).__name__})",
-            advice="Nothing was bought by this try. Retry once the storage is well, or correct its connection.",
+            advice="This attempt bought nothing. Retry when the storage is available again, or correct its connection.",
         ) from None
     return link if urlsplit(link).scheme in {"http", "https"} else None
 
 
-def _mark(image: Image) -> str:
-    """What stands for a picture in the body that a request is known by."""
-    return f"{_NOWHERE}/{image.sha256}{image.media.suffix if image.media else ''}"
+def _placeholder(image: Image) -> str:
+    """The text that replaces a picture in the fingerprint of a request."""
+    return f"{_PLACEHOLDER_HOST}/{image.sha256}{image.media.suffix if image.media else ''}"
 
 
-def delivered(request: Request, links: Mapping[str, str]) -> Request:
+def with_uploaded_links(request: Request, links: Mapping[str, str]) -> Request:
     """
-    A request with the links of its uploads in their places.
+    A request whose placeholders are replaced by the links of its uploads.
 
-    :param links: By what stood for each.
+    :param links: Placeholder to link.
     """
 
-    def put(value: Any) -> Any:
+    def replaced(value: Any) -> Any:
         if isinstance(value, Mapping):
-            return {key: put(part) for key, part in value.items()}
+            return {key: replaced(part) for key, part in value.items()}
         if isinstance(value, list | tuple):
-            return [put(part) for part in value]
+            return [replaced(part) for part in value]
         return links.get(value, value) if isinstance(value, str) else value
 
-    return replace(request, body=put(request.body), uploads={})
+    return replace(request, body=replaced(request.body), uploads={})

@@ -2,95 +2,78 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import tempfile
-from contextlib import nullcontext
-from functools import partial
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
+from airflow_provider_faceswap.archive.manifest import RunInfo
+from airflow_provider_faceswap.archive.names import folder_of
+from airflow_provider_faceswap.archive.store import archive_at
+from airflow_provider_faceswap.batch.ending import cancel_all
 from airflow_provider_faceswap.batch.items import Items
-from airflow_provider_faceswap.batch.report import BatchReport, raise_if_failed, words
+from airflow_provider_faceswap.batch.manifest import BatchManifest
+from airflow_provider_faceswap.batch.options import JobOptions
+from airflow_provider_faceswap.batch.report import BatchReport
 from airflow_provider_faceswap.batch.runner import BatchRunner
 from airflow_provider_faceswap.batch.sharded_store import ShardedStore
-from airflow_provider_faceswap.exceptions import (
-    ArchiveError,
-    FaceSwapError,
-    InvalidRequestError,
-)
+from airflow_provider_faceswap.exceptions import ArchiveError, InvalidRequestError
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.foundation.validation import as_choice, as_count, as_seconds
 from airflow_provider_faceswap.hooks.base import hook_for_connection
 from airflow_provider_faceswap.lifecycle.ledger import epoch_of
-from airflow_provider_faceswap.lifecycle.provenance import provenance, request_arguments
 from airflow_provider_faceswap.lifecycle.purchase import PurchasePolicy
-from airflow_provider_faceswap.lifecycle.submissions import SubmissionTemplate
 from airflow_provider_faceswap.links import ManifestLink
 from airflow_provider_faceswap.media.inputs import PREFLIGHTS
-from airflow_provider_faceswap.operators.archive import archive_at, folder_of, pieces_of
-from airflow_provider_faceswap.storage.files import write
 from airflow_provider_faceswap.storage.task_records import store_of
 from airflow_provider_faceswap.telemetry import lineage
 from airflow_provider_faceswap.telemetry.openlineage import facets
 from airflow_provider_faceswap.triggers._airflow_internals import ENDED_STATES, UNSUPERVISED, task_state_sync
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import timedelta
 
-    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+    from airflow.providers.common.compat.sdk import Context
     from airflow.providers.openlineage.extractors import OperatorLineage
 
-    from airflow_provider_faceswap.archive.store import Archived
     from airflow_provider_faceswap.hooks.base import JobHook
-    from airflow_provider_faceswap.jobs import JobResult
     from airflow_provider_faceswap.media.inputs import Preflight
-    from airflow_provider_faceswap.vendors.messages import Request
 
-#: The records' key in the store, before the number of a shard.
+#: The beginning of the keys of the records' shards.
 KEY = "faceswap_batch"
-#: Bytes of the manifest that are held in memory before it goes to the worker's disk.
-IN_MEMORY = 1024 * 1024
-#: Wrong items that an error names; there may be thousands.
-MOST_NAMED = 5
-#: Seconds for all cancels of a task that is ended: Airflow kills its process five seconds after the signal.
-CANCELS_TAKE = 3.0
-#: Bytes of a task instance's name that its manifest's name has. A disk takes 255, and those beside it need some.
-LONGEST_NAME = 120
+#: Seconds for all cancels when the task is ended. Airflow kills the process five seconds after the signal.
+CANCEL_TIMEOUT = 3.0
 
 
 class FaceSwapBatchOperator(BaseOperator):
     """
     Swap many faces in one task instance, and archive each picture as soon as it is done.
 
-    Each item has its own record in the ledger, so that a retry goes on where it was and pays for nothing twice.
-    A failed item does not stop the others. One worker slot is held for the whole batch.
+    Each item has its own record in the ledger, so that a retry continues where the last attempt ended and pays for
+    nothing twice. A failed item does not stop the others. One worker slot is held for the whole batch.
 
-    Returns a dict: ``total``, ``archived``, ``failed``, ``not_started``, ``reused`` (from an earlier try),
-    ``errors`` (class to number), ``cost`` (unit to amount, of this try), ``seconds`` and ``manifest_uri``.
+    Returns a dict: ``total``, ``archived``, ``failed``, ``not_started``, ``reused`` (from an earlier attempt),
+    ``errors`` (class to number), ``cost`` (unit to amount, of this attempt), ``seconds`` and ``manifest_uri``.
 
     :param conn_id: A connection of this package's types.
-    :param items: A list of mappings with ``target_image``, ``face_image`` and whatever else the vendor's face
-        swap takes; another task's output; or the URI of a JSON Lines, CSV or Parquet file in object storage.
+    :param items: A list of mappings with ``target_image``, ``face_image`` and the other arguments of the vendor's
+        face swap; another task's output; or the URI of a JSON Lines, CSV or Parquet file in object storage.
     :param destination: Folder for pictures, their manifests, and the batch's own manifest, one JSON line an item.
-    :param concurrency: Jobs at once; less where the vendor allows less and says so.
+    :param concurrency: Jobs at once; fewer if the vendor reports a lower limit.
     :param fail_on: When the task fails: ``any`` failed item, ``all`` of them, or a share as a float above 0.0 and up
         to 1.0: when that share of the items, or more, have failed.
     :param timeout: Seconds for each job.
-    :param poll_interval: Least seconds between two questions about one job.
-    :param cancel_on_kill: Cancel the running jobs when a person ends the task, where the vendor can.
+    :param poll_interval: Least seconds between two polls of one job.
+    :param cancel_on_kill: Cancel the running jobs when a person ends the task, if the vendor can.
     :param on_uncertain: As for a single job, for each item; so are ``on_clear``, ``max_submissions`` and
         ``preflight``. Pictures that pass through the worker are read twice: when all items are checked, and when
-        theirs is bought.
+        the item's job is submitted.
     :raises InvalidRequestError: An argument or an item is wrong. Nothing was bought.
-    :raises BatchFailedError: More items failed than ``fail_on`` allows, or the task was told to end before all were
+    :raises BatchFailedError: More items failed than ``fail_on`` allows, or the task was ended before all were
         started; the others are archived.
-    :raises ArchiveError: All went well, but the batch's manifest could not be written.
-    :raises FaceSwapError: The batch broke off: the records or the items could not be read or written. The message
-        says how many jobs go on, and which of them could not be recorded.
+    :raises ArchiveError: All items succeeded, but the batch's manifest could not be written.
+    :raises FaceSwapError: The batch broke off, because its records or its items could not be read or written. The
+        message says how many jobs continue, and which of them could not be recorded.
     """
 
     template_fields: Sequence[str] = ("items", "destination", "conn_id")
@@ -140,198 +123,87 @@ class FaceSwapBatchOperator(BaseOperator):
         self._running: tuple[Context, BatchRunner] | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Check every item, then buy, wait and archive; the manifest is written however it ends."""
-        begun = CLOCK.now()
+        """Check every item, then submit, wait and archive. The manifest is written in any case."""
+        start = CLOCK.now()
         folder = folder_of(self.destination, self.destination_conn_id)
         hook = hook_for_connection(self.conn_id)
         items = Items(self.items)
-        tally = BatchReport(self._check(hook, items))
+        jobs = JobOptions(
+            hook=hook,
+            kind=self.kind,
+            policy=PurchasePolicy(self.on_uncertain, self.on_clear, self.max_submissions),
+            epoch=epoch_of(context),
+            timeout=self.timeout,
+            poll_interval=self.poll_interval,
+            preflight=self.preflight,
+        )
+        report = BatchReport(jobs.check(items))
+        run = RunInfo.of(context["ti"])
         store = store_of(context)
         if store is None:
-            self.log.warning("There is no place for records: a retry of this task may pay for jobs again.")
-        with tempfile.SpooledTemporaryFile(IN_MEMORY) as report:
-            batch = BatchRunner(
-                hook=hook,
-                kind=self.kind,
+            self.log.warning("There is no store for records: a retry of this task may pay for jobs again.")
+        with BatchManifest(folder, run) as manifest:
+            runner = BatchRunner(
+                jobs=jobs,
                 records=None if store is None else ShardedStore(store, KEY),
-                policy=PurchasePolicy(self.on_uncertain, self.on_clear, self.max_submissions),
-                epoch=epoch_of(context),
-                concurrency=self._at_once(hook, tally.total),
-                timeout=self.timeout,
-                poll_interval=self.poll_interval,
-                template=partial(self._template, hook.vendor.name),
-                prepare=partial(self._request, hook),
-                keep=partial(self._keep, context),
-                report=cast("BinaryIO", report),
-                tally=tally,
+                archive=archive_at(self.destination, self.destination_conn_id, run=run),
+                manifest=manifest,
+                report=report,
+                concurrency=self._allowed_concurrency(hook, report.total),
                 log=self.log,
             )
-            self._running = (context, batch)
-            manifest = folder / _manifest_name(context["ti"])
+            self._running = (context, runner)
             try:
-                self._go(batch, items)
+                runner.go(items)
             finally:
                 self._running = None
-                unwritten = self._write(manifest, cast("BinaryIO", report))
-        summary = self.outcome = tally.summary(CLOCK.now() - begun, str(manifest))
-        self.log.info("%s; %s", tally.line(), manifest)
-        lineage.collect(folder, lineage.of_batch(summary, self.items, folder))
-        raise_if_failed(tally, self.fail_on, str(manifest))
-        if unwritten is not None:
+                if (not_written := manifest.write()) is not None:
+                    self.log.warning("%s", not_written)
+        summary = self.outcome = report.summary(CLOCK.now() - start, manifest.uri)
+        self.log.info("%s; %s", report.line(), manifest.uri)
+        lineage.collect(folder, lineage.batch_lineage(summary, self.items, folder))
+        report.raise_if_failed(self.fail_on, manifest.uri)
+        if not_written is not None:
             raise ArchiveError(
-                f"{unwritten}; {tally.line()}",
-                advice="What is archived stays. A retry pays for none of it again, and writes the manifest.",
+                f"{not_written}; {report.line()}",
+                advice="The pictures are archived. A retry pays for none of them again, and writes the manifest.",
             )
-        lineage.set_outlet_extras(context, self.outlets, lineage.extra_of_batch(summary, hook.vendor.name))
+        lineage.set_outlet_extras(context, self.outlets, lineage.batch_event(summary, hook.vendor.name))
         return summary
 
-    def _write(self, manifest: ObjectStoragePath, report: BinaryIO) -> str | None:
-        """
-        Write the batch's own manifest.
-
-        :returns: Why it could not be written: no error yet, as the batch may have ended in one that says more.
-        """
-        try:
-            write(manifest, report)
-        except Exception as error:  # noqa: BLE001 - every storage raises what its own library has
-            unwritten = f"the batch's manifest {manifest} could not be written ({words(error)})"
-            self.log.warning("%s", unwritten)
-            return unwritten
-        return None
-
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
-        """What OpenLineage is told: the items, the folder and the batch's manifest, how many jobs and their cost."""
+        """The items, the folder and the batch's manifest, the number of jobs and their cost, for OpenLineage."""
         del task_instance
-        return facets(lineage.of_batch(self.outcome, self.items, self.destination))
+        return facets(lineage.batch_lineage(self.outcome, self.items, self.destination))
 
-    def _go(self, batch: BatchRunner, items: Items) -> None:
-        """
-        Run the batch, while its records are open.
-
-        :raises BaseException: What broke it off; one of several, where the log has all.
-        """
-        try:
-            with batch.records or nullcontext():
-                batch.go(items)
-        except BaseException as raised:  # noqa: BLE001 - a timeout of Airflow's is no less
-            errors = raised.exceptions if isinstance(raised, BaseExceptionGroup) else (raised,)
-            error = self._broken_off(batch, errors)
-            raise error from (None if error in errors else errors[0])
-
-    def _broken_off(self, batch: BatchRunner, errors: Sequence[BaseException]) -> BaseException:
-        """Tell the log what broke the batch off and which jobs go on, and make the error that tells it too."""
-        secrets = batch.hook.endpoint().secrets
-        for error in errors:
-            self.log.warning("The batch breaks off: %s", words(error, secrets))
-        if batch.running:
-            self.log.warning("These jobs go on at the vendor: %s", ", ".join(batch.running))
-        if batch.records is None:
-            lost = list(batch.running)
-        else:  # what could not be written at once may have been since
-            lost = [] if batch.records.is_written else batch.unrecorded
-        told = f"the batch broke off there: {batch.tally.line()}"
-        advice = "A retry takes up what was bought, and pays for nothing twice."
-        if lost:
-            told += f"; not recorded: {', '.join(lost)}"
-            advice = "A retry does not know what is not recorded: JobSensor waits for a job by its id."
-        first = next((error for error in errors if not isinstance(error, Exception)), errors[0])
-        if not isinstance(first, Exception):  # a timeout of Airflow's: the log has the rest
-            first.add_note(told)
-            return first
-        if not isinstance(first, FaceSwapError):
-            return FaceSwapError(f"{words(first, secrets)}; {told}", advice=advice)
-        first.message += f"; {told}"
-        first.advice = advice
-        return first
-
-    def _check(self, hook: JobHook, items: Items) -> int:
-        """
-        Build every item's request, so that a wrong one is found before anything is bought.
-
-        :returns: How many there are.
-        :raises InvalidRequestError: Some are wrong; the message names the first.
-        :raises FaceSwapError: One could not be looked at; the message names it.
-        """
-        total, wrong = 0, []
-        for position, item in enumerate(items):
-            total += 1
-            try:
-                self._request(hook, item)
-            except InvalidRequestError as error:
-                wrong.append(f"items[{position}]: {error.message}")
-            except FaceSwapError as error:
-                error.message = f"items[{position}]: {error.message}"
-                raise
-            except Exception as error:  # every storage raises what its own library has
-                raise FaceSwapError(
-                    f"items[{position}]: could not be checked ({words(error, hook.endpoint().secrets)})",
-                    vendor=hook.vendor.name,
-                    advice="This try has bought nothing. Retry; if it stays, leave the item out.",
-                ) from error
-        if wrong:
-            more = f"; and {len(wrong) - MOST_NAMED} more" if len(wrong) > MOST_NAMED else ""
-            raise InvalidRequestError("; ".join(wrong[:MOST_NAMED]) + more, vendor=hook.vendor.name)
-        return total
-
-    def _request(self, hook: JobHook, item: Mapping[str, Any]) -> Request:
-        return hook.prepare(self.kind, preflight=self.preflight, **request_arguments(item))
-
-    def _at_once(self, hook: JobHook, total: int) -> int:
-        """Jobs at once: what was asked for, no more than there are, and no more than the vendor takes."""
+    def _allowed_concurrency(self, hook: JobHook, total: int) -> int:
+        """Jobs at once: what the user wants, but no more than there are items, or than the vendor allows."""
         allowed = hook.concurrency_limit()
         if allowed is not None and allowed < self.concurrency:
-            self.log.info("%s takes %d jobs at once from this account", hook.vendor.name, allowed)
+            self.log.info("%s allows %d jobs at once for this account", hook.vendor.name, allowed)
         return max(1, min(self.concurrency, total, allowed or self.concurrency))
-
-    def _template(self, vendor: str, item: Mapping[str, Any]) -> SubmissionTemplate:
-        return SubmissionTemplate(vendor, self.kind, self.conn_id, self.timeout, provenance=provenance(item))
-
-    def _keep(self, context: Context, result: JobResult) -> list[Archived]:
-        archive = archive_at(context, self.destination, self.destination_conn_id)
-        try:
-            return [archive.keep(piece, inline) for piece, inline in pieces_of(result.to_xcom())]
-        except OSError as error:
-            raise ArchiveError(
-                f"the picture could not be written ({type(error).__name__})",
-                vendor=result.vendor,
-                job_id=result.job_id,
-            ) from error
 
     def on_kill(self) -> None:
         """
-        Buy nothing more; cancel the running jobs if a person ended the task, as for a single job.
+        Submit nothing more; cancel the running jobs if a person ended the task, as for a single job.
 
-        Airflow kills the process soon after: so creates that are on their way get to record their ids meanwhile, the
-        log has the jobs before anything else is tried, and all cancels together have a few seconds.
+        Airflow kills the process soon after the signal. So the log lists the jobs first, all cancels together have a
+        few seconds, and submissions that were sent can record their ids meanwhile.
         """
         if self._running is None:
             return
-        context, batch = self._running
-        batch.ending = True
-        jobs = dict(batch.running)
-        self.log.warning("The task is told to end; at the vendor: %s", ", ".join(jobs) or "no job")
+        context, runner = self._running
+        runner.ending = True
+        jobs = dict(runner.running)
+        self.log.warning("The task is ending. Jobs at the vendor: %s", ", ".join(jobs) or "none")
         state = task_state_sync(context["ti"])
         if state not in {*ENDED_STATES, UNSUPERVISED} or not self.cancel_on_kill:
-            self.log.info("%d jobs go on: the task is %s", len(jobs), state or "in a state not known")
+            self.log.info("%d jobs continue: the task's state is %s", len(jobs), state or "unknown")
             return
         self.log.warning(
-            "The task was ended (%s) while %d jobs were running: %d cancels confirmed; the others may finish and "
-            "be charged, and a later try takes them up",
+            "The task was ended (%s) while %d jobs were running: %d cancels confirmed. The other jobs may finish and "
+            "be charged; a later attempt resumes them",
             state,
             len(jobs),
-            batch.cancel_all(jobs, CANCELS_TAKE),
+            cancel_all(runner.jobs.hook, jobs, CANCEL_TIMEOUT),
         )
-
-
-def _manifest_name(instance: Any) -> str:
-    """
-    The name of a task instance's manifest, which no other task instance has.
-
-    It is there to be read, so it may be cut, and a dash in an id may be one between two: the hash tells them apart.
-    """
-    parts = [instance.dag_id, instance.run_id, instance.task_id]
-    if instance.map_index is not None and instance.map_index >= 0:
-        parts.append(str(instance.map_index))
-    told = quote("-".join(map(str, parts)), safe="")[:LONGEST_NAME]
-    mark = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
-    return f"batch-{told}-{mark}.jsonl"

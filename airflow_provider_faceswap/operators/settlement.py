@@ -66,7 +66,7 @@ class SettlingOperator(ContentArguments):
         result = result_of(hook, submission, waited)
         self.log.info(done_message(result))
         self.outcome = result.to_xcom()
-        lineage.collect(hook, lineage.of_job(self.outcome, self.arguments()))
+        lineage.collect(hook, lineage.job_lineage(self.outcome, self.arguments()))
         return self.outcome
 
     def _close(self, context: Context, submission: Submission, waited: WaitResult) -> Record | None:
@@ -94,7 +94,7 @@ class SettlingOperator(ContentArguments):
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
         """Report the pictures, the result, the job and its cost to OpenLineage, without signed links."""
         del task_instance
-        return facets(lineage.of_job(self.outcome, self.arguments()))
+        return facets(lineage.job_lineage(self.outcome, self.arguments()))
 
     def on_kill(self) -> None:
         """

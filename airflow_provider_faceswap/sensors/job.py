@@ -122,7 +122,7 @@ class JobSensor(BaseSensorOperator):
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
         """Report the result, the job and its cost to OpenLineage, without signed links."""
         del task_instance
-        return facets(lineage.of_job(self.outcome, {}))
+        return facets(lineage.job_lineage(self.outcome, {}))
 
     def _submission(self, hook: JobHook) -> Submission:
         job_id = as_job_id("job_id", self.job_id)

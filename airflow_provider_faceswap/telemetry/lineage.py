@@ -1,7 +1,7 @@
 """
-Where pictures come from and go to, for those who keep track: asset events and hook lineage.
+Lineage of pictures: the extras of asset events, and Airflow's hook lineage.
 
-A dataset is named by its place alone: without the connection that leads there, and without what may open it.
+A dataset is named by its place alone, without the connection and without anything that gives access.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_faceswap.foundation.redaction import bare_url
+from airflow_provider_faceswap.jobs import GivenResult
 from airflow_provider_faceswap.lifecycle.provenance import provenance
 
 if TYPE_CHECKING:
@@ -21,15 +22,16 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_faceswap.archive.store import Archived, Piece
+    from airflow_provider_faceswap.archive.manifest import Archived
+    from airflow_provider_faceswap.archive.sources import ArchiveSource
 
-#: Files, pictures or jobs that are named one by one; the others are counted. An event is a row in a database, and
-#: has about 5 kB with so many.
-MOST_NAMED = 20
+#: Files, pictures or jobs that an event lists; the others are only counted. An event is a row in a database, and
+#: this many take about 5 kB.
+MAX_LISTED = 20
 
 #: Schemes that mean the same as another.
-_SAME = {"": "file", "local": "file", "s3a": "s3", "s3n": "s3", "gcs": "gs"}
-#: A text that is a place and nothing else; a prompt may begin with a link.
+_SAME_SCHEME = {"": "file", "local": "file", "s3a": "s3", "s3n": "s3", "gcs": "gs"}
+#: A text that is a place and nothing else. A prompt may begin with a link.
 _PLACE = re.compile(r"https?://\S+|(?!https?:)[a-z][a-z0-9+.-]*://[^\r\n]+", re.IGNORECASE)
 
 _log = logging.getLogger(__name__)
@@ -38,11 +40,11 @@ _log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class Output:
     """
-    Something that was made.
+    A file or folder that a task wrote.
 
     :param place: As :func:`place_of` names it.
-    :param bytes: Its size; of a folder, what was put into it.
-    :param files: How many files that is.
+    :param bytes: Its size; for a folder, of the files that were written to it.
+    :param files: The number of files.
     :param sha256: Of a single file, in hex.
     """
 
@@ -55,14 +57,14 @@ class Output:
 @dataclass(frozen=True, slots=True)
 class LineageRecord:
     """
-    What one task took and made.
+    The inputs and outputs of one task.
 
-    :param inputs: Places, each once; at most :data:`MOST_NAMED`.
-    :param outputs: At most :data:`MOST_NAMED`, else the folder that holds them.
-    :param jobs: ``vendor``, ``kind``, ``job_id``, ``conn_id``, ``cost`` and ``attempt_reused`` of each, as far as
-        they are named.
-    :param total: How many jobs there are.
-    :param cost: Of all of them, unit to amount.
+    :param inputs: Places, each once; at most :data:`MAX_LISTED`.
+    :param outputs: At most :data:`MAX_LISTED`, otherwise the folder that holds them.
+    :param jobs: ``vendor``, ``kind``, ``job_id``, ``conn_id``, ``cost`` and ``attempt_reused`` of at most
+        :data:`MAX_LISTED` jobs.
+    :param total: The number of jobs.
+    :param cost: The sum over all jobs, unit to amount.
     """
 
     inputs: tuple[str, ...] = ()
@@ -74,7 +76,7 @@ class LineageRecord:
 
 def place_of(uri: str) -> str:
     """
-    A link, a URI of object storage, or a path on a disk, as a dataset is named.
+    The dataset name of a link, a URI of object storage, or a path on a disk.
 
     :returns: A link without user info, query and fragment; a URI without the id of its Airflow connection.
     """
@@ -84,59 +86,62 @@ def place_of(uri: str) -> str:
     if scheme.lower() in {"http", "https"}:
         return bare_url(uri)
     authority, slash, path = rest.partition("/")
-    return f"{_SAME.get(scheme, scheme)}://{authority.rpartition('@')[2]}{slash}{path}"
+    return f"{_SAME_SCHEME.get(scheme, scheme)}://{authority.rpartition('@')[2]}{slash}{path}"
 
 
-# -- what a task took and made ------------------------------------------------------------------------
+# -- inputs and outputs of a task ---------------------------------------------------------------------
 
 
-def of_job(outcome: Mapping[str, Any] | None, arguments: Mapping[str, Any]) -> LineageRecord:
+def job_lineage(outcome: Mapping[str, Any] | None, arguments: Mapping[str, Any]) -> LineageRecord:
     """
-    The story of one job.
+    The lineage of one job.
 
-    :param outcome: What the operator returns; ``None`` where the job failed.
+    :param outcome: What the operator returns; ``None`` if the job failed.
     :param arguments: Its content arguments.
     """
-    inputs = _places(provenance(arguments)["arguments"])
-    if outcome is None:
-        return LineageRecord(inputs=_first(inputs))
-    return _with_jobs([outcome], _first(inputs), of_links(outcome["urls"]).outputs)
+    inputs = _first(_places(provenance(arguments)["arguments"]))
+    result = GivenResult.parse(outcome)
+    if result is None:
+        return LineageRecord(inputs=inputs)
+    return _with_jobs([result], inputs, output_lineage(result.links).outputs)
 
 
-def of_links(urls: Iterable[str]) -> LineageRecord:
-    """The story of what a vendor has made, without the job."""
+def output_lineage(urls: Iterable[str]) -> LineageRecord:
+    """The lineage of a vendor's outputs, without the job."""
     return LineageRecord(outputs=tuple(map(Output, _first(map(place_of, urls)))))
 
 
-def of_archive(pieces: Sequence[Piece], kept: Sequence[Archived], folder: object) -> LineageRecord:
+def archive_lineage(
+    sources: Sequence[ArchiveSource], archived: Sequence[Archived], folder: object
+) -> LineageRecord:
     """
-    The story of results that were kept.
+    The lineage of archived results.
 
-    :param pieces: What was to be kept.
-    :param kept: The same, kept; in the same order.
+    :param archived: The file of each source, in the same order.
     :param folder: Where they are.
     """
-    if len(kept) > MOST_NAMED:
-        whole = Output(place_of(str(folder)), sum(file.bytes for file in kept), len(kept))
+    if len(archived) > MAX_LISTED:
+        whole = Output(place_of(str(folder)), sum(file.bytes for file in archived), len(archived))
         outputs: tuple[Output, ...] = (whole,)
     else:
-        outputs = tuple(Output(place_of(file.uri), file.bytes, 1, file.sha256) for file in kept)
-    results = [piece.result for piece in pieces if piece.result]
-    return _with_jobs(results, _first(place_of(piece.url) for piece in pieces if piece.url), outputs)
+        outputs = tuple(Output(place_of(file.uri), file.bytes, 1, file.sha256) for file in archived)
+    return _with_jobs(
+        _results(sources), _first(place_of(source.url) for source in sources if source.url), outputs
+    )
 
 
-def of_batch(outcome: Mapping[str, Any] | None, items: Any, folder: object) -> LineageRecord:
+def batch_lineage(outcome: Mapping[str, Any] | None, items: Any, folder: object) -> LineageRecord:
     """
-    The story of a batch: its jobs are not named one by one, as the batch's own manifest does that.
+    The lineage of a batch. Its jobs are not listed, because the batch's own manifest lists them.
 
-    :param outcome: What the operator returns; ``None`` where it did not come so far.
-    :param items: As the operator takes them.
+    :param outcome: What the operator returns; ``None`` if it did not get that far.
+    :param items: The operator's argument.
     :param folder: Where the pictures are.
     """
     inputs: Iterable[str] = ()
     if isinstance(items, str) or hasattr(items, "open"):
         inputs = [place_of(str(items))]
-    elif isinstance(items, list | tuple):  # a lazy sequence would have to ask Airflow
+    elif isinstance(items, list | tuple):  # a lazy sequence would make a request to Airflow for each item
         inputs = (
             place
             for item in items
@@ -153,7 +158,7 @@ def of_batch(outcome: Mapping[str, Any] | None, items: Any, folder: object) -> L
 
 
 def _places(value: Any) -> Iterable[str]:
-    """Every place that an argument names, at any depth; arguments are as a manifest shows them."""
+    """Every place in an argument, at any depth, as a manifest shows it."""
     if isinstance(value, str) and _PLACE.fullmatch(value):
         yield place_of(value)
     elif isinstance(value, Mapping):
@@ -165,70 +170,73 @@ def _places(value: Any) -> Iterable[str]:
 
 
 def _first(places: Iterable[str]) -> tuple[str, ...]:
-    """Each once, in their order, as many as are named."""
+    """The first places, each once, in their order."""
     seen: dict[str, None] = {}
     for place in places:
         seen.setdefault(place)
-        if len(seen) == MOST_NAMED:
+        if len(seen) == MAX_LISTED:
             break
     return tuple(seen)
 
 
+def _results(sources: Iterable[ArchiveSource]) -> list[GivenResult]:
+    return [source.result for source in sources if source.result is not None]
+
+
 def _with_jobs(
-    results: Iterable[Mapping[str, Any]], inputs: tuple[str, ...], outputs: tuple[Output, ...]
+    results: Iterable[GivenResult], inputs: tuple[str, ...], outputs: tuple[Output, ...]
 ) -> LineageRecord:
-    """Each job once, though several of its pictures may be there."""
-    jobs = {(result["vendor"], result["job_id"]): result for result in results}
-    told = ("vendor", "kind", "job_id", "conn_id", "cost", "attempt_reused")
+    """A record with each job once, even if it has several pictures."""
+    jobs = {(result.vendor, result.job_id): result for result in results}
+    fields = {"vendor", "kind", "job_id", "conn_id", "cost", "attempt_reused"}
     cost: dict[str, float] = {}
     for result in jobs.values():
-        if paid := result.get("cost"):
-            cost[paid["unit"]] = cost.get(paid["unit"], 0.0) + paid["amount"]
-    named = tuple({name: job.get(name) for name in told} for job in islice(jobs.values(), MOST_NAMED))
-    return LineageRecord(inputs, outputs, named, len(jobs), cost)
+        if result.cost is not None:
+            cost[result.cost.unit] = cost.get(result.cost.unit, 0.0) + result.cost.amount
+    listed = tuple(job.model_dump(mode="json", include=fields) for job in islice(jobs.values(), MAX_LISTED))
+    return LineageRecord(inputs, outputs, listed, len(jobs), cost)
 
 
 # -- asset events -------------------------------------------------------------------------------------
 
 
-def extra_of_archive(pieces: Sequence[Piece], kept: Sequence[Archived]) -> dict[str, Any]:
+def archive_event(sources: Sequence[ArchiveSource], archived: Sequence[Archived]) -> dict[str, Any]:
     """
-    What the event of an outlet says of files that were kept.
+    The extra of an outlet's event for archived files.
 
-    :returns: ``files``, at most :data:`MOST_NAMED` of them; ``total``, how many there are; ``cost`` of all.
+    :returns: ``files``, at most :data:`MAX_LISTED`; ``total``, the number of files; ``cost`` of all jobs.
     """
-    named = list(zip(pieces, kept, strict=True))[:MOST_NAMED]
+    listed = islice(zip(sources, archived, strict=True), MAX_LISTED)
     return {
-        "files": [
-            {
-                "uri": file.uri,
-                "sha256": file.sha256,
-                **{name: (piece.result or {}).get(name) for name in ("vendor", "job_id", "cost")},
-            }
-            for piece, file in named
-        ],
-        "total": len(kept),
-        "cost": dict(_with_jobs([piece.result for piece in pieces if piece.result], (), ()).cost or {}),
+        "files": [{"uri": file.uri, "sha256": file.sha256, **_job_fields(source)} for source, file in listed],
+        "total": len(archived),
+        "cost": dict(_with_jobs(_results(sources), (), ()).cost or {}),
     }
 
 
-def extra_of_batch(outcome: Mapping[str, Any], vendor: str) -> dict[str, Any]:
+def _job_fields(source: ArchiveSource) -> dict[str, Any]:
+    if source.result is None:
+        return {"vendor": None, "job_id": None, "cost": None}
+    return source.result.model_dump(mode="json", include={"vendor", "job_id", "cost"})
+
+
+def batch_event(outcome: Mapping[str, Any], vendor: str) -> dict[str, Any]:
     """
-    What the event of an outlet says of a batch; each file stands in the manifest that it names.
+    The extra of an outlet's event for a batch. The manifest that it names lists the files.
 
     :param outcome: What the operator returns.
     """
-    told = ("manifest_uri", "total", "archived", "failed", "cost")
-    return {"vendor": vendor, **{name: outcome[name] for name in told}}
+    fields = ("manifest_uri", "total", "archived", "failed", "cost")
+    return {"vendor": vendor, **{name: outcome[name] for name in fields}}
 
 
 def set_outlet_extras(context: Context, outlets: Iterable[Any] | None, extra: dict[str, Any]) -> None:
-    """Give the events of a task's assets and aliases what a consumer needs to find the pictures."""
+    """Set the extra of the events of a task's assets and aliases, so that a consumer can find the pictures."""
     from airflow.sdk import Asset, AssetAlias
     from airflow.sdk.definitions.asset import AssetRef
 
     for outlet in outlets or ():
-        # An outlet may be something else, for lineage alone: that has no event.
+        # An outlet for lineage only has no event.
         if isinstance(outlet, Asset | AssetAlias | AssetRef):
             context["outlet_events"][outlet].extra = extra
 
@@ -236,19 +244,19 @@ def set_outlet_extras(context: Context, outlets: Iterable[Any] | None, extra: di
 # -- hook lineage -------------------------------------------------------------------------------------
 
 
-def collect(context: Any, story: LineageRecord) -> None:
+def collect(context: Any, record: LineageRecord) -> None:
     """
-    Report to Airflow's hook lineage, which does nothing where nobody reads it.
+    Report a record to Airflow's hook lineage, which does nothing unless a plugin reads it.
 
-    :param context: The hook or the storage path by which the data went.
+    :param context: The hook or the storage path through which the data went.
     """
     from airflow.providers.common.compat.sdk import get_hook_lineage_collector
 
     try:
         collector = get_hook_lineage_collector()
-        for place in story.inputs:
+        for place in record.inputs:
             collector.add_input_asset(context=context, uri=place)
-        for output in story.outputs:
+        for output in record.outputs:
             collector.add_output_asset(context=context, uri=output.place)
     except Exception as error:  # noqa: BLE001 - such as a name too long for an asset: no reason to lose a paid job
-        _log.warning("Lineage could not be told (%s)", type(error).__name__)
+        _log.warning("Lineage could not be reported (%s)", type(error).__name__)

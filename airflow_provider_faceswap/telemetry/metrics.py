@@ -1,14 +1,14 @@
 """
-Jobs, seconds, cost and errors, through Airflow's own metrics: StatsD, Datadog or OpenTelemetry, as it is set up.
+Metrics of jobs, through Airflow's own metrics: StatsD, Datadog or OpenTelemetry, as they are configured.
 
 ======================== ======= ============================ ================================================
-``faceswap.jobs``        counter vendor, kind                 jobs that have ended, whichever way
-``faceswap.job_seconds`` timing  vendor, kind                 from the create to the end, as the vendor tells
-``faceswap.cost``        counter vendor, kind, unit           what the vendor says it took, in its own unit
-``faceswap.errors``      counter vendor, kind, error          endings other than success, and refused purchases
+``faceswap.jobs``        counter vendor, kind                 jobs that have ended, in any state
+``faceswap.job_seconds`` timing  vendor, kind                 from the submission to the end
+``faceswap.cost``        counter vendor, kind, unit           the cost that the vendor reports, in its unit
+``faceswap.errors``      counter vendor, kind, error          jobs without success, and refused submissions
 ======================== ======= ============================ ================================================
 
-The third column is the tags. A job is counted once, by the task that bought it, however often it is taken up.
+The third column has the tags. A job is counted once, by the task that submitted it, however often it is resumed.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ _log = logging.getLogger(__name__)
 
 
 def cost_of(submission: Submission, ending: WaitResult) -> Cost | None:
-    """What a job took, as its vendor told at its end, or else at its start."""
+    """The cost of a job as its vendor reported it at the end, or else at the submission."""
     return (ending.job.cost if ending.job else None) or submission.cost
 
 
 def job_ended(submission: Submission, ending: WaitResult, *, in_triggerer: bool = False) -> None:
     """
-    Count one ending. It never raises: a metric is no reason to fail a paid job.
+    Count the end of a job. It never raises: a metric is no reason to fail a paid job.
 
-    :param in_triggerer: Whether this process is a triggerer's, whose metrics Airflow sets up elsewhere.
+    :param in_triggerer: Whether this process is a triggerer, which has Airflow's metrics in another module.
     """
 
-    def told(stats: Any) -> None:
+    def count(stats: Any) -> None:
         tags = {"vendor": submission.vendor, "kind": submission.kind}
         if ending.is_final and not submission.counted:
             stats.incr("faceswap.jobs", tags=tags)
@@ -57,33 +57,33 @@ def job_ended(submission: Submission, ending: WaitResult, *, in_triggerer: bool 
         if ending.outcome is not Outcome.SUCCEEDED:
             stats.incr("faceswap.errors", tags={**tags, "error": type(ending.to_error()).__name__})
 
-    _tell(told, in_triggerer=in_triggerer)
+    _report(count, in_triggerer=in_triggerer)
 
 
 @contextmanager
 def failures_counted(vendor: str, kind: str) -> Iterator[None]:
-    """Count an error inside the block: a job that could not be submitted, or not be resumed."""
+    """Count an error inside the block: a job that could not be submitted or resumed."""
     try:
         yield
     except FaceSwapError as error:
         tags = {"vendor": vendor, "kind": kind, "error": type(error).__name__}
-        _tell(lambda stats: stats.incr("faceswap.errors", tags=tags))
+        _report(lambda stats: stats.incr("faceswap.errors", tags=tags))
         raise
 
 
-def _tell(told: Callable[[Any], None], *, in_triggerer: bool = False) -> None:
+def _report(count: Callable[[Any], None], *, in_triggerer: bool = False) -> None:
     try:
-        told(_stats(in_triggerer=in_triggerer))
+        count(_stats(in_triggerer=in_triggerer))
     except Exception as error:  # noqa: BLE001 - whatever a metrics backend raises, the job goes on
-        _log.warning("Metrics could not be told: %s", type(error).__name__)
+        _log.warning("Metrics could not be reported: %s", type(error).__name__)
 
 
 def _stats(*, in_triggerer: bool) -> Any:
     """
     Airflow's metrics in this process.
 
-    From 3.2 on they are two modules with a state each: Airflow sets up the core's in a triggerer, and the SDK's in
-    a worker. The other one drops everything without a word.
+    Since 3.2 there are two modules with their own state: Airflow configures the core's in a triggerer and the SDK's
+    in a worker. The other one silently drops everything.
     """
     if not in_triggerer:
         from airflow.providers.common.compat.sdk import Stats

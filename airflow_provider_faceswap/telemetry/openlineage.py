@@ -1,4 +1,4 @@
-"""What a task took and made, as the OpenLineage provider takes it, where that is installed."""
+"""Lineage for the OpenLineage provider, if that is installed."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from airflow_provider_faceswap.telemetry.lineage import LineageRecord, Output
 
 
-def facets(story: LineageRecord) -> OperatorLineage[Any, Any] | None:
+def facets(record: LineageRecord) -> OperatorLineage[Any, Any] | None:
     """
-    A story as the OpenLineage provider takes it.
+    A record in the form that the OpenLineage provider expects from an operator.
 
-    :returns: ``None`` where that provider is not installed.
+    :returns: ``None`` if that provider is not installed.
     """
     try:
         from airflow.providers.openlineage.extractors import OperatorLineage
@@ -25,29 +25,29 @@ def facets(story: LineageRecord) -> OperatorLineage[Any, Any] | None:
     except ImportError:
         return None
     run: dict[str, RunFacet] = {}
-    if story.total:
-        run["faceswap"] = _facet()(jobs=list(story.jobs), total=story.total, cost=dict(story.cost or {}))
-    if story.total == 1 and story.jobs:
-        job = story.jobs[0]
+    if record.total:
+        run["faceswap"] = _facet()(jobs=list(record.jobs), total=record.total, cost=dict(record.cost or {}))
+    if record.total == 1 and record.jobs:
+        job = record.jobs[0]
         run["externalQuery"] = external_query_run.ExternalQueryRunFacet(
             externalQueryId=job["job_id"], source=job["vendor"]
         )
     return OperatorLineage(
-        inputs=[_input(place) for place in story.inputs],
-        outputs=[_output(output) for output in story.outputs],
+        inputs=[_input(place) for place in record.inputs],
+        outputs=[_output(output) for output in record.outputs],
         run_facets=run,
     )
 
 
 @cache
 def _facet() -> Any:
-    """The class of our own facet; it can be made only where OpenLineage is installed."""
+    """The class of our own facet, defined late because its base needs OpenLineage."""
     import attr
     from openlineage.client.facet_v2 import RunFacet
 
     @attr.define
     class FaceSwapRunFacet(RunFacet):
-        """The jobs of a run: named ones, how many there are, and what all of them cost."""
+        """The jobs of a run: the listed ones, their number, and the cost of all of them."""
 
         jobs: list[dict[str, Any]]
         total: int

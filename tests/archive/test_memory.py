@@ -17,7 +17,9 @@ HEAD = b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isomiso2"
 KEEP = """
 import resource, sys
 from airflow.sdk import ObjectStoragePath
-from airflow_provider_faceswap.archive.store import Archive, Piece
+from airflow_provider_faceswap.archive.manifest import RunInfo
+from airflow_provider_faceswap.archive.sources import ArchiveSource
+from airflow_provider_faceswap.archive.store import Archive
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
@@ -25,12 +27,12 @@ def peak():
 url, folder = sys.argv[1:]
 archive = Archive(
     ObjectStoragePath(f"file://{folder}"),
-    filename=None, overwrite="replace", max_bytes=2**30, open_hosts={"127.0.0.1"}, run={},
+    filename=None, overwrite="replace", max_bytes=2**30, open_hosts={"127.0.0.1"}, run=RunInfo(),
 )
 # What is imported and made by the first use is no part of what a video costs.
-archive.keep(Piece(url=f"{url}/small", result=None), bytes)
+archive.keep(ArchiveSource(url=f"{url}/small"))
 before = peak()
-kept = archive.keep(Piece(url=f"{url}/large", result=None), bytes)
+kept = archive.keep(ArchiveSource(url=f"{url}/large"))
 print(kept.bytes, peak() - before)
 """
 

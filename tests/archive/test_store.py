@@ -1,4 +1,4 @@
-"""Keeping results: whole files under safe names, each with its story beside it."""
+"""Keeping results: whole files under safe names, each with its manifest beside it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from airflow.sdk.io import store as stores
 from fsspec.implementations.memory import MemoryFile, MemoryFileSystem
 
 from airflow_provider_faceswap import __version__
-from airflow_provider_faceswap.archive.store import Archive, Piece, write
+from airflow_provider_faceswap.archive.manifest import RunInfo
+from airflow_provider_faceswap.archive.sources import ArchiveSource
+from airflow_provider_faceswap.archive.store import Archive, write
 from airflow_provider_faceswap.exceptions import (
     ArchiveError,
     InvalidRequestError,
@@ -90,22 +92,19 @@ def archive(folder, **more):
         "open_hosts": (),
         "run": RUN,
     }
-    return Archive(folder, **{**options, **more})
-
-
-def unwanted():
-    raise AssertionError("the picture has a link")
+    options |= more
+    return Archive(folder, **{**options, "run": RunInfo(**options["run"])})
 
 
 #: A first try, as a manifest names it.
 TRY = {"dag_id": "d", "run_id": "r", "task_id": "keep", "map_index": -1, "try_number": 1}
 
 
-def keep(folder, piece, data=None, **more):
-    """Keep a piece; with data, as a picture that came inside the vendor's answer."""
+def keep(folder, source, data=None, **more):
+    """Keep a source; with data, as a picture that came inside the vendor's answer."""
     if data is not None:
-        piece = piece.model_copy(update={"url": None})
-    return archive(folder, **more).keep(piece, unwanted if data is None else lambda: data)
+        source = source.model_copy(update={"url": None, "data": data})
+    return archive(folder, **more).keep(source)
 
 
 def files(folder):
@@ -220,7 +219,7 @@ def test_a_picture_is_kept_byte_for_byte(place, web, picture, form, media):
     media_type, suffix = media
     data = picture(form, (37, 23))
     web.will(data)
-    kept = keep(place, Piece(url=URL, result=None))
+    kept = keep(place, ArchiveSource(url=URL, result=None))
     digest = hashlib.sha256(data).hexdigest()
     assert kept.model_dump() == {
         "uri": str(place / f"{digest[:16]}{suffix}"),
@@ -236,13 +235,13 @@ def test_a_picture_is_kept_byte_for_byte(place, web, picture, form, media):
 
 
 def test_a_video_has_no_size_of_a_picture(disk, made):
-    kept = keep(disk, Piece(url=None, result=made(kind="video")), b"\0\0\0\x20ftypisom" + bytes(50))
+    kept = keep(disk, ArchiveSource(url=None, result=made(kind="video")), b"\0\0\0\x20ftypisom" + bytes(50))
     assert (kept.media_type, kept.width, kept.height) == ("video/mp4", None, None)
     assert kept.uri.endswith("-video-65819c48.mp4")
 
 
 def test_a_picture_whose_header_breaks_off_is_kept_without_a_size(disk, made, picture):
-    kept = keep(disk, Piece(url=None, result=made()), picture()[:17])
+    kept = keep(disk, ArchiveSource(url=None, result=made()), picture()[:17])
     assert (kept.media_type, kept.bytes, kept.width, kept.height) == ("image/png", 17, None, None)
 
 
@@ -251,7 +250,7 @@ def test_a_picture_whose_header_breaks_off_is_kept_without_a_size(disk, made, pi
 def test_an_error_page_is_not_kept(disk, web, made, data, linked):
     web.will(data)
     with pytest.raises(NotAnImageError) as told:
-        keep(disk, Piece(url=URL if linked else None, result=made()), None if linked else data)
+        keep(disk, ArchiveSource(url=URL if linked else None, result=made()), None if linked else data)
     assert "job 65819c48" in str(told.value)
     assert "SECRET" not in str(told.value)
     assert not isinstance(told.value, AirflowFailException)
@@ -262,12 +261,12 @@ def test_an_error_page_is_not_kept(disk, web, made, data, linked):
 def test_the_cap_is_for_links_and_inline_pictures(disk, web, made, picture, linked):
     data = picture()
     web.will(data, data)
-    piece = Piece(url=URL if linked else None, result=made())
+    source = ArchiveSource(url=URL if linked else None, result=made())
     inline = None if linked else data
     with pytest.raises(TooLargeError, match=f"over the cap of {len(data) - 1}"):
-        keep(disk, piece, inline, max_bytes=len(data) - 1)
+        keep(disk, source, inline, max_bytes=len(data) - 1)
     assert files(disk) == []
-    assert keep(disk, piece, inline, max_bytes=len(data)).bytes == len(data)
+    assert keep(disk, source, inline, max_bytes=len(data)).bytes == len(data)
 
 
 def test_a_download_that_fails_leaves_nothing(disk, web, made):
@@ -276,11 +275,11 @@ def test_a_download_that_fails_leaves_nothing(disk, web, made):
         raise httpx.RemoteProtocolError("cut")
 
     web.will(*[httpx.Response(200, content=broken()) for _ in range(3)], httpx.Response(404))
-    piece = Piece(url=URL, result=made())
+    source = ArchiveSource(url=URL, result=made())
     with pytest.raises(ArchiveError, match="could not be read"):
-        keep(disk, piece)
+        keep(disk, source)
     with pytest.raises(ResultExpiredError, match="job 65819c48"):
-        keep(disk, piece)
+        keep(disk, source)
     assert files(disk) == []
 
 
@@ -298,20 +297,20 @@ def test_a_worker_whose_disk_is_full_says_which_job_is_not_kept(
     monkeypatch.setattr("airflow_provider_faceswap.archive.store.tempfile.SpooledTemporaryFile", Full)
     web.will(picture())
     with pytest.raises(ArchiveError, match=r"could not be kept \(OSError: .*No space left.*job 65819c48"):
-        keep(disk, Piece(url=URL if linked else None, result=made()), None if linked else picture())
+        keep(disk, ArchiveSource(url=URL if linked else None, result=made()), None if linked else picture())
     assert files(disk) == []
 
 
-def test_a_result_whose_story_makes_no_sense_is_an_archive_error(disk, made, picture):
+def test_a_result_whose_provenance_makes_no_sense_is_an_archive_error(disk, made, picture):
     with pytest.raises(ArchiveError, match=r"could not be kept .*job 65819c48"):
-        keep(disk, Piece(url=None, result=made(provenance={}) | {"provenance": "nonsense"}), picture())
+        keep(disk, ArchiveSource(url=None, result=made(provenance={"parents": 5})), picture())
     assert files(disk) == []
 
 
 def test_a_large_result_goes_through_the_disk_unchanged(disk, made, monkeypatch):
     monkeypatch.setattr("airflow_provider_faceswap.archive.store.IN_MEMORY", 1000)
     data = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4000
-    kept = keep(disk, Piece(url=None, result=made()), data, max_bytes=len(data))
+    kept = keep(disk, ArchiveSource(url=None, result=made()), data, max_bytes=len(data))
     assert kept.sha256 == hashlib.sha256(data).hexdigest()
     assert (disk / "gptunnel-face_swap-65819c48.png").read_bytes() == data
 
@@ -319,8 +318,8 @@ def test_a_large_result_goes_through_the_disk_unchanged(disk, made, monkeypatch)
 # -- names --------------------------------------------------------------------------------------------
 
 
-def kept_as(disk, piece, data, **more):
-    kept = keep(disk, piece, data, **more)
+def kept_as(disk, source, data, **more):
+    kept = keep(disk, source, data, **more)
     (name, manifest) = files(disk)
     assert str(disk / name) == kept.uri
     assert manifest == f"{name}.json"
@@ -340,14 +339,17 @@ def kept_as(disk, piece, data, **more):
     ],
 )
 def test_the_default_name_is_the_job_and_stays_in_the_folder(disk, made, picture, job, name):
-    piece = Piece(url=None, result=made(*job))
-    assert kept_as(disk, piece, picture()) == name
+    source = ArchiveSource(url=None, result=made(*job))
+    assert kept_as(disk, source, picture()) == name
 
 
 def test_a_bare_link_is_named_by_its_content(disk, web, picture):
     data = picture()
     web.will(data)
-    assert kept_as(disk, Piece(url=URL, result=None), None) == f"{hashlib.sha256(data).hexdigest()[:16]}.png"
+    assert (
+        kept_as(disk, ArchiveSource(url=URL, result=None), None)
+        == f"{hashlib.sha256(data).hexdigest()[:16]}.png"
+    )
 
 
 @pytest.mark.parametrize(
@@ -368,8 +370,8 @@ def test_a_bare_link_is_named_by_its_content(disk, web, picture):
 def test_a_given_name_gets_what_it_lacks(disk, picture, filename, name, of):
     stem, dot, suffix = name.rpartition(".")
     expected = name if of == 1 else f"{stem}-2{dot}{suffix}"
-    piece = Piece(url=None, result=None, position=of - 1, of=of)
-    assert kept_as(disk, piece, picture(), filename=filename) == expected
+    source = ArchiveSource(url=None, result=None, position=of - 1, of=of)
+    assert kept_as(disk, source, picture(), filename=filename) == expected
 
 
 @pytest.mark.parametrize(
@@ -384,7 +386,10 @@ def test_a_given_name_gets_what_it_lacks(disk, picture, filename, name, of):
     ],
 )
 def test_a_dot_in_a_name_is_not_yet_a_suffix(disk, made, picture, filename):
-    assert kept_as(disk, Piece(url=None, result=made()), picture(), filename=filename) == f"{filename}.png"
+    assert (
+        kept_as(disk, ArchiveSource(url=None, result=made()), picture(), filename=filename)
+        == f"{filename}.png"
+    )
 
 
 @pytest.mark.parametrize(
@@ -392,7 +397,7 @@ def test_a_dot_in_a_name_is_not_yet_a_suffix(disk, made, picture, filename):
 )
 def test_a_name_that_leads_out_of_the_folder_is_refused(disk, tmp_path, made, picture, filename):
     with pytest.raises(ValueError) as told:  # noqa: PT011 - the class is looked at below
-        keep(disk, Piece(url=None, result=made()), picture(), filename=filename)
+        keep(disk, ArchiveSource(url=None, result=made()), picture(), filename=filename)
     assert isinstance(told.value, InvalidRequestError)
     assert str(told.value).startswith("filename: ")
     assert list(tmp_path.rglob("*.png")) == []
@@ -409,7 +414,7 @@ def test_several_outputs_of_a_job_are_numbered(disk, web, made, picture):
     web.will(*[picture(colour=colour) for colour in ("red", "green", "blue")])
     keeping = archive(disk)
     for position, url in enumerate(result["urls"]):
-        keeping.keep(Piece(url=url, result=result, position=position, of=3), unwanted)
+        keeping.keep(ArchiveSource(url=url, result=result, position=position, of=3))
     names = [f"gptunnel-face_swap-65819c48-{n}.png" for n in (1, 2, 3)]
     assert files(disk) == sorted(names + [f"{name}.json" for name in names])
     told = [json.loads((disk / f"{name}.json").read_text())["source"] for name in names]
@@ -422,13 +427,13 @@ def test_several_outputs_of_a_job_are_numbered(disk, web, made, picture):
 @pytest.fixture
 def taken(place, made, picture):
     """A place where the job's picture is kept already."""
-    piece = Piece(url=None, result=made())
-    return piece, keep(place, piece, picture(colour="red"))
+    source = ArchiveSource(url=None, result=made())
+    return source, keep(place, source, picture(colour="red"))
 
 
 def test_replace_writes_picture_and_manifest_anew(place, taken, picture):
-    piece, first = taken
-    second = keep(place, piece, picture("PNG", (50, 60)), overwrite="replace")
+    source, first = taken
+    second = keep(place, source, picture("PNG", (50, 60)), overwrite="replace")
     assert second.uri == first.uri
     assert (place / "gptunnel-face_swap-65819c48.png").read_bytes() == picture("PNG", (50, 60))
     told = json.loads((place / "gptunnel-face_swap-65819c48.png.json").read_text())
@@ -436,53 +441,53 @@ def test_replace_writes_picture_and_manifest_anew(place, taken, picture):
 
 
 def test_skip_leaves_both_and_tells_what_is_there(place, taken, picture):
-    piece, first = taken
-    assert keep(place, piece, picture("PNG", (50, 60)), overwrite="skip") == first
+    source, first = taken
+    assert keep(place, source, picture("PNG", (50, 60)), overwrite="skip") == first
     assert (place / "gptunnel-face_swap-65819c48.png").read_bytes() == picture(colour="red")
 
 
 def test_skip_writes_what_an_earlier_try_did_not_finish(place, taken, picture):
-    piece, _ = taken
+    source, _ = taken
     (place / "gptunnel-face_swap-65819c48.png.json").unlink()
-    second = keep(place, piece, picture("PNG", (50, 60)), overwrite="skip")
+    second = keep(place, source, picture("PNG", (50, 60)), overwrite="skip")
     assert (second.width, second.height) == (50, 60)
     told = json.loads((place / "gptunnel-face_swap-65819c48.png.json").read_text())
     assert told["file"] == second.model_dump()
 
 
 def test_error_leaves_both_and_says_what_to_do(place, taken, picture):
-    piece, _ = taken
+    source, _ = taken
     with pytest.raises(ArchiveError, match=r"exists already.*job 65819c48.*overwrite='replace' or 'skip'"):
-        keep(place, piece, picture("PNG", (50, 60)), overwrite="error")
+        keep(place, source, picture("PNG", (50, 60)), overwrite="error")
     assert (place / "gptunnel-face_swap-65819c48.png").read_bytes() == picture(colour="red")
 
 
 def test_error_is_not_for_the_very_picture_that_an_earlier_try_has_kept(place, taken, picture, caplog):
-    piece, _ = taken
-    first = keep(place, piece, picture(colour="red"), run=TRY)
+    source, _ = taken
+    first = keep(place, source, picture(colour="red"), run=TRY)
     caplog.set_level("INFO")
     before = (place / "gptunnel-face_swap-65819c48.png.json").read_bytes()
     retry = {"overwrite": "error", "run": {**TRY, "try_number": 2}}
-    assert keep(place, piece, picture(colour="red"), **retry) == first
-    assert "was kept by an earlier try" in caplog.text
+    assert keep(place, source, picture(colour="red"), **retry) == first
+    assert "was archived by an earlier attempt" in caplog.text
     assert (place / "gptunnel-face_swap-65819c48.png.json").read_bytes() == before
     with pytest.raises(ArchiveError, match="exists already"):
-        keep(place, piece, picture(colour="green"), **retry)
+        keep(place, source, picture(colour="green"), **retry)
 
 
 @pytest.mark.parametrize("run", [TRY, {**TRY, "task_id": "another", "try_number": 2}, {}])
 def test_error_is_for_everybody_else_though_the_picture_is_the_same(place, taken, picture, run):
-    piece, _ = taken
-    keep(place, piece, picture(colour="red"), run=TRY)
+    source, _ = taken
+    keep(place, source, picture(colour="red"), run=TRY)
     with pytest.raises(ArchiveError, match="exists already"):
-        keep(place, piece, picture(colour="red"), overwrite="error", run=run)
+        keep(place, source, picture(colour="red"), overwrite="error", run=run)
 
 
 def test_error_is_not_for_a_bare_link_that_an_earlier_try_has_kept(place, web, picture):
     web.will(picture(), picture())
-    piece = Piece(url=URL, result=None)
+    source = ArchiveSource(url=URL, result=None)
     kept = {
-        keep(place, piece, overwrite="error", filename="pic", run={**TRY, "try_number": number})
+        keep(place, source, overwrite="error", filename="pic", run={**TRY, "try_number": number})
         for number in (1, 2)
     }
     assert len(kept) == 1
@@ -490,22 +495,22 @@ def test_error_is_not_for_a_bare_link_that_an_earlier_try_has_kept(place, web, p
 
 def others(made):
     return [
-        Piece(url=None, result=made("piapi"), number=1),
-        Piece(url=None, result=made(job_id="another"), number=1),
-        Piece(url=None, result=made(), position=1, number=1),
+        ArchiveSource(url=None, result=made("piapi"), number=1),
+        ArchiveSource(url=None, result=made(job_id="another"), number=1),
+        ArchiveSource(url=None, result=made(), position=1, number=1),
     ]
 
 
 @pytest.mark.parametrize("which", range(3), ids=["vendor", "job", "output"])
 def test_the_same_bytes_of_another_job_are_another_picture(place, made, picture, which):
-    keep(place, Piece(url=None, result=made(), number=1), picture(), filename="pic")
+    keep(place, ArchiveSource(url=None, result=made(), number=1), picture(), filename="pic")
     with pytest.raises(ArchiveError, match="exists already"):
         keep(place, others(made)[which], picture(), overwrite="error", filename="pic")
 
 
 def test_replacing_the_picture_of_another_job_is_told(place, made, picture, caplog):
     for job_id in ("one", "two", "two"):
-        keep(place, Piece(url=None, result=made(job_id=job_id)), picture(), filename="pic")
+        keep(place, ArchiveSource(url=None, result=made(job_id=job_id)), picture(), filename="pic")
     (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert warning == (
         f"{place}/pic.png, which was output 1 of gptunnel job one, is replaced by output 1 of gptunnel job two"
@@ -525,14 +530,14 @@ def breaking_before_the_manifest(monkeypatch):
 def test_a_picture_never_stands_beside_the_manifest_of_another(
     place, made, taken, picture, monkeypatch, job_id
 ):
-    piece = Piece(url=None, result=made(job_id=job_id))
+    source = ArchiveSource(url=None, result=made(job_id=job_id))
     name = "gptunnel-face_swap-65819c48"
     with monkeypatch.context() as breaking:
         breaking_before_the_manifest(breaking)
         with pytest.raises(ArchiveError, match=f"storage is gone.*job {job_id}"):
-            keep(place, piece, picture(colour="blue"), filename=name)
+            keep(place, source, picture(colour="blue"), filename=name)
     assert files(place) == [f"{name}.png"]
-    kept = keep(place, piece, picture(colour="blue"), filename=name, overwrite="skip")
+    kept = keep(place, source, picture(colour="blue"), filename=name, overwrite="skip")
     assert hashlib.sha256(ObjectStoragePath(kept.uri).read_bytes()).hexdigest() == kept.sha256
     assert json.loads(ObjectStoragePath(kept.manifest_uri).read_text())["job"]["job_id"] == job_id
 
@@ -551,9 +556,9 @@ def test_a_storage_that_may_only_be_written_to_gets_the_picture(disk, made, pict
     def refuse(*_, **__):
         raise PermissionError("write only")
 
-    keep(disk, Piece(url=None, result=made()), picture(colour="red"))
+    keep(disk, ArchiveSource(url=None, result=made()), picture(colour="red"))
     monkeypatch.setattr(disk.fs, refused, refuse)
-    kept = keep(disk, Piece(url=None, result=made()), picture())
+    kept = keep(disk, ArchiveSource(url=None, result=made()), picture())
     monkeypatch.undo()
     told = json.loads(ObjectStoragePath(kept.manifest_uri).read_text())
     assert told["file"]["sha256"] == hashlib.sha256(ObjectStoragePath(kept.uri).read_bytes()).hexdigest()
@@ -564,30 +569,30 @@ def test_what_may_not_be_looked_at_is_not_overwritten_unasked(disk, made, pictur
     def refuse(*_, **__):
         raise PermissionError("not yours")
 
-    first = keep(disk, Piece(url=None, result=made()), picture(colour="red"))
+    first = keep(disk, ArchiveSource(url=None, result=made()), picture(colour="red"))
     monkeypatch.setattr(disk.fs, "cat_file", refuse)
     with pytest.raises(
         ArchiveError, match=r"could not be written \(PermissionError: not yours\).*job 65819c48"
     ):
-        keep(disk, Piece(url=None, result=made()), picture(), overwrite=overwrite)
+        keep(disk, ArchiveSource(url=None, result=made()), picture(), overwrite=overwrite)
     assert ObjectStoragePath(first.uri).read_bytes() == picture(colour="red")
 
 
 @pytest.mark.parametrize("found", [b"{}", b"[]", b"\xff", b'{"file": 1, "source": {}, "job": null}'])
 def test_another_file_under_the_manifests_name_is_replaced_on_request_only(place, made, picture, found):
-    piece = Piece(url=None, result=made())
+    source = ArchiveSource(url=None, result=made())
     write(place / "pic.png.json", io.BytesIO(found))
     for overwrite in ("error", "skip"):
-        with pytest.raises(ArchiveError, match="is there already, and is no manifest"):
-            keep(place, piece, picture(), filename="pic", overwrite=overwrite)
+        with pytest.raises(ArchiveError, match="exists already and is not a manifest"):
+            keep(place, source, picture(), filename="pic", overwrite=overwrite)
     assert files(place) == ["pic.png.json"]
-    kept = keep(place, piece, picture(), filename="pic")
+    kept = keep(place, source, picture(), filename="pic")
     assert json.loads(ObjectStoragePath(kept.manifest_uri).read_text())["file"] == kept.model_dump()
 
 
 @pytest.mark.parametrize("overwrite", ["error", "skip", "replace"])
 def test_a_free_name_is_taken_whatever_the_rule(place, made, picture, overwrite):
-    kept = keep(place, Piece(url=None, result=made()), picture(), overwrite=overwrite)
+    kept = keep(place, ArchiveSource(url=None, result=made()), picture(), overwrite=overwrite)
     assert ObjectStoragePath(kept.uri).read_bytes() == picture()
 
 
@@ -636,10 +641,10 @@ def told_of(vendor, kind, job_id, arguments):
     }
 
 
-def test_the_manifest_tells_the_whole_story(place, web, chain, picture):
+def test_the_manifest_has_the_whole_origin(place, web, chain, picture):
     web.will(picture())
     before = datetime.now(UTC)
-    kept = keep(place, Piece(url=chain["url"], result=chain))
+    kept = keep(place, ArchiveSource(url=chain["url"], result=chain))
     text = ObjectStoragePath(kept.manifest_uri).read_text()
     told = json.loads(text)
     assert before <= datetime.fromisoformat(told.pop("archived_at")) <= datetime.now(UTC)
@@ -685,7 +690,9 @@ def test_the_manifest_tells_the_whole_story(place, web, chain, picture):
 )
 def test_the_manifest_of_a_bare_link_names_the_place_and_opens_nothing(disk, web, picture, url):
     web.will(picture())
-    told = (disk / keep(disk, Piece(url=url, result=None)).manifest_uri.rpartition("/")[2]).read_text()
+    told = (
+        disk / keep(disk, ArchiveSource(url=url, result=None)).manifest_uri.rpartition("/")[2]
+    ).read_text()
     assert "SECRET" not in told
     told = json.loads(told)
     assert (told["job"], told["parents"]) == (None, [])
@@ -693,7 +700,7 @@ def test_the_manifest_of_a_bare_link_names_the_place_and_opens_nothing(disk, web
 
 
 def test_the_manifest_of_an_inline_picture_has_no_link(disk, made, picture):
-    kept = keep(disk, Piece(url=None, result=made()), picture())
+    kept = keep(disk, ArchiveSource(url=None, result=made()), picture())
     told = json.loads(ObjectStoragePath(kept.manifest_uri).read_text())
     assert told["source"] == {"url": None, "output": 1, "outputs": 1}
     assert told["job"]["job_id"] == "65819c48"
@@ -701,13 +708,13 @@ def test_the_manifest_of_an_inline_picture_has_no_link(disk, made, picture):
 
 def test_words_in_any_script_stay_readable(disk, made, picture):
     result = made(provenance=provenance({"prompt": "король"}))
-    kept = keep(disk, Piece(url=None, result=result), picture())
+    kept = keep(disk, ArchiveSource(url=None, result=result), picture())
     assert "король" in ObjectStoragePath(kept.manifest_uri).read_text(encoding="utf-8")
 
 
 def test_the_manifest_comes_after_the_picture(object_store, made, picture):
     folder = ObjectStoragePath("memory://bucket/kept")
-    keep(folder, Piece(url=None, result=made()), picture())
+    keep(folder, ArchiveSource(url=None, result=made()), picture())
     name = "/bucket/kept/gptunnel-face_swap-65819c48.png"
     assert [(event, path) for event, path, _ in object_store.events] == [
         ("commit", name),

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from airflow_provider_faceswap.batch.item_records import LONGEST_MESSAGE, ItemRecords, cut
+from airflow_provider_faceswap.batch.item_records import MAX_MESSAGE_LENGTH, ItemRecords, cut
 from airflow_provider_faceswap.batch.sharded_store import SHARD, ShardedStore
 from airflow_provider_faceswap.jobs import Cost
 from airflow_provider_faceswap.lifecycle.ledger import Record, Stage
@@ -112,7 +112,7 @@ def test_a_shard_of_ended_items_stays_below_what_airflow_takes(store, end):
         for number in range(SHARD):
             name = f"{number:064d}.1"
             records.ledger(name).write(bought())
-            records.over(name)
+            records.mark_counted(name)
             records.remember(name, end)
     [value] = store.values.values()
     assert len(value) == SHARD
@@ -124,5 +124,5 @@ def test_a_shard_of_ended_items_stays_below_what_airflow_takes(store, end):
 def test_a_long_message_is_cut_by_the_room_it_takes(letter):
     text = cut(letter * 1000)
     assert text.endswith(f"{letter}…")
-    assert LONGEST_MESSAGE * 0.8 < len(json.dumps(text)) <= LONGEST_MESSAGE
+    assert MAX_MESSAGE_LENGTH * 0.8 < len(json.dumps(text)) <= MAX_MESSAGE_LENGTH
     assert cut("short: Ж") == "short: Ж"

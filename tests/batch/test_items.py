@@ -6,10 +6,11 @@ import json
 
 import pytest
 
-from airflow_provider_faceswap.batch.items import Items
+from airflow_provider_faceswap.batch.items import BatchItem, Items
 from airflow_provider_faceswap.exceptions import InvalidRequestError
 
 ROWS = [{"target_image": "https://p.test/a.jpg", "face_image": "https://p.test/ä.jpg"}] * 2
+ITEMS = [BatchItem(position, row) for position, row in enumerate(ROWS)]
 
 
 def jsonl(path):
@@ -34,12 +35,12 @@ def test_a_file_on_a_disk_by_its_name_its_path_or_its_uri(form, named, tmp_path)
     file = tmp_path / f"items.{form.__name__}"
     form(file)
     items = Items(named(file))
-    assert [list(items), list(items)] == [ROWS, ROWS]
+    assert [list(items), list(items)] == [ITEMS, ITEMS]
 
 
 def test_a_generator_is_gone_through_as_often_as_it_takes():
     items = Items(row for row in ROWS)
-    assert [list(items), list(items)] == [ROWS, ROWS]
+    assert [list(items), list(items)] == [ITEMS, ITEMS]
 
 
 @pytest.mark.parametrize("source", [None, 3, b"items.csv", {"target_image": "x"}])
@@ -53,7 +54,7 @@ def test_the_mark_that_a_spreadsheet_puts_before_the_text_is_no_part_of_it(form,
     file = tmp_path / f"items.{form.__name__}"
     form(file)
     file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
-    assert list(Items(file)) == ROWS
+    assert list(Items(file)) == ITEMS
 
 
 @pytest.mark.parametrize(
@@ -78,3 +79,14 @@ def test_the_text_of_a_list_is_told_as_such_and_not_repeated():
         Items(" [{'target_image': 'https://p.test/a.png?sig=planted'}]")
     assert "render_template_as_native_obj" in str(caught.value)
     assert "planted" not in str(caught.value)
+
+
+def test_what_is_empty_in_a_row_is_no_argument():
+    [item] = Items([{"target_image": "x", "seed": None, "face_image": "", 3: 0}])
+    assert item.arguments == {"target_image": "x", "3": 0}
+
+
+@pytest.mark.parametrize("row", ["https://p.test/a.png", None, 3])
+def test_a_row_that_is_no_mapping_is_named(row):
+    with pytest.raises(InvalidRequestError, match=r"items\[1\]: must be a mapping"):
+        list(Items([ROWS[0], row]))

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from airflow_provider_faceswap.batch.options import JobOptions
 from airflow_provider_faceswap.exceptions import (
     BatchFailedError,
     FaceSwapError,
@@ -129,17 +130,15 @@ def test_no_item_is_lost_where_items_are_read_in_chunks(sandbox, items, batch, m
 
 
 def test_items_that_change_while_they_are_worked_on_are_said(items, batch, tmp_path, monkeypatch):
-    from airflow_provider_faceswap.operators.batch import FaceSwapBatchOperator
-
-    file, check = tmp_path / "a.jsonl", FaceSwapBatchOperator._check
+    file, check = tmp_path / "a.jsonl", JobOptions.check
     file.write_text("\n".join(json.dumps(item) for item in items(3)))
 
-    def then_cut(self, hook, found):
-        total = check(self, hook, found)
+    def then_cut(self, found):
+        total = check(self, found)
         file.write_text(json.dumps(items(1)[0]))
         return total
 
-    monkeypatch.setattr(FaceSwapBatchOperator, "_check", then_cut)
+    monkeypatch.setattr(JobOptions, "check", then_cut)
     with pytest.raises(BatchFailedError, match="3 were checked, 1 were seen"):
         batch(f"file://{file}")
 
@@ -253,7 +252,7 @@ def test_a_vendors_own_limit_bounds_what_runs_at_once(sandbox, items, batch, mon
     monkeypatch.setattr(sandbox.sandbox, "find", find)
     batch(items(12), conn_id="piapi_default", concurrency=12)
     assert 1 <= max(seen) <= 5
-    assert "piapi takes 5 jobs at once from this account" in batch.told
+    assert "piapi allows 5 jobs at once for this account" in batch.told
 
 
 def test_a_picture_that_cannot_be_written_is_kept_by_the_retry(sandbox, items, batch, monkeypatch):

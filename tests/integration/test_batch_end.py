@@ -12,6 +12,11 @@ from functools import partial
 
 import pytest
 
+from airflow_provider_faceswap.archive.manifest import Archived, RunInfo
+from airflow_provider_faceswap.archive.store import Archive
+from airflow_provider_faceswap.batch import manifest as manifests
+from airflow_provider_faceswap.batch.options import JobOptions
+from airflow_provider_faceswap.batch.runner import BatchRunner
 from airflow_provider_faceswap.exceptions import ArchiveError, BatchFailedError, FaceSwapError
 from airflow_provider_faceswap.hooks.gptunnel import GPTunnelHook
 from airflow_provider_faceswap.jobs import Job, JobState
@@ -47,7 +52,7 @@ class Items(list):
 
     def __iter__(self):
         for position, item in enumerate(super().__iter__()):
-            if position == self.sound and self.batch.runs:
+            if position == self.sound and self.batch.runner:
                 soon(lambda: len(self.batch.bought) == self.jobs)
                 raise ConnectionResetError("https://bucket.test/items?X-Amz-Signature=planted")
             yield item
@@ -66,20 +71,22 @@ class Run:
 
     def __init__(self, folder, context):
         self.folder, self.context = folder, context
-        self.told, self.bought, self.operator = [], [], None
+        self.told, self.bought = [], []
+        self.operator, self.runner = None, None
 
     def answer(self):
         """What a create does before it is answered."""
 
-    @property
-    def runs(self):
-        return self.operator is not None and self.operator._running is not None
+    def run(self, **options):
+        self.runner = BatchRunner(**options)
+        return self.runner
 
     @property
     def ending(self):
-        return self.runs and self.operator._running[1].ending
+        return self.runner is not None and self.runner.ending
 
     def __call__(self, items, **more):
+        self.runner = None
         more = {"conn_id": "gptunnel_default", "concurrency": 2, **more}
         self.operator = FaceSwapBatchOperator(
             task_id="batch", items=items, destination=f"file://{self.folder}", **more
@@ -121,6 +128,17 @@ def job(job_id, kind="face_swap", state=JobState.SUCCEEDED):
     )
 
 
+KEPT = Archived(
+    uri="file:///kept/a.png",
+    manifest_uri="file:///kept/a.png.json",
+    media_type="image/png",
+    bytes=1,
+    sha256="0" * 64,
+    width=1,
+    height=1,
+)
+
+
 @pytest.fixture
 def batch(tmp_path, context, monkeypatch):
     monkeypatch.setenv(
@@ -136,7 +154,8 @@ def batch(tmp_path, context, monkeypatch):
     monkeypatch.setattr(GPTunnelHook, "ready", run.ready)
     monkeypatch.setattr(GPTunnelHook, "fetch", lambda _, job_id, kind: job(job_id, kind, JobState.RUNNING))
     monkeypatch.setattr(GPTunnelHook, "afetch", afetch)
-    monkeypatch.setattr(FaceSwapBatchOperator, "_keep", lambda *_: [])
+    monkeypatch.setattr(Archive, "keep", lambda *_: KEPT)
+    monkeypatch.setattr(operators, "BatchRunner", run.run)
     return run
 
 
@@ -165,7 +184,7 @@ def test_creates_on_their_way_are_waited_for_where_the_items_break_off(batch, it
     assert "Nothing was bought" not in str(error.value)
     assert "planted" not in str(error.value) + "".join(batch.told)
     assert told_of(batch, "accepted face_swap as job job-1")
-    [line] = told_of(batch, "These jobs go on")
+    [line] = told_of(batch, "These jobs continue")
     assert "job-1" in line
     assert "job-2" in line
     batch.answer = lambda: None
@@ -183,7 +202,7 @@ def test_a_create_that_waits_for_its_turn_when_the_end_begins_is_not_sent(batch,
 
     batch.turn = turn
     away = Items(items, batch, sound=4, jobs=2)
-    with pytest.raises(FaceSwapError, match=r"broke off there.* 0 failed"):
+    with pytest.raises(FaceSwapError, match=r"broke off: .* 0 failed"):
         batch(away, concurrency=4)
     assert len(turns) > 2
     assert len(batch.bought) == 2
@@ -258,13 +277,13 @@ def test_a_job_that_could_not_be_recorded_is_named_in_the_error_and_in_the_log(b
 def on(position, error):
     """Raise for the item at this place, once it was checked."""
     seen = []
-    prepare = FaceSwapBatchOperator._request
+    prepare = JobOptions.request
 
-    def request(self, hook, item):
+    def request(self, item):
         seen.append(item)
-        if len(seen) > 6 and item["target_image"].endswith(f"/{position}.png"):
+        if len(seen) > 6 and item.position == position:
             raise error
-        return prepare(self, hook, item)
+        return prepare(self, item)
 
     return request
 
@@ -273,7 +292,7 @@ def on(position, error):
 def test_an_error_of_another_library_fails_its_item_only(batch, items, monkeypatch, error):
     said = rf"1 of 6 items failed \(1 {type(error).__name__}\); 5 are"
     with monkeypatch.context() as patch:
-        patch.setattr(FaceSwapBatchOperator, "_request", on(2, error))
+        patch.setattr(JobOptions, "request", on(2, error))
         with pytest.raises(BatchFailedError, match=said):
             batch(items)
     [line] = [line for line in batch.lines() if line["status"] == "failed"]
@@ -283,18 +302,18 @@ def test_an_error_of_another_library_fails_its_item_only(batch, items, monkeypat
 
 
 def test_a_bought_item_that_fails_in_another_library_is_named_with_its_job(batch, items, monkeypatch):
-    def keep(self, context, result):
-        if result.job_id == "job-2":
+    def keep(self, source):
+        if source.job_id == "job-2":
             raise RuntimeError(f"{KEY_OF_THE_ACCOUNT} https://bucket.test/a?X-Amz-Signature=planted")
-        return []
+        return KEPT
 
     with monkeypatch.context() as patch:
-        patch.setattr(FaceSwapBatchOperator, "_keep", keep)
+        patch.setattr(Archive, "keep", keep)
         with pytest.raises(BatchFailedError, match="1 RuntimeError"):
             batch(items)
     [line] = [line for line in batch.lines() if line["status"] == "failed"]
     assert line["job_id"] == "job-2"
-    assert "takes it up" in line["message"]
+    assert "a retry resumes it" in line["message"]
     assert KEY_OF_THE_ACCOUNT not in "".join(batch.told) + json.dumps(batch.lines())
     assert "planted" not in "".join(batch.told) + json.dumps(batch.lines())
     assert batch(items)["archived"] == 6
@@ -302,18 +321,18 @@ def test_a_bought_item_that_fails_in_another_library_is_named_with_its_job(batch
 
 
 def test_an_item_that_cannot_be_checked_is_named(batch, items, monkeypatch):
-    def request(self, hook, item):
-        if item["target_image"].endswith("/4.png"):
+    def request(self, item):
+        if item.position == 4:
             raise struct.error("required argument is not an integer")
 
-    monkeypatch.setattr(FaceSwapBatchOperator, "_request", request)
+    monkeypatch.setattr(JobOptions, "request", request)
     with pytest.raises(FaceSwapError, match=r"items\[4\]: could not be checked \(error: required argument"):
         batch(items)
 
-    def away(self, hook, item):
+    def away(self, item):
         raise FaceSwapError("the picture could not be read", advice="Retry.")
 
-    monkeypatch.setattr(FaceSwapBatchOperator, "_request", away)
+    monkeypatch.setattr(JobOptions, "request", away)
     with pytest.raises(FaceSwapError, match=r"items\[0\]: the picture could not be read. Retry."):
         batch(items)
     assert not batch.bought
@@ -344,7 +363,7 @@ def test_long_names_make_a_manifest_all_the_same(batch, items, context, monkeypa
 def test_no_two_task_instances_share_a_manifest():
     def name(dag_id, run_id, task_id, map_index=-1):
         of = {"dag_id": dag_id, "run_id": run_id, "task_id": task_id, "map_index": map_index}
-        return operators._manifest_name(type("Instance", (), of))
+        return manifests.manifest_name(RunInfo(**of))
 
     long = "x" * 200
     names = [
@@ -361,16 +380,16 @@ def test_no_two_task_instances_share_a_manifest():
 
 def test_a_manifest_that_cannot_be_written_is_an_error_with_the_counts(batch, items, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(operators, "write", away)
+        patch.setattr(manifests, "write", away)
         with pytest.raises(ArchiveError, match=r"manifest .*batch-.* could not be written .*6 of 6 archived"):
             batch(items)
     assert batch(items)["reused"] == 6
 
 
 def test_a_manifest_that_cannot_be_written_hides_no_other_outcome(batch, items, monkeypatch):
-    monkeypatch.setattr(operators, "write", away)
+    monkeypatch.setattr(manifests, "write", away)
     with monkeypatch.context() as patch:
-        patch.setattr(FaceSwapBatchOperator, "_request", on(2, KeyError("width")))
+        patch.setattr(JobOptions, "request", on(2, KeyError("width")))
         with pytest.raises(BatchFailedError, match="1 of 6 items failed"):
             batch(items)
     assert told_of(batch, "could not be written (RuntimeError: bucket is away)")
@@ -378,7 +397,7 @@ def test_a_manifest_that_cannot_be_written_hides_no_other_outcome(batch, items, 
         batch(Items(items, batch, sound=3, jobs=5))
 
 
-# -- a task that is told to end ------------------------------------------------------------------------
+# -- a task that is ended ---------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -400,13 +419,13 @@ def test_a_worker_that_shuts_down_buys_nothing_more_and_a_retry_goes_on(batch, i
 
     batch.answer = answer
     with pytest.raises(
-        BatchFailedError, match=r"told to end before all items were started: \d of 6 archived"
+        BatchFailedError, match=r"the task was ended before all items were started: \d of 6 archived"
     ):
         batch(items, concurrency=1)
     assert batch.bought == ["job-1"]
     assert [line["status"] for line in batch.lines()] == ["archived", *["not started"] * 5]
     assert recorded(store) == ({"job-1"}, 0)
-    assert told_of(batch, "jobs go on: the task is running")
+    assert told_of(batch, "jobs continue: the task's state is running")
     assert batch(items)["archived"] == 6
     assert len(batch.bought) == 6
 
@@ -426,9 +445,9 @@ def test_all_cancels_of_an_ended_task_are_sent_together(batch, items, monkeypatc
     monkeypatch.setattr(GPTunnelHook, "cancel", cancel)
 
     async def running(hook, job_id, kind):
-        at_vendor = batch.operator._running[1].running
-        await asyncio.to_thread(soon, lambda: len(at_vendor) == 6 or told_of(batch, "told to end"))
-        if not told_of(batch, "told to end"):
+        at_vendor = batch.runner.running
+        await asyncio.to_thread(soon, lambda: len(at_vendor) == 6 or told_of(batch, "The task is ending"))
+        if not told_of(batch, "The task is ending"):
             batch.operator.on_kill()
         return job(job_id, kind, JobState.CANCELED)
 
@@ -436,7 +455,7 @@ def test_all_cancels_of_an_ended_task_are_sent_together(batch, items, monkeypatc
     monkeypatch.setattr(GPTunnelHook, "afetch", running)
     with pytest.raises(BatchFailedError):
         batch(items, concurrency=6)
-    [ids] = [position for position, line in enumerate(order) if "told to end" in line]
+    [ids] = [position for position, line in enumerate(order) if "The task is ending" in line]
     assert all(f"job-{number}" in order[ids] for number in range(1, 7))
     cancels = [position for position, line in enumerate(order) if line.startswith("cancel of")]
     assert (len(cancels), min(cancels) > ids) == (6, True)
@@ -445,7 +464,7 @@ def test_all_cancels_of_an_ended_task_are_sent_together(batch, items, monkeypatc
 
 def test_cancels_that_take_too_long_are_not_waited_for(batch, items, monkeypatch, state):
     state("failed")
-    monkeypatch.setattr(operators, "CANCELS_TAKE", 0.01)
+    monkeypatch.setattr(operators, "CANCEL_TIMEOUT", 0.01)
     answered = threading.Event()
     monkeypatch.setattr(GPTunnelHook, "cancel", lambda *_: answered.wait(20))
 

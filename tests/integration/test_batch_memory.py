@@ -38,7 +38,7 @@ class Hasty(Clock):
 
 CLOCK.source = Hasty()
 # Bounded anyway: up to these sizes it would be in the figures.
-importlib.import_module("airflow_provider_faceswap.operators.batch").IN_MEMORY = 1024
+importlib.import_module("airflow_provider_faceswap.batch.manifest").IN_MEMORY = 1024
 importlib.import_module("airflow_provider_faceswap.batch.sharded_store").SHARD = 8
 
 class Store:

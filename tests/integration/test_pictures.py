@@ -8,6 +8,7 @@ import shutil
 import httpx
 import pytest
 
+from airflow_provider_faceswap.batch.options import JobOptions
 from airflow_provider_faceswap.exceptions import (
     InvalidRequestError,
     PermissionDeniedError,
@@ -131,7 +132,7 @@ def test_links_are_looked_at_on_request(sandbox, run, ledger, monkeypatch):
     monkeypatch.setenv("AIRFLOW__FACESWAP__ALLOWED_PRIVATE_HOSTS", "127.0.0.1")
     gone = f"{sandbox.url}/nothing.png"
     face = f"{sandbox.url}/samples/anna.jpg"
-    with pytest.raises(InvalidRequestError, match="could not be looked at"):
+    with pytest.raises(InvalidRequestError, match="could not be checked"):
         run(GPTunnelFaceSwapOperator, target_image=gone, face_image=face, preflight="check")
     assert ledger()["creates"] == 0
     target = f"{sandbox.url}/samples/emil.png"
@@ -165,14 +166,14 @@ def test_a_picture_that_goes_away_after_the_check_fails_its_item_alone(
     items = [
         {"target_image": stored("emil.png"), "face_image": stored(name)} for name in ("anna.jpg", "boris.jpg")
     ]
-    check = FaceSwapBatchOperator._check
+    check = JobOptions.check
 
-    def then_remove(self, hook, found):
-        total = check(self, hook, found)
+    def then_remove(self, found):
+        total = check(self, found)
         (tmp_path / "anna.jpg").unlink()
         return total
 
-    monkeypatch.setattr(FaceSwapBatchOperator, "_check", then_remove)
+    monkeypatch.setattr(JobOptions, "check", then_remove)
     told = FaceSwapBatchOperator(
         task_id="batch",
         conn_id="gptunnel_default",

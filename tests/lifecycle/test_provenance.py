@@ -8,9 +8,9 @@ import json
 import pytest
 
 from airflow_provider_faceswap.exceptions import InvalidRequestError
+from airflow_provider_faceswap.jobs import GivenResult
 from airflow_provider_faceswap.lifecycle.provenance import (
     chain_of,
-    is_result,
     parents_of,
     provenance,
     with_links,
@@ -41,26 +41,7 @@ def ids(told):
     return [parent["job_id"] for parent in told["parents"]]
 
 
-# -- what is a result ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        (result(), True),
-        (result(url=None), True),
-        ({"vendor": "piapi", "job_id": "1", "url": None}, True),
-        ({"vendor": "piapi", "job_id": "1"}, False),
-        ({"url": SIGNED}, False),
-        ({}, False),
-        (SIGNED, False),
-        (["vendor", "job_id", "url"], False),
-        ({"vendor", "job_id", "url"}, False),
-        (None, False),
-    ],
-)
-def test_a_result_is_known_by_its_keys(value, expected):
-    assert is_result(value) is expected
+# -- results in arguments ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -77,7 +58,7 @@ def test_a_result_is_known_by_its_keys(value, expected):
     ],
 )
 def test_results_are_found_at_any_depth(value, expected):
-    assert [parent["job_id"] for parent in parents_of(value)] == expected
+    assert [parent.job_id for parent in parents_of(value)] == expected
 
 
 # -- results on the wire ------------------------------------------------------------------------------
@@ -262,15 +243,15 @@ def test_two_vendors_may_use_the_same_id():
 
 def test_the_chain_of_a_result_begins_with_the_job_itself():
     outcome = result("swap", arguments={"target_image": result("image")})
-    own, parent = chain_of(outcome)
+    own, parent = chain_of(GivenResult.parse(outcome))
     assert (own["job_id"], own["arguments"]) == ("swap", {"target_image": "https://files.test/pic.png"})
     assert (parent["job_id"], parent["arguments"]) == ("image", {"prompt": "prompt of image"})
 
 
-@pytest.mark.parametrize("story", [None, {}, {"arguments": None, "parents": None}])
-def test_a_result_without_a_story_is_told_as_far_as_it_goes(story):
-    bare = {"vendor": "piapi", "job_id": "1", "url": SIGNED, "provenance": story}
-    assert chain_of(bare) == [
+@pytest.mark.parametrize("known", [None, {}, {"arguments": None, "parents": None}])
+def test_the_chain_of_a_result_without_provenance_has_the_job_alone(known):
+    bare = {"vendor": "piapi", "job_id": "1", "url": SIGNED, "provenance": known}
+    assert chain_of(GivenResult.parse(bare)) == [
         {
             "vendor": "piapi",
             "kind": None,
@@ -287,4 +268,4 @@ def test_a_result_without_a_story_is_told_as_far_as_it_goes(story):
 def test_no_link_of_the_chain_keeps_its_query():
     first = result("first", arguments={"image": SIGNED, "webhook": "https://hooks.test/SECRET"})
     second = result("second", arguments={"images": [first, SIGNED]})
-    assert "SECRET" not in json.dumps(chain_of(second))
+    assert "SECRET" not in json.dumps(chain_of(GivenResult.parse(second)))

@@ -15,7 +15,7 @@ from PIL import Image as Pictures
 from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError, PictureNotTakenError
 from airflow_provider_faceswap.images import Image
 from airflow_provider_faceswap.lifecycle.ledger import fingerprint
-from airflow_provider_faceswap.media.inputs import MediaPreparer, delivered
+from airflow_provider_faceswap.media.inputs import MediaPreparer, with_uploaded_links
 from airflow_provider_faceswap.vendors.gptunnel import GPTunnel
 from airflow_provider_faceswap.vendors.messages import Request
 from airflow_provider_faceswap.vendors.piapi import PiAPI
@@ -118,7 +118,7 @@ def test_a_linked_picture_that_is_made_fit_travels_by_its_bytes_and_is_known_by_
 
 
 def test_a_link_that_cannot_be_looked_at_is_an_error_before_anything_is_bought():
-    with pytest.raises(InvalidRequestError, match="could not be looked at") as caught:
+    with pytest.raises(InvalidRequestError, match="could not be checked") as caught:
         travel("gptunnel", "http://127.0.0.1:9/a.png?sig=planted-signature", preflight="check")
     assert "planted" not in str(caught.value)
 
@@ -245,7 +245,7 @@ def test_a_storage_that_fails_to_sign_is_in_trouble_and_nothing_is_wrong_with_th
     ) as caught:
         travel("gptunnel", uri, preflight=preflight)
     assert type(caught.value) is FaceSwapError, "the task may be tried again"
-    assert "Nothing was bought by this try" in str(caught.value)
+    assert "This attempt bought nothing" in str(caught.value)
     assert "planted" not in str(caught.value)
 
 
@@ -321,6 +321,6 @@ def test_links_of_uploads_are_put_wherever_they_are_wanted():
     request = Request(
         "POST", "/p", body={"a": "m1", "b": ["m2", {"c": "m1"}], "d": 1}, uploads={"m1": b"", "m2": b""}
     )
-    done = delivered(request, {"m1": "L1", "m2": "L2"})
+    done = with_uploaded_links(request, {"m1": "L1", "m2": "L2"})
     assert done.body == {"a": "L1", "b": ["L2", {"c": "L1"}], "d": 1}
     assert not done.uploads

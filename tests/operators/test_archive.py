@@ -139,12 +139,12 @@ def test_one_that_cannot_be_kept_stops_none_of_the_others(web, made, picture, ke
         for entry in logs
         if entry["log_level"] == "error"
     ]
-    assert [line.startswith("Not kept: ") for line in told] == [True, True, False]
-    assert told[-1] == "2 of 4 could not be kept; the others are in place"
+    assert [line.startswith("Not archived: ") for line in told] == [True, True, False]
+    assert told[-1] == "2 of 4 could not be archived; the others are in place"
 
 
 def test_several_are_kept_at_a_time(sandbox, monkeypatch, keep, kept):
-    monkeypatch.setattr("airflow_provider_faceswap.operators.archive.AT_ONCE", 8)
+    monkeypatch.setattr("airflow_provider_faceswap.operators.archive.CONCURRENCY", 8)
     monkeypatch.setenv("AIRFLOW__FACESWAP__ALLOWED_PRIVATE_HOSTS", "127.0.0.1")
     links = [f"{sandbox.url}/samples/{name}" for name in ("anna.jpg", "emil.png", "boris.jpg") * 4]
     told = keep([f"{link}?n={n}" for n, link in enumerate(links)])
@@ -198,7 +198,9 @@ def test_a_refusal_does_not_repeat_a_signed_link(web, keep):
 
 @pytest.mark.parametrize("more", [{"url": 5}, {"urls": [None]}, {"urls": "https://files.test/pic.png"}])
 def test_a_result_whose_links_are_no_texts_is_refused(web, made, keep, more):
-    with pytest.raises(InvalidRequestError, match=r"gptunnel: source: url must be.*job 65819c48"):
+    with pytest.raises(
+        InvalidRequestError, match=r"gptunnel: source: .*result cannot be read \(urls?[:.].*job 65819c48"
+    ):
         keep({**made(links=0), **more})
     assert web.requests == []
 
@@ -376,7 +378,7 @@ def test_a_destination_in_a_storage_that_is_not_there_is_named_without_its_passw
     def absent(*_):
         raise trouble
 
-    monkeypatch.setattr("airflow_provider_faceswap.operators.archive.usable_path", absent)
+    monkeypatch.setattr("airflow_provider_faceswap.archive.names.usable_path", absent)
     with pytest.raises(InvalidRequestError, match=r"destination: .* no storage for 'zzz://b'") as told:
         keep("https://files.test/pic.png", destination="zzz://me:planted@b")
     assert "planted" not in str(told.value)
@@ -555,5 +557,5 @@ def test_no_signed_link_is_logged(web, made, picture, keep):
     web.will(picture(), httpx.Response(500), picture())
     with capture_logs() as logged:
         keep([made(), made(job_id="two")])
-    assert sum("Kept" in str(entry["event"]) for entry in logged) == 2
+    assert sum("Archived" in str(entry["event"]) for entry in logged) == 2
     assert "SECRET" not in str(logged)

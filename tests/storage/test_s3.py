@@ -289,14 +289,14 @@ def test_a_broken_upload_leaves_neither_picture_nor_manifest(
 def test_one_that_cannot_be_written_stops_none_of_the_others(
     bucket, door, keep, web, made, picture, monkeypatch
 ):
-    monkeypatch.setattr("airflow_provider_faceswap.operators.archive.AT_ONCE", 1)
+    monkeypatch.setattr("airflow_provider_faceswap.operators.archive.CONCURRENCY", 1)
     web.will(picture(), picture(), picture())
     door.breaks("put_object", 403, after=4)
     with capture_logs() as logs, pytest.raises(ArchiveError):
         keep([made(job_id=name) for name in ("one", "two", "three")])
     kept = [f"kept/gptunnel-face_swap-{name}.png" for name in ("one", "two")]
     assert bucket.keys == [key for name in kept for key in (name, f"{name}.json")]
-    assert "could not be kept; the others are in place" in str(logs)
+    assert "could not be archived; the others are in place" in str(logs)
 
 
 # -- secrets ------------------------------------------------------------------------------------------

@@ -26,7 +26,8 @@ try:
 except ImportError:  # below Airflow 3.2
     from airflow.lineage import hook as lineage
 
-from airflow_provider_faceswap.archive.store import Archived, Piece
+from airflow_provider_faceswap.archive.manifest import Archived
+from airflow_provider_faceswap.archive.sources import parse_sources
 from airflow_provider_faceswap.exceptions import JobFailedError, NotAnImageError
 from airflow_provider_faceswap.hooks.gptunnel import GPTunnelHook
 from airflow_provider_faceswap.operators.archive import ArchiveOperator
@@ -35,14 +36,14 @@ from airflow_provider_faceswap.operators.gptunnel import GPTunnelFaceSwapOperato
 from airflow_provider_faceswap.sensors.job import JobSensor
 from airflow_provider_faceswap.storage.files import write
 from airflow_provider_faceswap.telemetry.lineage import (
-    MOST_NAMED,
+    MAX_LISTED,
     LineageRecord,
     Output,
+    archive_event,
+    archive_lineage,
+    batch_lineage,
     collect,
-    extra_of_archive,
-    of_archive,
-    of_batch,
-    of_job,
+    job_lineage,
     place_of,
 )
 from airflow_provider_faceswap.telemetry.openlineage import facets
@@ -92,19 +93,19 @@ def test_a_link_is_a_dataset_of_its_host():
 
 
 def test_a_job_takes_its_pictures_and_makes_its_links(made):
-    story = of_job(made(links=2), {"target_image": TARGET, "face_image": FACE, "denoising": 0.4})
-    assert story.inputs == ("https://pictures.test/target.jpg", "https://pictures.test/face.jpg")
-    assert [output.place for output in story.outputs] == [
+    record = job_lineage(made(links=2), {"target_image": TARGET, "face_image": FACE, "denoising": 0.4})
+    assert record.inputs == ("https://pictures.test/target.jpg", "https://pictures.test/face.jpg")
+    assert [output.place for output in record.outputs] == [
         "https://files.test/65819c48-0.png",
         "https://files.test/65819c48-1.png",
     ]
-    assert (story.total, story.cost) == (1, {"RUB": 15.0})
+    assert (record.total, record.cost) == (1, {"RUB": 15.0})
 
 
 def test_what_another_job_made_is_an_input(made):
-    story = of_job(made(job_id="second"), {"target_image": made(job_id="first"), "face_image": FACE})
-    assert story.inputs[0] == "https://files.test/first-0.png"
-    assert story.inputs[0] == of_job(made(job_id="first"), {}).outputs[0].place
+    record = job_lineage(made(job_id="second"), {"target_image": made(job_id="first"), "face_image": FACE})
+    assert record.inputs[0] == "https://files.test/first-0.png"
+    assert record.inputs[0] == job_lineage(made(job_id="first"), {}).outputs[0].place
 
 
 def test_a_stored_picture_is_an_input_and_inline_bytes_a_prompt_and_a_webhook_are_not(made):
@@ -113,19 +114,22 @@ def test_a_stored_picture_is_an_input_and_inline_bytes_a_prompt_and_a_webhook_ar
         "prompt": "https://pictures.test/king.png as a king, see https://pictures.test",
         "webhook": "https://hooks.test/SECRET",
     }
-    assert of_job(made(), arguments).inputs == ("s3://bucket/a face.png",)
+    assert job_lineage(made(), arguments).inputs == ("s3://bucket/a face.png",)
 
 
 def test_a_job_that_failed_tells_what_it_took():
-    story = of_job(None, {"target_image": TARGET})
-    assert story == LineageRecord(inputs=("https://pictures.test/target.jpg",))
+    record = job_lineage(None, {"target_image": TARGET})
+    assert record == LineageRecord(inputs=("https://pictures.test/target.jpg",))
 
 
 def test_a_job_of_several_pictures_is_paid_once(made):
-    result = made(links=4)
-    pieces = [Piece(url=url, result=result, position=n, of=4) for n, url in enumerate(result["urls"])]
-    story = of_archive(pieces, [kept(n) for n in range(4)], "s3://bucket/kept")
-    assert (story.total, story.cost, len(story.outputs), len(story.jobs)) == (1, {"RUB": 15.0}, 4, 1)
+    sources, _ = parse_sources(made(links=4), unwanted)
+    record = archive_lineage(sources, [kept(n) for n in range(4)], "s3://bucket/kept")
+    assert (record.total, record.cost, len(record.outputs), len(record.jobs)) == (1, {"RUB": 15.0}, 4, 1)
+
+
+def unwanted(*_):
+    raise AssertionError("the result has a link")
 
 
 def kept(number, size=1000):
@@ -143,18 +147,16 @@ def kept(number, size=1000):
 
 @pytest.fixture
 def thousand(made):
-    pieces = [
-        Piece(url=f"https://files.test/{n}.png?sig=SECRET", result=made(job_id=f"j{n}")) for n in range(1000)
-    ]
-    return pieces, [kept(n) for n in range(1000)]
+    sources, _ = parse_sources([made(job_id=f"j{n}") for n in range(1000)], unwanted)
+    return sources, [kept(n) for n in range(1000)]
 
 
 def test_a_thousand_files_are_the_folder_that_holds_them(thousand):
-    story = of_archive(*thousand, ObjectStoragePath("s3://aws_default@bucket/kept"))
-    assert story.outputs == (Output("s3://bucket/kept", 1_000_000, 1000),)
-    assert (len(story.inputs), len(story.jobs)) == (MOST_NAMED, MOST_NAMED)
-    assert (story.total, story.cost) == (1000, {"RUB": 15_000.0})
-    assert len(event(facets(story))) < 20_000
+    record = archive_lineage(*thousand, ObjectStoragePath("s3://aws_default@bucket/kept"))
+    assert record.outputs == (Output("s3://bucket/kept", 1_000_000, 1000),)
+    assert (len(record.inputs), len(record.jobs)) == (MAX_LISTED, MAX_LISTED)
+    assert (record.total, record.cost) == (1000, {"RUB": 15_000.0})
+    assert len(event(facets(record))) < 20_000
 
 
 def test_a_batch_takes_its_file_or_its_pictures(tmp_path):
@@ -167,12 +169,12 @@ def test_a_batch_takes_its_file_or_its_pictures(tmp_path):
     items = [
         {"target_image": TARGET, "face_image": f"https://p.test/{n}.png?sig=SECRET"} for n in range(1000)
     ]
-    story = of_batch(summary, "s3://aws_default@bucket/swaps.jsonl", "s3://c@b/kept")
-    assert story.inputs == ("s3://bucket/swaps.jsonl",)
-    assert story.outputs == (Output("s3://b/kept", None, 3), Output("s3://b/kept/batch-a.jsonl", None, 1))
-    assert (story.jobs, story.total, story.cost) == ((), 4, {"RUB": 45.0})
-    assert len(of_batch(summary, items, "s3://c@b/kept").inputs) == MOST_NAMED
-    assert of_batch(None, ObjectStoragePath(f"file://{tmp_path}/a.csv"), "") == LineageRecord(
+    record = batch_lineage(summary, "s3://aws_default@bucket/swaps.jsonl", "s3://c@b/kept")
+    assert record.inputs == ("s3://bucket/swaps.jsonl",)
+    assert record.outputs == (Output("s3://b/kept", None, 3), Output("s3://b/kept/batch-a.jsonl", None, 1))
+    assert (record.jobs, record.total, record.cost) == ((), 4, {"RUB": 45.0})
+    assert len(batch_lineage(summary, items, "s3://c@b/kept").inputs) == MAX_LISTED
+    assert batch_lineage(None, ObjectStoragePath(f"file://{tmp_path}/a.csv"), "") == LineageRecord(
         inputs=(f"file://{tmp_path}/a.csv",)
     )
 
@@ -182,15 +184,15 @@ def test_a_lazy_sequence_is_not_asked_for():
         def __iter__(self):
             raise AssertionError("it would ask Airflow")
 
-    assert of_batch(None, Lazy(), "").inputs == ()
+    assert batch_lineage(None, Lazy(), "").inputs == ()
 
 
 # -- asset events -------------------------------------------------------------------------------------
 
 
 def test_the_event_of_a_thousand_files_stays_small_and_says_how_many(thousand):
-    extra = extra_of_archive(*thousand)
-    assert len(extra["files"]) == MOST_NAMED
+    extra = archive_event(*thousand)
+    assert len(extra["files"]) == MAX_LISTED
     assert extra["files"][0] == {
         "uri": "s3://aws_default@bucket/kept/0.png",
         "sha256": "0" * 64,
@@ -335,7 +337,7 @@ def test_a_place_that_is_no_asset_costs_nobody_a_picture(
     result["urls"] = [f"https://files.test/{'x' * 1500}.png?sig=SECRET"]
     web.will(picture())
     assert archive(source=result).execute(context)["bytes"] == len(picture())
-    assert "Lineage could not be told (ValueError)" in caplog.text
+    assert "Lineage could not be reported (ValueError)" in caplog.text
     assert "SECRET" not in caplog.text
 
 
@@ -445,8 +447,8 @@ def test_an_archive_is_told_with_size_and_hash(archive, web, picture, context, t
 
 def test_what_a_job_made_is_what_the_archive_took(clock, vendor, answer, context, tmp_path, made):
     result = made()
-    job = facets(of_job(result, {}))
-    kept_of = facets(of_archive([Piece(url=result["url"], result=result)], [kept(1)], "s3://b/kept"))
+    job = facets(job_lineage(result, {}))
+    kept_of = facets(archive_lineage(parse_sources(result, unwanted)[0], [kept(1)], "s3://b/kept"))
     assert [(data.namespace, data.name) for data in job.outputs] == [
         (data.namespace, data.name) for data in kept_of.inputs
     ]

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 
+from airflow_provider_faceswap.archive.store import Archive
 from airflow_provider_faceswap.exceptions import (
     ArchiveError,
     BatchFailedError,
@@ -391,7 +392,7 @@ def test_an_item_that_was_paid_but_not_kept_is_not_counted_again(batch, statsd, 
         raise ArchiveError("the disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(FaceSwapBatchOperator, "_keep", full)
+        patch.setattr(Archive, "keep", full)
         with pytest.raises(BatchFailedError):
             batch(2)
     assert statsd.lines().count(f"faceswap.jobs,{SWAPS}:1|c") == 2
@@ -428,7 +429,7 @@ def test_a_backend_that_breaks_breaks_no_task_and_shows_nothing(
     vendor.will(answer("idle", **RUB), answer("done", **DONE))
     with caplog.at_level(logging.WARNING):
         assert swap().execute(context)["job_id"] == JOB
-    assert "Metrics could not be told: RuntimeError" in caplog.text
+    assert "Metrics could not be reported: RuntimeError" in caplog.text
     assert "key=abc" not in caplog.text
 
 

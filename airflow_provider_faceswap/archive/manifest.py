@@ -1,0 +1,124 @@
+"""The manifest beside each archived file: what the file is, and where it came from."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from airflow_provider_faceswap import __version__
+from airflow_provider_faceswap.foundation.redaction import bare_url
+from airflow_provider_faceswap.lifecycle.provenance import chain_of
+
+if TYPE_CHECKING:
+    from airflow_provider_faceswap.archive.sources import ArchiveSource
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Archived(_Frozen):
+    """
+    An archived file.
+
+    :param uri: Where the file is.
+    :param manifest_uri: Where its manifest is.
+    :param bytes: Its size.
+    :param sha256: In hex.
+    :param width: Pixels; ``None`` for a video, or if the file's header does not say.
+    """
+
+    uri: str
+    manifest_uri: str
+    media_type: str
+    bytes: int
+    sha256: str
+    width: int | None
+    height: int | None
+
+
+class RunInfo(_Frozen):
+    """The task attempt that a manifest names; empty for a command, which is no task."""
+
+    dag_id: str | None = None
+    run_id: str | None = None
+    task_id: str | None = None
+    map_index: int | None = None
+    try_number: int | None = None
+
+    @classmethod
+    def of(cls, task_instance: Any) -> Self:
+        """The attempt that runs now."""
+        return cls(**{name: getattr(task_instance, name, None) for name in cls.model_fields})
+
+    def is_earlier_attempt_of(self, other: RunInfo) -> bool:
+        """True for an earlier attempt of the same task instance."""
+        if self.try_number is None or other.try_number is None or self.try_number >= other.try_number:
+            return False
+        return self.model_copy(update={"try_number": other.try_number}) == other
+
+
+class _Source(_Frozen):
+    """The output that the file is, by its link without the query and its place among the job's outputs, from 1."""
+
+    url: str | None = None
+    output: int | None = None
+    outputs: int | None = None
+
+
+class Manifest(_Frozen):
+    """
+    The content of a manifest. Nothing in it gives access to anything.
+
+    :param job: The job that made the file; ``None`` for a bare link.
+    :param parents: The jobs before it, the nearest first.
+    """
+
+    version: int = 1
+    file: Archived
+    source: _Source
+    job: dict[str, Any] | None
+    parents: list[dict[str, Any]] = []
+    airflow: RunInfo = RunInfo()
+    archived_at: str = Field(default_factory=lambda: datetime.now(UTC).isoformat())
+    package: dict[str, str] = {"name": "airflow-provider-faceswap", "version": __version__}
+
+    @classmethod
+    def of(cls, source: ArchiveSource, file: Archived, run: RunInfo) -> Self:
+        """The manifest of a file that is about to be written."""
+        job, parents = None, []
+        if source.result is not None:
+            first, *parents = chain_of(source.result)
+            job = {
+                **first,
+                **source.result.model_dump(mode="json", include={"expires_at", "attempt_reused"}),
+            }
+        return cls(
+            file=file,
+            source=_Source(
+                url=bare_url(source.url) if source.url else None,
+                output=source.position + 1,
+                outputs=source.of,
+            ),
+            job=job,
+            parents=parents,
+            airflow=run,
+        )
+
+    def to_json(self) -> bytes:
+        """The text of the manifest's file."""
+        return json.dumps(self.model_dump(mode="json"), indent=2, ensure_ascii=False).encode()
+
+    @property
+    def origin(self) -> str:
+        """The job and the output that the file is; for a bare link, the link."""
+        if self.job is None:
+            return str(self.source.url)
+        return f"output {self.source.output} of {self.job.get('vendor')} job {self.job.get('job_id')}"
+
+    def is_same_picture(self, other: Manifest) -> bool:
+        """True if both describe the same output, and their files are identical."""
+        return (self.origin, self.file.sha256) == (other.origin, other.file.sha256)

@@ -1,0 +1,94 @@
+"""Names of an archive: its folder, and the files below it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_faceswap.exceptions import InvalidRequestError
+from airflow_provider_faceswap.foundation.redaction import bare_url
+from airflow_provider_faceswap.storage.files import usable_path
+
+if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
+
+    from airflow_provider_faceswap.archive.sources import ArchiveSource
+
+#: The end of a name that counts as a suffix; a date, a version or a time has a dot too.
+_SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}")
+
+
+def folder_of(destination: Any, conn_id: str | None) -> ObjectStoragePath:
+    """
+    A destination as a path.
+
+    :raises InvalidRequestError: It names no folder, or a relative one; or Airflow has no such storage.
+    """
+    text = "" if destination is None else str(destination)
+    shown = bare_url(text)
+    if not _is_absolute(text):
+        raise InvalidRequestError(
+            "destination: must be the whole name of a folder, such as s3://bucket/swaps, file:///data/swaps or "
+            f"/data/swaps, got {shown!r}"
+        )
+    try:
+        return usable_path(destination, conn_id)
+    except (ValueError, ImportError) as error:
+        raise InvalidRequestError(
+            f"destination: this Airflow has no storage for {shown!r} ({type(error).__name__})",
+            advice="Nothing was bought. Correct the argument, or install the storage's provider.",
+        ) from None
+
+
+def _is_absolute(place: str) -> bool:
+    """True for a URI of object storage and for an absolute path; a relative path would be on the worker's disk."""
+    scheme, mark, rest = place.partition("://")
+    if "::" in place:
+        # The storage library reads the part before it as another storage and ignores the part after it.
+        return False
+    if not mark:
+        return place.startswith("/")
+    authority, slash, path = rest.partition("/")
+    if scheme.lower() in {"file", "local"}:
+        return not authority.rpartition("@")[2] and bool(slash) and not path.startswith("/")
+    return bool(rest)
+
+
+def checked_filename(filename: str) -> PurePosixPath:
+    """
+    A filename as a path below the folder.
+
+    :raises InvalidRequestError: It is empty, leads out of the folder, or has a meaning of its own for the storage.
+    """
+    if not isinstance(filename, str) or filename.strip() in {"", "None"}:
+        raise InvalidRequestError(
+            f"filename: must be a name, got {filename!r}",
+            advice="Nothing was archived. Give a name, or leave the argument out to name each picture after its job.",
+        )
+    name = PurePosixPath(filename)
+    if name.is_absolute() or ".." in name.parts or not name.name:
+        raise InvalidRequestError(f"filename: must stay below the destination, got {filename!r}")
+    if "::" in filename or "://" in filename:
+        raise InvalidRequestError(f"filename: must have no '::' and no '://', got {filename!r}")
+    return name
+
+
+def name_of(source: ArchiveSource, filename: PurePosixPath | None, *, sha256: str, suffix: str) -> str:
+    """
+    The name of a source's file, which cannot lead out of the folder.
+
+    :param filename: As :func:`checked_filename` gives it, if the user chose one.
+    :param suffix: The usual suffix of the file's media type.
+    """
+    if filename is not None:
+        stem = str(filename)
+        if _SUFFIX.fullmatch(filename.suffix):
+            stem, suffix = stem.removesuffix(filename.suffix), filename.suffix
+    elif source.result is not None:
+        parts = (source.result.vendor, source.result.kind or "", source.result.job_id)
+        stem = "-".join("".join(c if c.isalnum() or c in "-_." else "_" for c in part) for part in parts)
+    else:
+        stem = sha256[:16]
+    number = source.number or (source.position + 1 if source.of > 1 else None)
+    return f"{stem}{f'-{number}' if number else ''}{suffix}"

@@ -1,0 +1,121 @@
+"""The sources of an archive: each one output, parsed from a result, a link, or a list of these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from airflow_provider_faceswap.exceptions import ArchiveError, InvalidRequestError
+from airflow_provider_faceswap.jobs import GivenResult
+
+if TYPE_CHECKING:
+    from airflow_provider_faceswap.jobs import Job
+
+#: Polls a job again; takes vendor, connection id, job id and kind.
+FetchJob = Callable[[str, str, str, str], "Job"]
+
+_ADVICE = "Nothing was archived. Correct the argument."
+
+
+class ArchiveSource(BaseModel):
+    """
+    One output to archive.
+
+    :param url: Its link, with the query; ``None`` if the vendor sent the picture itself.
+    :param data: The picture itself, if there is no link.
+    :param result: The result of its job; ``None`` for a bare link.
+    :param position: Its place among the job's outputs, from 0.
+    :param of: How many outputs the job has.
+    :param number: The number at the end of its file name, if it shares the name with other sources.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    url: str | None
+    data: bytes = Field(default=b"", repr=False)
+    result: GivenResult | None = None
+    position: int = 0
+    of: int = 1
+    number: int | None = None
+
+    @property
+    def job_id(self) -> str | None:
+        """The id of its job."""
+        return self.result.job_id if self.result is not None else None
+
+
+def parse_sources(value: Any, fetch: FetchJob) -> tuple[list[ArchiveSource], bool]:
+    """
+    The sources that an argument names.
+
+    :param value: What a job operator returned, a URL, or a list of these; a mapped task's results are a lazy sequence.
+    :param fetch: Polls a job whose result has no link, because its vendor sends the picture inside the answer.
+    :returns: The sources in their order, and whether the argument was a list.
+    :raises InvalidRequestError: A part of it is something else.
+    :raises ArchiveError: A job has neither a link nor a picture.
+    """
+    values, is_list = _flat(value)
+    return [source for one in values for source in _sources_of_one(one, fetch)], is_list
+
+
+def sources_of(result: GivenResult, fetch: FetchJob) -> list[ArchiveSource]:
+    """
+    The outputs of one job, as :func:`parse_sources` returns them.
+
+    :raises InvalidRequestError: The result has no link and does not say how to poll its job.
+    :raises ArchiveError: The job has neither a link nor a picture.
+    """
+    if links := result.links:
+        return [
+            ArchiveSource(url=url, result=result, position=position, of=len(links))
+            for position, url in enumerate(links)
+        ]
+    pictures = _inline_pictures(result, fetch)
+    return [
+        ArchiveSource(url=None, data=data, result=result, position=position, of=len(pictures))
+        for position, data in enumerate(pictures)
+    ]
+
+
+def _flat(value: Any) -> tuple[list[Any], bool]:
+    if isinstance(value, str | Mapping) or not isinstance(value, Iterable):
+        return [value], False
+    if isinstance(value, Sequence):
+        # All at once: iterating over a lazy sequence would make one request to Airflow for each of a thousand.
+        value = value[:]
+    return [one for part in value for one in _flat(part)[0]], True
+
+
+def _sources_of_one(value: Any, fetch: FetchJob) -> list[ArchiveSource]:
+    if isinstance(value, str) and value.startswith(("http://", "https://")):
+        return [ArchiveSource(url=value)]
+    try:
+        result = GivenResult.parse(value)
+    except InvalidRequestError as error:
+        raise error.replaced(message=f"source: {error.message}", advice=_ADVICE) from None
+    if result is None:
+        raise InvalidRequestError(
+            "source: must be what a job operator returned, an http(s) URL, or a list of these, "
+            f"got {type(value).__name__}",
+            advice=_ADVICE,
+        )
+    return sources_of(result, fetch)
+
+
+def _inline_pictures(result: GivenResult, fetch: FetchJob) -> tuple[bytes, ...]:
+    if result.conn_id is None or result.kind is None:
+        missing = [name for name in ("conn_id", "kind") if getattr(result, name) is None]
+        raise InvalidRequestError(
+            f"source: a result without a link needs {' and '.join(missing)} too",
+            vendor=result.vendor,
+            job_id=result.job_id,
+            advice=_ADVICE,
+        )
+    job = fetch(result.vendor, result.conn_id, result.job_id, result.kind)
+    if not job.inline:
+        raise ArchiveError(
+            "the job has neither a link nor an inline picture", vendor=job.vendor, job_id=job.job_id
+        )
+    return job.inline

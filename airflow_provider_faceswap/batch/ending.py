@@ -1,0 +1,58 @@
+"""The early end of a batch: cancels of running jobs, and the error of a batch that broke off."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING
+
+from airflow_provider_faceswap.batch.report import describe
+from airflow_provider_faceswap.exceptions import FaceSwapError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow_provider_faceswap.batch.runner import BatchRunner
+    from airflow_provider_faceswap.hooks.base import JobHook
+
+#: Cancels that are sent at a time.
+MAX_CANCELS = 64
+
+
+def cancel_all(hook: JobHook, jobs: Mapping[str, str], seconds: float) -> int:
+    """
+    Cancel many jobs at a time, with one time limit.
+
+    :param jobs: Ids and kinds.
+    :param seconds: For all of them together.
+    :returns: The number of cancels that the vendor confirmed.
+    """
+    threads = ThreadPoolExecutor(MAX_CANCELS, thread_name_prefix="faceswap-cancel")
+    cancels = [threads.submit(hook.cancel, job_id, kind) for job_id, kind in jobs.items()]
+    done = wait(cancels, timeout=seconds).done
+    threads.shutdown(wait=False, cancel_futures=True)
+    return sum(cancel.exception() is None and cancel.result() for cancel in done)
+
+
+def broken_off(runner: BatchRunner, errors: Sequence[BaseException]) -> BaseException:
+    """
+    Log what broke a batch off and which jobs continue.
+
+    :returns: The error to raise. It has the counters, and the ids of jobs that could not be recorded.
+    """
+    secrets = runner.jobs.hook.endpoint().secrets
+    for error in errors:
+        runner.log.warning("The batch breaks off: %s", describe(error, secrets))
+    if runner.running:
+        runner.log.warning("These jobs continue at the vendor: %s", ", ".join(runner.running))
+    text = f"the batch broke off: {runner.report.line()}"
+    advice = "A retry resumes the jobs that were submitted, and pays for nothing twice."
+    if unrecorded := runner.unrecorded_jobs():
+        text += f"; not recorded: {', '.join(unrecorded)}"
+        advice = "A retry does not find a job that is not recorded: wait for it by its id, with JobSensor."
+    first = next((error for error in errors if not isinstance(error, Exception)), errors[0])
+    if not isinstance(first, Exception):  # such as Airflow's timeout; the others are in the log
+        first.add_note(text)
+        return first
+    if not isinstance(first, FaceSwapError):
+        return FaceSwapError(f"{describe(first, secrets)}; {text}", advice=advice)
+    return first.replaced(message=f"{first.message}; {text}", advice=advice)

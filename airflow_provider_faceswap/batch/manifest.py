@@ -1,0 +1,86 @@
+"""The batch's own manifest: a file with one JSON line for each item."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
+from urllib.parse import quote
+
+from airflow_provider_faceswap.batch.report import describe
+from airflow_provider_faceswap.storage.files import write
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from airflow.sdk import ObjectStoragePath
+
+    from airflow_provider_faceswap.archive.manifest import RunInfo
+    from airflow_provider_faceswap.batch.items import BatchItem
+
+#: Bytes of the manifest that are held in memory; a longer one is on the worker's disk until it is written.
+IN_MEMORY = 1024 * 1024
+#: Characters of the readable part of the manifest's name. A disk allows 255 bytes, and the other parts need some.
+MAX_NAME_LENGTH = 120
+#: What an item's record keeps for itself.
+_NOT_SHOWN = {"final", "epoch"}
+
+
+class BatchManifest:
+    """
+    Collects the lines of a batch, inside a ``with`` block, and writes them at its end.
+
+    :param folder: The batch's destination.
+    :param run: The task attempt, which the name is made of.
+    """
+
+    def __init__(self, folder: ObjectStoragePath, run: RunInfo) -> None:
+        self._path = folder / manifest_name(run)
+        self._file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - closed by __exit__
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    @property
+    def uri(self) -> str:
+        """Where the manifest is written."""
+        return str(self._path)
+
+    def add(self, item: BatchItem, end: Mapping[str, Any]) -> None:
+        """Add the line of an item: how it ended, and its arguments without queries and picture data."""
+        shown = {name: value for name, value in end.items() if name not in _NOT_SHOWN}
+        line = {"position": item.position, **shown, "item": item.provenance["arguments"]}
+        self._file.write((json.dumps(line, ensure_ascii=False) + "\n").encode())
+
+    def write(self) -> str | None:
+        """
+        Write the manifest.
+
+        :returns: Why that failed. It raises nothing, because the batch may have ended with a more important error.
+        """
+        try:
+            write(self._path, cast("BinaryIO", self._file))
+        except Exception as error:  # noqa: BLE001 - every storage has its own errors
+            return f"the batch's manifest {self._path} could not be written ({describe(error)})"
+        return None
+
+
+def manifest_name(run: RunInfo) -> str:
+    """
+    The file name of a task instance's manifest. No other task instance has the same.
+
+    The readable part may be cut, and ids may contain the dash that separates them, so a hash is added.
+    """
+    parts = [run.dag_id, run.run_id, run.task_id]
+    if run.map_index is not None and run.map_index >= 0:
+        parts.append(str(run.map_index))
+    readable = quote("-".join(map(str, parts)), safe="")[:MAX_NAME_LENGTH]
+    digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+    return f"batch-{readable}-{digest}.jsonl"

@@ -1,0 +1,85 @@
+"""A picture in memory."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
+
+from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError
+from airflow_provider_faceswap.foundation.redaction import without_queries
+from airflow_provider_faceswap.media.file_types import HEAD, sniff
+from airflow_provider_faceswap.storage.files import path_of
+
+if TYPE_CHECKING:
+    from airflow_provider_faceswap.media.file_types import MediaType
+
+#: Bytes; no larger file is read for an argument, whatever the vendor accepts.
+MAX_BYTES = 64 * 1024 * 1024
+#: Errors that mean a wrong path or missing permission. After any other error of a storage, a retry may help.
+_WRONG_PATH = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError, ValueError)
+
+
+@dataclass(frozen=True)
+class Image:
+    """
+    A picture, or a short video, as an argument.
+
+    ``Image(data)`` holds bytes; :meth:`read` reads them from a disk or an object store. Make it in the task that uses
+    it: bytes belong neither in a Dag file nor in an XCom.
+
+    :param data: The file's bytes, unchanged.
+    """
+
+    data: bytes = field(repr=False)
+
+    @classmethod
+    def read(cls, source: Any, *, conn_id: str | None = None) -> Self:
+        """
+        Read a file.
+
+        :param source: A path on this machine, or the URI or path object of an object store.
+        :param conn_id: Airflow connection for that storage, if the URI names none.
+        :raises InvalidRequestError: There is no such file, it is empty, or it is larger than 64 MiB.
+        :raises FaceSwapError: It could not be read; a retry may help.
+        """
+        name = without_queries(str(source))
+        try:
+            with path_of(source, conn_id).open("rb") as file:
+                data = file.read(MAX_BYTES + 1)
+        except _WRONG_PATH as error:
+            raise InvalidRequestError(
+                f"{name} could not be read ({type(error).__name__})",
+                advice="Nothing was bought. Correct the path, or the storage's connection.",
+            ) from None
+        except Exception as error:  # noqa: BLE001 - every storage has its own errors
+            raise FaceSwapError(
+                f"{name} could not be read ({type(error).__name__})",
+                advice="This attempt bought nothing. Retry when the storage is available again.",
+            ) from None
+        if not data or len(data) > MAX_BYTES:
+            raise InvalidRequestError(
+                f"{name} {'is empty' if not data else f'is larger than {MAX_BYTES} bytes'}"
+            )
+        return cls(data)
+
+    @cached_property
+    def sha256(self) -> str:
+        """The hash of the bytes, in hex."""
+        return hashlib.sha256(self.data).hexdigest()
+
+    @cached_property
+    def media(self) -> MediaType | None:
+        """The media type, recognised by the first bytes; ``None`` if it is neither a picture nor a video."""
+        return sniff(self.data[:HEAD])
+
+    @property
+    def file(self) -> BinaryIO:
+        """The bytes as a file."""
+        return io.BytesIO(self.data)
+
+    def __repr__(self) -> str:
+        """Type, size and hash, never the bytes."""
+        return f"Image({self.media.name if self.media else 'unknown'}, {len(self.data)} bytes, sha256:{self.sha256})"
