@@ -7,12 +7,14 @@ STAMP := $(VENV)/.installed
 UV := build/uv/bin/uv
 PYTEST := $(BIN)/python -m pytest
 PARALLEL := --numprocesses logical --dist worksteal
+# Old versions of make print the output of two jobs line by line.
+GROUPED := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 # The tests start hundreds of processes. Each would compile the package anew if none kept its byte code.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo quick test verify browser smoke test-matrix reliability bench lint audit format docs build \
-	constraints clean
+.PHONY: help demo quick test test-without-airflow test-on-airflow verify browser smoke test-matrix reliability bench \
+	lint audit format docs build constraints clean
 
 help: ## list the commands; times are for two cores
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -32,9 +34,16 @@ quick: lint ## while you work: lint, types, and the tests that start no other pr
 	$(PYTEST) $(PARALLEL) -m 'not airflow and not program'
 
 test: lint browser ## before a commit: every test, with the coverage gate; few cases on a whole Airflow (10 min)
-	$(PYTEST) $(PARALLEL) -m 'not airflow' --cov --cov-report=term --junitxml=build/tests.xml
-	$(PYTEST) -m airflow --durations=10 --junitxml=build/tests-airflow.xml
+	@echo "Two runs of pytest side by side; each shows its output when it has ended, after minutes."
+	@$(MAKE) --no-print-directory --jobs=2 $(GROUPED) test-without-airflow test-on-airflow
 	@$(BIN)/python tools/skipped.py build/tests.xml build/tests-airflow.xml
+
+# A whole Airflow waits most of the time. What runs beside it takes the processors only then.
+test-without-airflow: $(STAMP)
+	nice -n 19 $(PYTEST) $(PARALLEL) -m 'not airflow' --cov --cov-report=term --junitxml=build/tests.xml
+
+test-on-airflow: $(STAMP)
+	$(PYTEST) -m airflow --durations=10 --junitxml=build/tests-airflow.xml
 
 verify: export FACESWAP_TESTS := full
 verify: test test-matrix ## before a release, or after touching the paid path: all cases, all versions (1 h 30 min)
