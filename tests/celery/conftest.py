@@ -115,7 +115,7 @@ class Cluster:
         )
         return {name: held.get(job, 0) for name, job in zip(TRIGGERERS, jobs, strict=True)}
 
-    def until(self, what, timeout: float = 120.0):
+    def until(self, what, timeout: float = 400.0):
         """Look until something is true; what it is then."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_faceswap.sandbox import SandboxServer
 
+#: Seconds until something must have happened. On an idle machine it takes a few; a busy one needs many more.
+PATIENCE = 400.0
 #: Seconds from one run to the next.
 BETWEEN_RUNS = 0.5
 
@@ -58,7 +60,7 @@ class World:
         )
         return found[0][0] if found else None
 
-    def until(self, what, timeout: float = 120.0):
+    def until(self, what, timeout: float = PATIENCE):
         """Look until something is true; what it is then."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:

@@ -67,8 +67,8 @@ class Ended:
             if line.startswith("{")
         )
 
-    def logged(self, dag_id, text, timeout=60):
-        self.world.until(lambda: text in self.log(dag_id), timeout)
+    def logged(self, dag_id, text):
+        self.world.until(lambda: text in self.log(dag_id))
 
     def worker(self, dag_id):
         """The process that runs the task, and the one that supervises it."""
@@ -117,7 +117,7 @@ def test_a_cleared_deferred_task_takes_its_job_up_again(ended):
 
 
 def test_a_dagrun_timeout_cancels_the_job_of_a_deferred_task(ended):
-    ended.logged("deferred_dagrun_timeout", "the vendor confirmed the cancel", 120)
+    ended.logged("deferred_dagrun_timeout", "the vendor confirmed the cancel")
     [job] = ended.jobs("deferred_dagrun_timeout")
     assert job.canceled_at is not None
     assert ended.state("deferred_dagrun_timeout") == "skipped"
@@ -125,7 +125,7 @@ def test_a_dagrun_timeout_cancels_the_job_of_a_deferred_task(ended):
 
 @pytest.mark.parametrize("dag_id", ["deferred_execution_timeout", "running_execution_timeout"])
 def test_an_execution_timeout_is_kept_and_leaves_the_job_resumable(ended, dag_id):
-    ended.world.until(lambda: ended.state(dag_id) == "failed", 120)
+    ended.world.until(lambda: ended.state(dag_id) == "failed")
     [job] = ended.jobs(dag_id)
     assert job.canceled_at is None
     log = ended.log(dag_id)
@@ -135,14 +135,14 @@ def test_an_execution_timeout_is_kept_and_leaves_the_job_resumable(ended, dag_id
 
 
 def test_at_the_deadline_the_job_is_left_resumable(ended):
-    ended.world.until(lambda: ended.state("deferred_timeout") == "failed", 120)
+    ended.world.until(lambda: ended.state("deferred_timeout") == "failed")
     [job] = ended.jobs("deferred_timeout")
     assert job.canceled_at is None
     assert "JobTimeoutError" in ended.log("deferred_timeout")
 
 
 def test_at_the_deadline_the_job_is_cancelled_if_asked(ended):
-    ended.world.until(lambda: ended.state("deferred_timeout_cancel") == "failed", 120)
+    ended.world.until(lambda: ended.state("deferred_timeout_cancel") == "failed")
     [job] = ended.jobs("deferred_timeout_cancel")
     assert job.canceled_at is not None
     assert "the vendor confirmed the cancel" in ended.log("deferred_timeout_cancel")

@@ -16,14 +16,23 @@ from structlog.testing import capture_logs
 
 from airflow_provider_faceswap.batch.items import Items
 from airflow_provider_faceswap.exceptions import ArchiveError, FaceSwapError, InvalidRequestError
+from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.operators.archive import ArchiveOperator
 from airflow_provider_faceswap.operators.batch import FaceSwapBatchOperator
 from airflow_provider_faceswap.operators.gptunnel import GPTunnelFaceSwapOperator
 from airflow_provider_faceswap.storage.files import PART, write
 from airflow_provider_faceswap.storage.object_records import ObjectRecords
+from tests.integration.conftest import HastyClock
 from tests.storage.conftest import ACCESS_KEY, SECRET_KEY
 
 pytestmark = pytest.mark.program
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch):
+    """Jobs are not waited for in real time."""
+    monkeypatch.setattr(CLOCK, "source", HastyClock())
+
 
 MANY = 2 * PART + 12_345
 
