@@ -87,7 +87,7 @@ def runs(airflow, sandbox, pictures, statsd):
     airflow.api("PATCH", "/dags", params={"dag_id_pattern": "%"}, json={"is_paused": False})
     started = {dag_id: airflow.run_dag(dag_id, conf) for dag_id, conf in confs.items()}
     return {
-        dag_id: (run_id, airflow.wait_for(dag_id, run_id, timeout=300)) for dag_id, run_id in started.items()
+        dag_id: (run_id, airflow.wait_for(dag_id, run_id, timeout=600)) for dag_id, run_id in started.items()
     }
 
 
@@ -296,7 +296,7 @@ def test_a_wait_is_one_line_for_each_change_and_not_one_for_each_question(airflo
     httpx.post(f"{sandbox.url}/sandbox/settings", json={"job_seconds": 14}).raise_for_status()
     before = httpx.get(f"{sandbox.url}/sandbox/ledger").json()["requests"]["gptunnel"]["fetch"]
     run_id = airflow.run_dag("takes_its_time")
-    assert airflow.wait_for("takes_its_time", run_id) == "success"
+    assert airflow.wait_for("takes_its_time", run_id, timeout=600) == "success"
     after = httpx.get(f"{sandbox.url}/sandbox/ledger").json()["requests"]["gptunnel"]["fetch"]
     told = []
     for task in ("in_the_triggerer", "in_the_worker"):

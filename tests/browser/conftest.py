@@ -64,7 +64,7 @@ def signed_in(airflow, profile):
 def need_chromium():
     """Skip where there is no browser."""
     if shutil.which("chromium") is None:
-        pytest.skip("Chromium is not installed")
+        pytest.skip("not installed: Chromium")
 
 
 @pytest.fixture(scope="module")

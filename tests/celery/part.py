@@ -27,7 +27,7 @@ def part(home, database):
         "apache-airflow-providers-celery": find_spec("airflow.providers.celery"),
     }
     if lacking := [name for name, found in here.items() if not found]:
-        raise NotHereError(f"{' and '.join(lacking)} not installed")
+        raise NotHereError(f"not installed: {', '.join(lacking)}")
     with (
         SandboxServer(JOB_SECONDS, KEY) as mapped,
         SandboxServer(JOB_SECONDS, KEY) as batch,

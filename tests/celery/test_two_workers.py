@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.airflow, NEEDS_STATE_STORE]
 MAPPED, BATCH = SIZES.mapped, SIZES.batch
 AT_ONCE = min(20, MAPPED // 3)
 #: Seconds.
-LONGEST = 420
+LONGEST = 900
 
 
 @dataclass(frozen=True)

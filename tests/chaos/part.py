@@ -31,7 +31,7 @@ def running(servers):
 def part(home, database):
     """The vendors run as long as the stack."""
     if database is None:
-        raise NotHereError("PostgreSQL is not installed")
+        raise NotHereError("not installed: PostgreSQL")
     chosen = scenarios((*CASES, *PLATFORM))
     seconds = {scenario.name: scenario.case.job_seconds for scenario in chosen}
     # PiAPI cancels what still waits in its queue: a fifth of this time.
