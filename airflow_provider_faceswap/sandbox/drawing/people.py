@@ -46,7 +46,7 @@ class Person:
         self.half_width = float(looks.uniform(0.7, 0.8))
         self.jaw = self.half_width * float(looks.uniform(0.66, 0.76) + (0.0 if self.woman else 0.1))
         self.beard = bool(bearded) or (not self.woman and bool(looks.random() < 0.25))
-        self.glasses = "glasses" in said or bool(looks.random() < 0.1)
+        self.glasses = "glasses" in said
         self.clothes, self.ground = one_of(_CLOTHES), _GROUNDS[int(feeling.integers(len(_GROUNDS)))]
         if named := [mixed(colour, (110.0, 110.0, 110.0), 0.25) for colour in colours(" ".join(said))]:
             self.clothes, self.ground = named[0], mixed(named[-1], WHITE, 0.4)

@@ -42,8 +42,8 @@ def find_faces(picture: Picture) -> list[Face]:
     share = (_SEARCH_AREA / (height * width)) ** 0.5
     grey = cv2.cvtColor(cv2.resize(picture, None, fx=share, fy=share), cv2.COLOR_BGR2GRAY)
     smallest = max(24, int(_SMALLEST_SHARE * min(grey.shape)))
-    # Dark pictures need their shadows lifted.
-    for plane in (cv2.equalizeHist(grey), as_picture(np.sqrt(grey * 255.0))):
+    # With lifted shadows first: the box then fits the face best, and dark pictures show one.
+    for plane in (as_picture(np.sqrt(grey * 255.0)), cv2.equalizeHist(grey)):
         boxes = _cascade(threading.get_ident()).detectMultiScale(plane, 1.08, 3, minSize=(smallest, smallest))
         if len(boxes):
             return sorted(Face(x / share, y / share, side / share) for x, y, side, _ in boxes)
@@ -91,10 +91,10 @@ def blend(receiver: Picture, target: Face, donor: Picture, source: Face, strengt
     scale, x, y = side / source.side, target.x - left, target.y - top
     move = np.array([[scale, 0.0, x - scale * source.x], [0.0, scale, y - scale * source.y]])
     moved = cv2.warpAffine(donor, move, part.shape[1::-1], borderMode=cv2.BORDER_REFLECT)
-    egg, planes = oval(0, 0, 0.32, 0.34), np.zeros((2, *part.shape[:2]), np.uint8)
+    egg, planes = oval(0, 0, 0.34, 0.38), np.zeros((2, *part.shape[:2]), np.uint8)
     egg[:, 0] *= 1 - np.maximum(egg[:, 1], 0)
     for plane, size in zip(planes, (0.6, 1.0), strict=True):
-        cv2.fillPoly(plane, [((egg * size + (0.5, 0.56)) * side + (x, y)).astype(np.int32)], (255,))
+        cv2.fillPoly(plane, [((egg * size + (0.5, 0.54)) * side + (x, y)).astype(np.int32)], (255,))
     skin, mask = planes[0] > 0, cv2.GaussianBlur(planes[1], (0, 0), max(1.0, side * 0.04))
     lab = cv2.cvtColor(moved, cv2.COLOR_BGR2LAB).astype(np.float32)
     here = np.median(cv2.cvtColor(part, cv2.COLOR_BGR2LAB)[skin], axis=0)

@@ -132,7 +132,7 @@ class Call:
             born_failed,
             facts=facts or {},
         )
-        self.sandbox.keep(job)
+        self.sandbox.accept(job)
         return View(job, job.created_at, fresh=True)
 
     def view(self, job: Job) -> View:

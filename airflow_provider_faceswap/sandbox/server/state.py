@@ -117,8 +117,8 @@ class Sandbox:
         work.set_result([])
         return work
 
-    def keep(self, job: Job) -> None:
-        """Keep a new job, which also charges the account."""
+    def accept(self, job: Job) -> None:
+        """Add a new job, which also charges the account."""
         job.work.add_done_callback(lambda _: setattr(job, "worked_at", self.now()))
         self.jobs[job.job_id] = job
 
