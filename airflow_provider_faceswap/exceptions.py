@@ -1,5 +1,5 @@
 """
-Every way a job can go wrong, as one tree.
+The errors of this package, as one tree.
 
 FaceSwapError
 ├── VendorError                     .vendor .status_code .code .message .job_id
@@ -7,26 +7,26 @@ FaceSwapError
 │   ├── PermissionDeniedError       403                               no retry
 │   ├── InsufficientBalanceError    402                               no retry
 │   ├── InvalidRequestError         400 413 422, bad arguments        no retry
-│   │   └── PictureNotTakenError    this vendor cannot be given it    no retry
+│   │   └── PictureNotTakenError    the vendor cannot take it         no retry
 │   ├── ContentRefusedError         moderation                        no retry
 │   ├── NoFaceError                 no usable face                    no retry
 │   ├── RateLimitError              429; .retry_after                 retry
-│   ├── VendorUnavailableError      not reached; 5xx (a create: 503)  retry
+│   ├── VendorUnavailableError      not reached; 5xx (submit: 503)    retry
 │   └── MalformedResponseError      not what the contract says        retry
-├── JobFailedError                  the vendor gave up                retry buys anew
-├── JobCanceledError                somebody cancelled it             retry buys anew
-├── JobTimeoutError                 still running, resumable          retry goes on with the same job
+├── JobFailedError                  the vendor gave up                retry submits a new job
+├── JobCanceledError                somebody cancelled it             retry submits a new job
+├── JobTimeoutError                 still running, resumable          retry resumes the job
 ├── JobLostError                    the vendor no longer knows it     retry
-├── BatchFailedError                items of a batch failed           retry tries those again
+├── BatchFailedError                items of a batch failed           retry repeats those
 ├── SubmissionUncertainError        sent, no answer                   no retry
 └── ArchiveError                                                      retry
-    ├── ResultExpiredError          the link is dead                  no retry
+    ├── ResultExpiredError          the link has expired              no retry
     ├── UnsafeURLError              not a public https address        no retry
     ├── TooLargeError               over the byte cap                 no retry
     └── NotAnImageError             neither picture nor video         retry
 
-"No retry" classes are Airflow fail-fast exceptions as well: the task fails at once, whatever ``retries``.
-That is the one thing this module takes from Airflow, and the core takes nothing else.
+"No retry" classes are also Airflow fail-fast exceptions: the task fails at once, whatever its ``retries``. Their base
+class is all that this module imports from Airflow.
 """
 
 from __future__ import annotations
@@ -64,14 +64,15 @@ __all__ = [
 
 class FaceSwapError(Exception):
     """
-    Base of every error this package raises on purpose.
+    Base of every error that this package raises on purpose.
 
-    :param message: What happened, in words, free of keys and of signed queries.
-    :param vendor: ``gptunnel``, ``tengrai`` or ``piapi``, where one is involved.
-    :param job_id: The vendor's id of the job, where one was accepted.
+    :param message: What happened, without keys and signed queries.
+    :param vendor: The vendor's name, if one is involved.
+    :param job_id: The vendor's id of the job, if one was accepted.
+    :param advice: The next step; default: the class's own.
     """
 
-    #: What the reader should do next; a class has one, an instance may have a better one.
+    #: The next step; an instance may have a better one than its class.
     advice: str = ""
 
     def __init__(
@@ -97,7 +98,7 @@ class FaceSwapError(Exception):
         return [f"job {self.job_id}"] if self.job_id else []
 
     def __str__(self) -> str:
-        """Vendor, message, the facts in brackets, then what to do."""
+        """Vendor, message, the facts in brackets, the next step."""
         text = f"{self.vendor}: {self.message}" if self.vendor else self.message
         if facts := self._facts():
             text += f" [{', '.join(facts)}]"
@@ -108,10 +109,10 @@ class FaceSwapError(Exception):
 
 class VendorError(FaceSwapError):
     """
-    The vendor refused a request, or could not be understood.
+    The vendor refused a request, or its answer is unusable.
 
-    :param status_code: HTTP status of the answer, ``None`` where there was none.
-    :param code: The vendor's own error code or type, as it stood in the body.
+    :param status_code: HTTP status of the answer, ``None`` without one.
+    :param code: The vendor's own error code or type, as in the body.
     """
 
     def __init__(
@@ -140,32 +141,32 @@ class VendorError(FaceSwapError):
 class AuthenticationError(VendorError, AirflowFailException):
     """The API key is missing or wrong."""
 
-    advice = "Nothing was bought by this request. Put a valid API key into the connection's password field."
+    advice = "This request submitted no job. Put a valid API key into the connection's password field."
 
 
 class PermissionDeniedError(VendorError, AirflowFailException):
-    """The key is good, but not for this."""
+    """The API key is valid, but not for this request."""
 
-    advice = "Nothing was bought by this request. Use a key, or a plan, that covers this API."
+    advice = "This request submitted no job. Use a key, or a plan, that covers this API."
 
 
 class InsufficientBalanceError(VendorError, AirflowFailException):
     """The account cannot pay."""
 
-    advice = "Nothing new was bought. Top up the account, then clear the task."
+    advice = "No new job was submitted. Top up the account, then clear the task."
 
 
 class InvalidRequestError(VendorError, AirflowFailException, ValueError):
-    """An argument is wrong; found here before anything was sent, or refused by the vendor."""
+    """An argument is wrong: found before anything was sent, or refused by the vendor."""
 
-    advice = "Nothing was bought. Correct the argument."
+    advice = "No job was submitted. Correct the argument."
 
 
 class PictureNotTakenError(InvalidRequestError):
-    """This vendor takes no such picture, or has no way to be given it; another may. Nothing was sent."""
+    """This vendor cannot take this picture, or cannot get it; another may. Nothing was sent."""
 
     advice = (
-        "Nothing was bought. Give another picture, or set preflight='fit' to have it converted and shrunk."
+        "No job was submitted. Give another picture, or set preflight='fit' to have it converted and shrunk."
     )
 
 
@@ -185,7 +186,7 @@ class RateLimitError(VendorError):
     """
     Too many requests, or too many jobs at once.
 
-    :param retry_after: Seconds the vendor asked to wait, where it said.
+    :param retry_after: Seconds to wait, from the answer; ``None`` if it does not say.
     """
 
     advice = "This request was not processed. Retry later, or limit the tasks with a pool."
@@ -208,9 +209,9 @@ class RateLimitError(VendorError):
 
 
 class VendorUnavailableError(VendorError):
-    """Not reached; or a question got no answer, or a 5xx; or a create a 503."""
+    """The vendor was not reached, did not answer a read, or answered 5xx (to a submission: 503)."""
 
-    #: Seconds the vendor asked to wait, where it said.
+    #: Seconds to wait, from the answer; ``None`` if it does not say.
     retry_after: float | None = None
     advice = "Retry later."
 
@@ -218,19 +219,19 @@ class VendorUnavailableError(VendorError):
 class MalformedResponseError(VendorError):
     """The answer is not what the vendor's contract says."""
 
-    advice = "Retry; if it stays, the vendor has changed its interface."
+    advice = "Retry. If the error stays, the vendor has changed its API."
 
 
 class JobFailedError(FaceSwapError):
     """The vendor accepted the job and reported it failed."""
 
-    advice = "A retry buys a new job."
+    advice = "A retry submits a new job."
 
 
 class JobCanceledError(FaceSwapError):
     """The job was cancelled at the vendor."""
 
-    advice = "A retry buys a new job."
+    advice = "A retry submits a new job."
 
 
 class JobTimeoutError(FaceSwapError):
@@ -242,42 +243,40 @@ class JobTimeoutError(FaceSwapError):
 class JobLostError(FaceSwapError):
     """The vendor no longer knows the job."""
 
-    advice = "It was accepted and may have been charged; its record at the vendor is gone or expired."
+    advice = "It was accepted and may have been charged. Its record at the vendor is gone or has expired."
 
 
 class BatchFailedError(FaceSwapError):
-    """As many items of a batch failed as ``fail_on`` says, or more; the others are archived."""
+    """As many items of a batch failed as ``fail_on`` says, or more. The others are archived."""
 
-    advice = (
-        "A retry tries the failed items again, but for those that a retry cannot help, and pays no other."
-    )
+    advice = "A retry repeats the failed items, except those that a retry cannot help. It pays for no other item again."
 
 
 class SubmissionUncertainError(FaceSwapError, AirflowFailException):
-    """A create was sent and no answer came: the job may exist and may be charged."""
+    """A submission got no answer: the job may exist and may be charged."""
 
     advice = (
         "It may have been accepted and charged, so it is not sent again. Look in the vendor's job list: "
-        "finish a job found there with resume_job_id, or allow a second purchase with on_uncertain='resubmit'."
+        "resume a job found there with resume_job_id, or allow a second submission with on_uncertain='resubmit'."
     )
 
 
 class ArchiveError(FaceSwapError):
-    """A result could not be saved. The job itself is paid and done."""
+    """A result could not be archived. The job itself is done and paid."""
 
-    advice = "The job is paid; save it before its link expires."
+    advice = "The job is paid. Archive its result before the link expires."
 
 
 class ResultExpiredError(ArchiveError, AirflowFailException):
-    """The vendor's link is dead."""
+    """The link to the result has expired."""
 
-    advice = "The job is paid, but its link has expired; only a new job brings the picture back."
+    advice = "The job is paid, but its link has expired. Only a new job brings the picture back."
 
 
 class UnsafeURLError(ArchiveError, AirflowFailException):
-    """A result or a redirect points where downloads must not go."""
+    """A result or a redirect has an address that downloads must not fetch."""
 
-    advice = "Only public https addresses are fetched; [faceswap] allowed_private_hosts opens others."
+    advice = "Only public https addresses are fetched. [faceswap] allowed_private_hosts allows others."
 
 
 class TooLargeError(ArchiveError, AirflowFailException):

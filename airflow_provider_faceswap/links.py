@@ -1,8 +1,8 @@
 """
-Buttons of the UI that lead to what a task has made.
+Links of the UI to what a task has made.
 
-Airflow stores a link in XCom and shows it to everybody who may see the task. So no link here opens anything by
-itself: a signed one is replaced by the page of the task's own XCom, which Airflow guards.
+Airflow stores a link in XCom and shows it to everybody who may see the task. So no link here grants access: a signed one
+is replaced by the page of the task's own XCom, which Airflow protects.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ class OutcomeLink(BaseOperatorLink):
     """
     A link to a part of what a task has made.
 
-    Airflow asks for it in the worker when a task leaves it, also when it is to be tried again. As long as the
-    operator's ``outcome`` is ``None`` the link is empty, and the UI shows no button.
+    Airflow calls it in the worker at the end of each attempt. If the operator's ``outcome`` is ``None``, the link is
+    empty and the UI shows no button.
     """
 
-    #: Which part of the outcome it leads to.
+    #: The field of the outcome with the address.
     part: ClassVar[str]
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """
-        Find the address.
+        The address.
 
         :param operator: The operator as it ran.
-        :param ti_key: The task instance; its ids are read.
-        :returns: An http(s) address, or an empty text where there is nothing to open.
+        :param ti_key: The task instance; only its ids are read.
+        :returns: An http(s) address; empty if there is nothing to open.
         """
         outcome = getattr(operator, "outcome", None)
         if isinstance(outcome, list) and len(outcome) == 1:
@@ -52,7 +52,7 @@ class OutcomeLink(BaseOperatorLink):
 
     def address(self, place: str, instance: Any, conn_id: str | None) -> str:
         """
-        Turn a file in object storage into a page: the cloud's console where there is one, which asks who it is.
+        The page about a file in object storage: in the cloud's console if there is one, which checks access itself.
 
         :param place: The file's URI.
         :param conn_id: The connection of the storage.
@@ -61,14 +61,14 @@ class OutcomeLink(BaseOperatorLink):
 
 
 class ResultLink(OutcomeLink):
-    """The picture or video at the vendor, the first one where there are several."""
+    """The first picture or video at the vendor."""
 
     name = "Result"
     part = "url"
 
     def address(self, place: str, instance: Any, conn_id: str | None = None) -> str:
         """
-        Keep a plain link as it is; one with a query, which may be a signature, is left where it is already.
+        The vendor's link; the page of the XCom if the link has a query, which may be a signature.
 
         :param place: The vendor's link.
         """
@@ -79,7 +79,7 @@ class ResultLink(OutcomeLink):
 
 
 class ArchivedLink(OutcomeLink):
-    """The archived file; the page that lists them where there are several."""
+    """The archived file; for several, the page that lists them."""
 
     name = "Archived file"
     part = "uri"
@@ -94,10 +94,10 @@ class ManifestLink(OutcomeLink):
 
 def result_links(result: Mapping[str, Any], instance: Any) -> dict[str, str]:
     """
-    What a worker would store as the links of a job's task, for a task that ends without one.
+    The links of a job's task that ends without a worker, as a worker would store them.
 
     :param result: The task's return value.
-    :param instance: The task instance; its ids are read.
+    :param instance: The task instance; only its ids are read.
     :returns: XCom key to address.
     """
     link = ResultLink()
@@ -106,11 +106,11 @@ def result_links(result: Mapping[str, Any], instance: Any) -> dict[str, str]:
 
 def xcom_page(instance: Any) -> str:
     """
-    The page of the UI that shows what a task has returned.
+    The page of the UI that shows a task's return value.
 
     :param instance: Anything with the ids of a task instance.
-    :returns: An address on ``[api] base_url``; where that is not set, one that is relative to the UI. It is empty
-        for a task that has failed, as that returns nothing.
+    :returns: An address on ``[api] base_url``, or relative to the UI if that is not set. It is empty for a task that
+        has failed, because it has no return value.
     """
     if getattr(instance, "state", None) in {"failed", "up_for_retry"}:
         return ""
@@ -123,16 +123,16 @@ def xcom_page(instance: Any) -> str:
 
 def console_page(uri: str, conn_id: str | None) -> str:
     """
-    The page of the cloud's own console about a file.
+    The page about a file in the cloud's own console.
 
     :param uri: The file in object storage.
-    :param conn_id: The connection, where the URI names none.
-    :returns: An address, or an empty text where no console is known: a disk, a storage that merely speaks S3.
+    :param conn_id: The connection, if the URI names none.
+    :returns: An address; empty if there is no console, as for a disk or another S3-compatible storage.
     """
     if urlsplit(uri).scheme not in {"s3", "s3a", "s3n", "gs", "gcs"}:
         return ""
     path = path_of(uri, conn_id)
-    # In Airflow 3.1 it has the connection before it.
+    # Airflow 3.1 puts the connection before the bucket.
     bucket, key = quote(path.bucket.rpartition("@")[2], safe=""), path.key.lstrip("/")
     if path.protocol in {"gs", "gcs"}:
         return f"https://console.cloud.google.com/storage/browser/_details/{bucket}/{quote(key)}"

@@ -1,4 +1,4 @@
-"""When Airflow tries a failed task again: the tree of errors as a retry policy."""
+"""Retry policy: which errors are worth a retry, and when."""
 
 from __future__ import annotations
 
@@ -25,31 +25,31 @@ if TYPE_CHECKING:
 else:
     try:
         from airflow.sdk import RetryDecision, RetryPolicy
-    except ImportError:  # Airflow 3.1 and 3.2 have none
+    except ImportError:  # Airflow 3.1 and 3.2
         RetryDecision, RetryPolicy = None, object
 
-#: Errors that no further try can help, beside those that are fail-fast anyway: the answer would be the same.
+#: Errors that a retry cannot help: the answer would be the same.
 HOPELESS = (AirflowFailException, JobLostError)
-#: Seconds; a vendor that asks for more patience than this is asked again all the same.
-LONGEST_ASKED = 3600.0
-#: A delay that the vendor did not name is longer by up to this share, so that mapped tasks do not come back as one.
+#: Seconds; a longer ``Retry-After`` is cut to this.
+LONGEST_RETRY_AFTER = 3600.0
+#: Every other delay is longer by up to this share, so that mapped tasks do not retry at the same moment.
 SPREAD = 0.25
 
 
 @dataclass(frozen=True)
 class FaceSwapRetryPolicy(RetryPolicy):
     """
-    Decide by the error whether a failed task is tried again, and when.
+    Decide from the error whether a failed task is retried, and when.
 
-    No further try for errors that it cannot help; the vendor's ``Retry-After`` as the delay where it said one, up to
-    an hour; a delay that doubles from try to try for every other error of this package; Airflow's own rules for the
-    errors of others.
+    An error that a retry cannot help fails the task. After an answer with ``Retry-After``, that is the delay, up to an
+    hour. For every other error of this package the delay doubles from attempt to attempt. Other errors follow Airflow's
+    own rules.
 
-    The task's ``retries`` is the most that a policy can use. An Airflow before 3.3 has no retry policies, and making
-    one raises Airflow's own ``AirflowOptionalProviderFeatureException``; :func:`retry_arguments` is for every Airflow.
+    The task's ``retries`` still limits the attempts. Airflow below 3.3 has no retry policies: the constructor raises
+    Airflow's ``AirflowOptionalProviderFeatureException``. :func:`retry_arguments` works with every Airflow.
 
-    :param first: Seconds before the second try.
-    :param longest: The most seconds between two tries, unless the vendor asks for more.
+    :param first: Seconds before the second attempt.
+    :param longest: The most seconds between two attempts, unless the vendor asks for more.
     :raises InvalidRequestError: A number is not above zero, or ``longest`` is below ``first``.
     """
 
@@ -57,11 +57,11 @@ class FaceSwapRetryPolicy(RetryPolicy):
     longest: float = 900.0
 
     def __post_init__(self) -> None:
-        """Check what was given, while the Dag is parsed."""
+        """Check the arguments when the Dag is parsed."""
         if RetryDecision is None:
             raise AirflowOptionalProviderFeatureException(
-                "FaceSwapRetryPolicy needs an Airflow with retry policies, 3.3 or newer; "
-                "**retry_arguments() gives what this one can do"
+                "FaceSwapRetryPolicy needs Airflow 3.3 or newer. "
+                "**retry_arguments() works with this version too."
             )
         if not 0 < self.first <= self.longest:
             raise InvalidRequestError(
@@ -73,33 +73,33 @@ class FaceSwapRetryPolicy(RetryPolicy):
         self,
         exception: BaseException,
         try_number: int,
-        max_tries: int,  # noqa: ARG002 - Airflow itself stops at the last try
+        max_tries: int,  # noqa: ARG002 - Airflow itself stops after the last attempt
         context: Context | None = None,  # noqa: ARG002 - the error says enough
     ) -> RetryDecision:
         """
-        Decide about one failure; Airflow calls it in the worker.
+        Decide after one failure; Airflow calls this in the worker.
 
-        :param exception: What ended the try.
+        :param exception: The error that ended the attempt.
         :param try_number: From 1.
-        :returns: The decision; its reason names the class of the error and no more, as Airflow stores it.
+        :returns: The decision. Airflow stores its reason, so that names only the class of the error.
         """
         if not isinstance(exception, FaceSwapError):
             return RetryDecision.default()
         name = type(exception).__name__
         if isinstance(exception, HOPELESS):
-            return RetryDecision.fail(f"{name}: another try cannot help")
-        asked = getattr(exception, "retry_after", None)
-        if asked is not None:
-            delay = timedelta(seconds=min(asked, LONGEST_ASKED))
-            return RetryDecision.retry(delay, f"{name}: the vendor asked to wait {asked:g} s")
+            return RetryDecision.fail(f"{name}: a retry cannot help")
+        retry_after = getattr(exception, "retry_after", None)
+        if retry_after is not None:
+            delay = timedelta(seconds=min(retry_after, LONGEST_RETRY_AFTER))
+            return RetryDecision.retry(delay, f"{name}: the vendor asked to wait {retry_after:g} s")
         seconds = self._pause(try_number)
-        return RetryDecision.retry(timedelta(seconds=seconds), f"{name}: again in {seconds:.0f} s")
+        return RetryDecision.retry(timedelta(seconds=seconds), f"{name}: retry in {seconds:.0f} s")
 
     def _pause(self, try_number: int) -> float:
-        """Seconds after a try that nobody named a delay for."""
-        doublings = min(max(try_number, 1) - 1, 32)  # a task that was cleared often has high numbers
+        """The delay in seconds, if the vendor asked for none."""
+        doublings = min(max(try_number, 1) - 1, 32)  # the number is high for a task that was cleared often
         seconds = min(self.first * 2.0**doublings, self.longest)
-        return seconds * random.uniform(1, 1 + SPREAD)  # noqa: S311 - spreads tries, guards nothing
+        return seconds * random.uniform(1, 1 + SPREAD)  # noqa: S311 - spreads retries, guards nothing
 
     def serialize(self) -> dict[str, Any]:
         """The policy as plain JSON."""
@@ -107,23 +107,23 @@ class FaceSwapRetryPolicy(RetryPolicy):
 
     @classmethod
     def deserialize(cls, data: dict[str, Any]) -> Self:
-        """Make it again."""
+        """The policy from its plain JSON."""
         return cls(**data)
 
 
 def retry_arguments(retries: int = 5, *, first: float = 15.0, longest: float = 900.0) -> dict[str, Any]:
     """
-    Arguments for any operator, or for a Dag's ``default_args``, that make its retries fit this package's errors.
+    Arguments for retries that fit this package's errors, for any operator or a Dag's ``default_args``.
 
-    On Airflow 3.3 and newer that is a :class:`FaceSwapRetryPolicy`. Before, it is Airflow's own growing delay for
-    every error but the fail-fast ones: a ``Retry-After`` is not seen there, and a lost job is asked for again.
+    On Airflow 3.3 and newer they contain a :class:`FaceSwapRetryPolicy`. Below, only Airflow's own growing delay: it
+    ignores ``Retry-After``, and it also retries after ``JobLostError``.
 
-    :param retries: How often a task is tried again at most.
-    :param first: Seconds before the second try.
-    :param longest: The most seconds between two tries.
+    :param retries: The most retries of a task.
+    :param first: Seconds before the second attempt.
+    :param longest: The most seconds between two attempts.
     :returns: Keyword arguments: ``GPTunnelFaceSwapOperator(..., **retry_arguments())``.
     """
-    # Airflow 3.1 wants a switch, and later ones a factor, which takes True for 1: no growth at all.
+    # Airflow 3.1 takes a switch, later versions a factor; there True means 1, which is no growth.
     switch = isinstance(BaseOperator.retry_exponential_backoff, bool)
     arguments: dict[str, Any] = {
         "retries": retries,

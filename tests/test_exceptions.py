@@ -124,9 +124,9 @@ def test_every_ending_says_what_to_do_next_and_an_instance_may_know_better(cls):
         (exceptions.JobLostError, ["charged"]),
         (exceptions.ResultExpiredError, ["paid"]),
         (exceptions.ArchiveError, ["paid"]),
-        (InvalidRequestError, ["Nothing was bought"]),
-        (JobFailedError, ["buys a new job"]),
-        (exceptions.JobCanceledError, ["buys a new job"]),
+        (InvalidRequestError, ["No job was submitted"]),
+        (JobFailedError, ["submits a new job"]),
+        (exceptions.JobCanceledError, ["submits a new job"]),
     ],
 )
 def test_the_advice_tells_what_is_known_of_the_money(cls, words):

@@ -1,1 +1,1 @@
-"""What every room needs and knows no vendor: the clock, text that is safe to show, checked arguments."""
+"""What every other room may use: the clock, redaction, argument validation."""

@@ -50,4 +50,5 @@ class InjectableClock(Clock):
         await self.source.asleep(seconds)
 
 
+#: The clock of this process.
 CLOCK = InjectableClock()

@@ -1,4 +1,4 @@
-"""What may be shown: text without keys and without signed queries."""
+"""Redaction: text without keys and signed queries."""
 
 from __future__ import annotations
 
@@ -10,28 +10,29 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-#: What a signed link carries beside the picture's own address: AWS and its kin, Google, CloudFront, Azure.
+#: Query parameters that sign a link: AWS and compatible storages, Google, CloudFront, Azure.
 _SIGNING = re.compile(
     r"(x-(amz|goog|oss|obs|tos)|q)-.*|(aws|oss)?accesskeyid|googleaccessid|expires|signature|policy|key-pair-id"
     r"|(x-cos-)?security-token"
     r"|s(v|s|rt|p|e|t|pr|r|ig|koid|ktid|kt|ke|ks|kv)",
     re.IGNORECASE,
 )
+#: Of these, the signature itself: only a link with one of them is signed.
 _SIGNATURES = frozenset(
     {f"{place}-signature" for place in ("x-amz", "x-goog", "x-oss", "x-tos", "q")} | {"signature", "sig"}
 )
 
-#: Longer text is replaced by its hash: an argument that long is a picture, not something a person reads.
+#: Characters. Longer text is replaced by its hash: it is a picture, not something to read.
 LONGEST_TEXT = 4096
-#: Characters; no vendor's key is shorter, but the secret of a webhook is what a user thinks of.
+#: Characters. No vendor's key is shorter, but a user may choose a short webhook secret.
 SHORT = 8
 
-#: A quote or a backslash ends a link, but not within a word.
+#: The rest of a link: a quote or a backslash ends it, except within a word.
 _REST = r"(?:[^\s\"'<>\\]|['\\](?=[\w\\]))*"
 _URL = re.compile(rf"(?P<place>https?:\\?/\\?/(?:[^\s?#\"'<>\\]|\\/|'(?=\w))+)[?#]{_REST}", re.IGNORECASE)
 _SPACE = re.compile(r"\s")
 _CREDENTIALS = re.compile(r"(?P<scheme>https?://)[^\s/\"'<>]+@", re.IGNORECASE)
-#: What signs, wherever it stands: a link that somebody forgot to encode ends at its first space for the above.
+#: A signing parameter anywhere in a text. Needed for a link with an unencoded space, of which ``_URL`` sees only a part.
 _SIGNED = re.compile(
     r"[?&](?:x-[\w-]{1,40}|[\w-]{0,40}(?:sig|token|secret|credential|policy|key)[\w-]{0,40})=" + _REST,
     re.IGNORECASE,
@@ -40,7 +41,7 @@ _SIGNED = re.compile(
 
 def without_queries(text: str) -> str:
     """
-    Cut query, fragment and user info off every http(s) URL in a text, and what signs off everything else.
+    Remove query, fragment and user info from every http(s) URL in a text, and signing parameters from the rest.
 
     :param text: Any text, such as a vendor's error message that repeats a signed link.
     """
@@ -49,9 +50,9 @@ def without_queries(text: str) -> str:
 
 def bare_url(url: str) -> str:
     """
-    A text that is one URL and nothing else, without user info, query and fragment.
+    A URL without user info, query and fragment.
 
-    It is cut at its marks, whatever scheme it has and whatever characters stand in what is cut.
+    :param url: One URL and nothing else, of any scheme. What is removed may contain any characters.
     """
     place = url.partition("#")[0].partition("?")[0]
     scheme, mark, rest = place.partition("://")
@@ -61,10 +62,9 @@ def bare_url(url: str) -> str:
 
 def unsigned(value: Any) -> Any:
     """
-    A copy of a request's body in which a link signed anew is the same link.
+    A copy of a request's body in which a link is the same whenever it was signed.
 
-    Only a link with a signature is touched, and only what signs it is taken out: another parameter may well
-    choose the picture.
+    Only the signing parameters of signed links are removed: another parameter may select the picture.
 
     :param value: Any combination of dicts, lists and plain values.
     """
@@ -88,8 +88,8 @@ def without_secrets(text: str, secrets: Iterable[str]) -> str:
     """
     Replace every secret that occurs in a text by ``***``.
 
-    A short one might well be a part of another word, or the name of a field, and a reply without these could not be
-    read: it is replaced where it stands alone.
+    A short secret may be part of another word, or the name of a field in a reply. So it is replaced only as a whole
+    word that is not such a name.
 
     :param text: Any text, such as a reply that echoes the key it was sent.
     :param secrets: The values to hide; empty ones are ignored.
@@ -104,7 +104,7 @@ def without_secrets(text: str, secrets: Iterable[str]) -> str:
 
 
 def _forms(secret: str) -> list[str]:
-    """A secret as it is and as JSON writes it, the longest first; an empty one has none."""
+    """A secret as it is and as JSON writes it, the longest first; empty for an empty secret."""
     if not secret:
         return []
     plain = {secret, *(json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))}
@@ -113,9 +113,9 @@ def _forms(secret: str) -> list[str]:
 
 def redacted(value: Any) -> Any:
     """
-    A JSON-safe copy of an argument that may be stored and shown.
+    A JSON-safe copy of an argument that can be stored and shown.
 
-    URLs lose their query, inline pictures and overlong text become ``sha256:<hex>``.
+    URLs lose their query. Inline pictures and overlong text become ``sha256:<hex>``.
 
     :param value: Any combination of dicts, lists and plain values; other objects become their type's name.
     """

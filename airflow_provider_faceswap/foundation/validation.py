@@ -1,4 +1,4 @@
-"""What a user may choose: durations, counts, words and jobs, checked before anything is sent."""
+"""Argument validation: durations, counts, choices and job ids."""
 
 from __future__ import annotations
 
@@ -7,44 +7,45 @@ from datetime import timedelta
 from typing import TypeVar
 
 from airflow_provider_faceswap.exceptions import InvalidRequestError
+from airflow_provider_faceswap.foundation.clock import CLOCK
 
-#: Seconds; no duration is as long as ten years.
-LONGEST = 10 * 365 * 86400.0
-
-#: Characters; the longest of a vendor's ids has 36.
+#: Characters; the longest id of a vendor has 36.
 LONGEST_ID = 200
 
+#: A string, or a literal type of strings.
 Choice = TypeVar("Choice", bound=str)
 
 
 def as_seconds(name: str, value: float | timedelta) -> float:
     """
-    Read a duration.
+    Check a duration.
 
-    :raises InvalidRequestError: It is not a number of seconds above zero, and below ten years.
+    :raises InvalidRequestError: It is not a number of seconds above zero, or a deadline so far away does not exist.
     """
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < LONGEST:
-        raise InvalidRequestError(
-            f"{name}: must be a number of seconds above 0 and below {LONGEST:.0f}, got {value!r}"
-        )
+    try:
+        deadline = CLOCK.moment() + timedelta(seconds=seconds)
+    except (TypeError, ValueError, OverflowError):
+        deadline = None
+    if deadline is None or isinstance(seconds, bool) or seconds <= 0:
+        raise InvalidRequestError(f"{name}: must be a number of seconds above 0, got {value!r}")
     return float(seconds)
 
 
 def as_count(name: str, value: int) -> int:
     """
-    Read a number of things.
+    Check a count.
 
-    :raises InvalidRequestError: It is not a whole number from one.
+    :raises InvalidRequestError: It is not a whole number above zero.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidRequestError(f"{name}: must be a whole number from 1, got {value!r}")
+        raise InvalidRequestError(f"{name}: must be a whole number above 0, got {value!r}")
     return value
 
 
 def as_choice(name: str, value: Choice, known: tuple[str, ...]) -> Choice:
     """
-    Read a choice.
+    Check a choice.
 
     :raises InvalidRequestError: It is none of the known ones.
     """
@@ -55,9 +56,9 @@ def as_choice(name: str, value: Choice, known: tuple[str, ...]) -> Choice:
 
 def as_job_id(name: str, value: object) -> str:
     """
-    Read which job is meant: its id, or the whole result of the operator that bought it.
+    The id of a job, given by its id or by the whole result of the operator that submitted it.
 
-    What was given is not repeated, as a result that a template made a text of holds signed links.
+    The error does not repeat the value: a result that a template has turned into text contains signed links.
 
     :raises InvalidRequestError: It is neither.
     """
@@ -68,8 +69,8 @@ def as_job_id(name: str, value: object) -> str:
     text = value.strip() if isinstance(value, str) else ""
     if text[:1] in {"{", "["}:
         raise InvalidRequestError(
-            f"{name}: is the text of a result, not a job's id",
-            advice="Nothing was bought. Pass the operator's output itself, or its ['job_id'] in the template.",
+            f"{name}: is the text of a result, not a job id",
+            advice="No job was submitted. Pass the operator's output itself, or its ['job_id'] in the template.",
         )
     if (
         not text
@@ -78,5 +79,5 @@ def as_job_id(name: str, value: object) -> str:
         or len(text.split()) > 1
         or not text.isprintable()
     ):
-        raise InvalidRequestError(f"{name}: must be a job's id, or the whole result of its operator")
+        raise InvalidRequestError(f"{name}: must be a job id, or the whole result of the job's operator")
     return text

@@ -1,1 +1,1 @@
-"""The life of one paid job: decisions, waiting loops, the ledger, the purchase."""
+"""The life of one paid job: submission, ledger, polling decisions, waiting loops, outcomes."""

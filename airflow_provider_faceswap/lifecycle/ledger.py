@@ -1,9 +1,9 @@
 """
-The record that makes a job paid once.
+The record because of which a job is paid once.
 
-One record stands for one logical job of one task instance (dag, run, task, map index; never the try). It moves
-*intent → submitted → settled*. The intent is written before the paid call and the id right after it, so a
-crash leaves either nothing bought, an id to go on with, or an intent that says "this may have been bought".
+There is one record for one logical job of one task instance (Dag, run, task, map index; the same for all attempts). Its
+stages are *intent → submitted → settled*. The intent is written before the paid call and the id right after it. So a crash
+leaves no submission, an id to resume, or an intent which says that a job may have been submitted.
 
 Where it is stored: see :mod:`~airflow_provider_faceswap.storage.task_records`.
 """
@@ -33,7 +33,7 @@ KEY = "faceswap_job"
 
 
 class Stage(StrEnum):
-    """How far a logical job got."""
+    """How far a logical job has got."""
 
     INTENT = "intent"
     SUBMITTED = "submitted"
@@ -44,13 +44,13 @@ class Record(BaseModel):
     """
     One logical job.
 
-    :param fingerprint: Of vendor, connection id, kind and request; a hash, so that it holds no secret.
-    :param epoch: Changes when the task is cleared, and at nothing else.
-    :param purchases: Creates within this epoch, this one included.
-    :param begun_at: When the intent was written, just before the create.
-    :param earlier: The ids of the jobs that this task instance had before, which it is done with.
-    :param outcome: How the job ended, once settled.
-    :param counted: Whether metrics have its end, or may have it.
+    :param fingerprint: Hash of vendor, connection id, kind and request, so that the record holds no secret.
+    :param epoch: A number that changes when the task is cleared, and never otherwise.
+    :param purchases: Submissions within this epoch, including this one.
+    :param begun_at: When the intent was written, just before the submission.
+    :param earlier: Ids of the jobs that this task instance had before.
+    :param outcome: How the job ended, once it is settled.
+    :param counted: Whether metrics have counted its end, or may have.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -73,11 +73,11 @@ class Record(BaseModel):
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Every job that this task instance ever had, as far as it knows."""
+        """Every job of this task instance whose id is known."""
         return (*self.earlier, self.job_id) if self.job_id else self.earlier
 
     def submitted(self, submission: Submission) -> Record:
-        """The record once the vendor has accepted the job."""
+        """The record after the vendor has accepted the job."""
         return self.model_copy(
             update={
                 "stage": Stage.SUBMITTED,
@@ -90,17 +90,17 @@ class Record(BaseModel):
         )
 
     def refused(self) -> Record:
-        """The record once the vendor has certainly accepted nothing."""
+        """The record after the vendor has certainly accepted nothing."""
         return self.model_copy(
             update={"stage": Stage.SETTLED, "outcome": "refused", "purchases": self.purchases - 1}
         )
 
     def cleared(self, epoch: int, submission: Submission) -> Record:
-        """The record once a cleared task has taken its job up again: nothing bought since, a new deadline."""
+        """The record after a cleared task has resumed its job: no submission in this epoch, a new deadline."""
         return self.model_copy(update={"epoch": epoch, "purchases": 0}).submitted(submission)
 
     def settled(self, outcome: str) -> Record:
-        """The record once its owner has seen how it ended."""
+        """The record after the job's end was seen."""
         return self.model_copy(update={"stage": Stage.SETTLED, "outcome": outcome, "counted": True})
 
 
@@ -111,9 +111,9 @@ def epoch_of(context: Mapping[str, Any]) -> int:
 
 def fingerprint(vendor: str, conn_id: str, kind: str, request: Request) -> str:
     """
-    Tell one logical job from another: the same request on the same account is the same job.
+    The hash that identifies a logical job: the same request on the same account is the same job.
 
-    What merely signs a link does not count, as a template may sign the same picture anew in each try.
+    The signature of a link is left out: a template may sign the same picture again in each attempt.
     """
     canonical = json.dumps(
         [
@@ -129,20 +129,20 @@ def fingerprint(vendor: str, conn_id: str, kind: str, request: Request) -> str:
 
 
 class Store(Protocol):
-    """Where records are kept, by key, for one task instance."""
+    """Storage for the records of one task instance, by key."""
 
     def get(self, key: str, default: Any = None) -> Any:
-        """The value, or the default where there is none; raises where it cannot be read."""
+        """The value, or the default if there is none; raises if it cannot be read."""
 
     def set(self, key: str, value: Any) -> None:
-        """Write; raises where it cannot."""
+        """Write a value; raises if that fails."""
 
 
 class Ledger:
     """
     The record of one logical job in a store.
 
-    :param store: The store, or ``None`` where this Airflow has none: then nothing is remembered.
+    :param store: The store; ``None`` if this Airflow has none, and nothing is recorded.
     """
 
     def __init__(self, store: Store | None, key: str = KEY) -> None:
@@ -151,15 +151,15 @@ class Ledger:
 
     @property
     def remembers(self) -> bool:
-        """False where there is no place for records, so that a retry may pay again."""
+        """False without a store: a retry may then pay again."""
         return self._store is not None
 
     def read(self) -> Record | None:
         """
         Read the record.
 
-        :returns: ``None`` where there certainly is none.
-        :raises FaceSwapError: It could not be read, which is not the same.
+        :returns: ``None`` if there certainly is none.
+        :raises FaceSwapError: It could not be read.
         """
         if self._store is None:
             return None
@@ -169,12 +169,12 @@ class Ledger:
         except ValidationError:
             raise FaceSwapError(
                 f"the record {self._key!r} of this task is damaged",
-                advice="Nothing was bought. Delete the record to let the task buy anew.",
+                advice="No job was submitted. To let the task submit one, delete the record.",
             ) from None
         except Exception as error:
             raise FaceSwapError(
                 f"the record {self._key!r} of this task could not be read ({type(error).__name__})",
-                advice="Nothing was bought. Retry once Airflow is well.",
+                advice="No job was submitted. Retry when Airflow works again.",
             ) from error
 
     def earlier_job(self) -> str:
@@ -204,7 +204,7 @@ class Ledger:
 
     def write(self, record: Record) -> None:
         """
-        Write the record, for as long as the run lives.
+        Write the record. It is kept as long as the run exists.
 
         :raises FaceSwapError: It could not be written.
         """
@@ -217,8 +217,8 @@ class Ledger:
                 f"the record {self._key!r} of this task could not be written ({type(error).__name__})",
                 job_id=record.job_id,
                 advice=(
-                    "The job was accepted and goes on: finish it with resume_job_id."
+                    "The job was accepted and keeps running: resume it with resume_job_id."
                     if record.job_id
-                    else "Nothing was bought. Retry once Airflow is well."
+                    else "No job was submitted. Retry when Airflow works again."
                 ),
             ) from error

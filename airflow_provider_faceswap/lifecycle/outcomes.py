@@ -77,7 +77,7 @@ class ReadFailure(BaseModel):
         """
         Build the error again.
 
-        :param advice: The next step. The class's own advice is about a request that bought nothing.
+        :param advice: The next step. That of the class is about a submission.
         """
         known = getattr(exceptions, self.type, None)
         cls = known if isinstance(known, type) and issubclass(known, VendorError) else VendorUnavailableError
@@ -184,7 +184,7 @@ class WaitResult(BaseModel):
 
 def read_event(event: object, submission: object = None) -> tuple[Submission, WaitResult]:
     """
-    Parse the payload of an event, whatever sent it.
+    Parse the payload of a trigger event.
 
     :param submission: The task's own copy of what it waits for; it is trusted before the event's copy.
     :raises FaceSwapError: The event is ``None``, from another version, or about another job.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from math import sqrt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from airflow_provider_faceswap.exceptions import FaceSwapError, JobLostError, RateLimitError
 from airflow_provider_faceswap.jobs import JobState
@@ -38,8 +38,6 @@ GROWTH = 0.15
 PROGRESS_STEP = 25.0
 #: Every wait varies by this share, so that jobs submitted in one second are not polled in one second for ever.
 JITTER = 0.1
-#: One generator for all waits: one for each would take more memory than the rest of its wait.
-_JITTER = random.Random()  # noqa: S311 - spreads polls, guards nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +104,9 @@ class Poller:
     :param grace: Seconds after the submission during which "not found" means "not yet".
     """
 
+    #: Varies the waits. One generator for all: one for each would take more memory than the rest of its wait.
+    jitter: ClassVar[random.Random] = random.Random()  # noqa: S311 - spreads polls, guards nothing
+
     def __init__(
         self,
         *,
@@ -116,7 +117,6 @@ class Poller:
         deadline: float,
         not_before: float = 0.0,
         grace: float = 0.0,
-        jitter: random.Random | None = None,
     ) -> None:
         self.vendor = vendor
         self.job_id = job_id
@@ -125,7 +125,6 @@ class Poller:
         self.deadline = deadline
         self.not_before = not_before
         self.grace = grace
-        self._jitter = jitter or _JITTER
         self._job: Job | None = None
         #: Status and share of progress at the last message.
         self._reported: tuple[str, float] | None = None
@@ -190,11 +189,11 @@ class Poller:
         )
 
     def _age(self, now: float) -> float:
-        """Seconds since the submission; the vendor's clock may be ahead of ours."""
+        """Seconds since the submission, never below 0: the vendor's clock may be ahead of ours."""
         return max(0.0, now - self.submitted_at)
 
     def _vary(self, seconds: float) -> float:
-        return seconds * (1 + self._jitter.uniform(-JITTER, JITTER))
+        return seconds * (1 + self.jitter.uniform(-JITTER, JITTER))
 
     def _gap(self, seconds: float) -> float:
         """A gap between two polls: varied, but never below the floor."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class NotSubmittedError(Exception):
-    """The buyer wants nothing more: this job was not submitted."""
+    """``may_submit`` said no: this job was not submitted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Purchase:
     """
     One logical job of one task instance.
 
-    :param epoch: Changes when the task is cleared, and never otherwise.
+    :param epoch: A number that changes when the task is cleared, and never otherwise.
     :param log: The task's logger.
     :param may_submit: Asked just before a submission, before and after its intent is written.
     """
@@ -187,7 +187,7 @@ class Purchase:
             return None
 
     def _abandon(self, record: Record, why: str) -> None:
-        """Prepare to submit a new job although the recorded one may run: cancel that one, best effort."""
+        """Cancel the recorded job, best effort, because another one replaces it."""
         if record.stage is Stage.INTENT:
             self.log.warning(
                 "%s since a job of unknown id may have been submitted. A new job is submitted.", why

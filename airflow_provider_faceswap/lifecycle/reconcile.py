@@ -1,4 +1,4 @@
-"""A create got no answer: look in the vendor's list for the job it may have made."""
+"""Search the vendor's job list for the job of a submission without an answer."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ if TYPE_CHECKING:
     from airflow_provider_faceswap.vendors.history import Listing
     from airflow_provider_faceswap.vendors.messages import Reply, Request
 
-#: A vendor's clock and ours may differ by as much.
+#: The vendor's clock and ours may differ by this much.
 CLOCK_SKEW = timedelta(seconds=60)
-#: The longest that a create can be on its way: every try of it, with all its timeouts.
-LONGEST_CREATE = timedelta(minutes=10)
-#: A longer list is not searched: nothing would be sure.
+#: The longest that a submission can take: every repetition of it, with all its timeouts.
+LONGEST_SUBMISSION = timedelta(minutes=10)
+#: A longer list is not searched: the result would not be certain.
 MOST_PAGES = 20
+#: More jobs of that time are not polled, for the same reason.
 MOST_CANDIDATES = 100
-#: Seconds before each look. Assumed: a job is listed within five seconds of its acceptance. Before that, a job
-#: just like it, of somebody else, might stand there alone.
-LOOKS = (5.0, 5.0, 5.0)
+#: Seconds before each search. The assumption is that a job is listed within five seconds of its acceptance. A search
+#: before that could find only an equal job of somebody else.
+SEARCH_DELAYS = (5.0, 5.0, 5.0)
 
 
 def find_job(
@@ -42,38 +43,38 @@ def find_job(
     """
     Find the one job of that time that came from this request.
 
-    Where the create never arrived, that can be the job of an equal request of somebody else on this account,
-    such as another task instance: then both share its picture, and it is paid once.
+    If the submission never arrived, that can be the job of an equal request on this account, such as one of another task
+    instance. Then both share its picture, which is paid once.
 
-    :param begun_at: When the create was about to be sent.
-    :param known: Ids of jobs that are something else: those that this task has bought before.
-    :returns: ``None`` where the vendor lists nothing, and where none or several fit: then nobody knows.
+    :param begun_at: When the submission was about to be sent.
+    :param known: Ids of other jobs: those that this task has submitted before.
+    :returns: ``None`` if the vendor has no list, or if none or several jobs match.
     """
-    until = min(CLOCK.moment(), begun_at + LONGEST_CREATE) + CLOCK_SKEW
+    until = min(CLOCK.moment(), begun_at + LONGEST_SUBMISSION) + CLOCK_SKEW
     search = _Search(client, kind, request, begun_at - CLOCK_SKEW, until)
     if client.vendor.history(search.since, search.until, 0) is None:
-        log.info("%s has no list of jobs to look in", client.vendor.name)
+        log.info("%s has no job list to search", client.vendor.name)
         return None
-    for pause in LOOKS:
+    for pause in SEARCH_DELAYS:
         CLOCK.sleep(pause)
         try:
-            found = search.fitting(known)
+            found = search.matching(known)
         except FaceSwapError as error:
-            log.warning("The list of jobs could not be searched: %s", error)
+            log.warning("The job list could not be searched: %s", error)
             continue
         if len(found) == 1:
             return found[0]
         if found:
             ids = ", ".join(job.job_id for job in found)
-            log.warning("The create may have made any of these jobs: %s", ids)
+            log.warning("The submission may have become any of these jobs: %s", ids)
             return None
-    log.info("No job in the list of %s comes from this create for certain", client.vendor.name)
+    log.info("No job in the list of %s certainly came from this submission", client.vendor.name)
     return None
 
 
 @dataclass(frozen=True)
 class _Search:
-    """One look through a vendor's list, for the jobs of one request and one time."""
+    """One search of a vendor's list, for the jobs of one request and one time."""
 
     client: JobClient
     kind: str
@@ -81,25 +82,25 @@ class _Search:
     since: datetime
     until: datetime
 
-    def fitting(self, known: Collection[str]) -> list[Job]:
+    def matching(self, known: Collection[str]) -> list[Job]:
         """
-        The jobs that came from the request, or from one just like it.
+        The jobs that came from the request, or from an equal one.
 
-        :raises FaceSwapError: The list cannot be read, or is too long to be sure.
+        :raises FaceSwapError: The list cannot be read, or is too long for a certain result.
         """
         candidates = [job_id for job_id in self._listed() if job_id not in known]
         if len(candidates) > MOST_CANDIDATES:
-            raise FaceSwapError(f"more than {MOST_CANDIDATES} jobs of that time would have to be read")
+            raise FaceSwapError(f"more than {MOST_CANDIDATES} jobs of that time would have to be polled")
         jobs = map(self._read_if_own, candidates)
         return [job for job in jobs if job is not None]
 
     def _listed(self) -> list[str]:
         found: dict[str, None] = {}
         for page in range(MOST_PAGES):
-            asked = self.client.vendor.history(self.since, self.until, page)
-            if asked is None:
+            request = self.client.vendor.history(self.since, self.until, page)
+            if request is None:
                 break
-            listing = self.client.read(asked, self._page)
+            listing = self.client.read(request, self._page)
             found.update(dict.fromkeys(listing.job_ids))
             if not listing.more:
                 return list(found)

@@ -1,4 +1,4 @@
-"""The one place where a submission is made: what its buyer knows before, and what the vendor's answer adds."""
+"""Submissions: what is known of one before the vendor accepts it, and what the answer adds."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def latest_deadline(begun_at: float, execution_timeout: timedelta | None) -> dat
 @dataclass(frozen=True, slots=True)
 class SubmissionTemplate:
     """
-    A submission without what only the vendor's answer says.
+    A submission without what is only in the vendor's answer.
 
     :param timeout: Seconds to wait for the job, from its acceptance.
-    :param latest: The deadline is not later than this, whatever the timeout.
-    :param provenance: What the manifest will say of the job.
+    :param latest: The deadline is never later than this.
+    :param provenance: What the manifest will say about the job.
     """
 
     vendor: str
@@ -61,7 +61,7 @@ class SubmissionTemplate:
         counted: bool = False,
     ) -> Submission:
         """
-        Complete it.
+        The complete submission.
 
         :param submitted_at: Default: now.
         :param deadline: Default: the timeout from now.

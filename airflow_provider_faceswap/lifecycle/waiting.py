@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Seconds after the deadline that the last poll may take. Soon after that, Airflow ends the deferral, and such an
-#: end does not name the job.
+#: Seconds after the deadline that the last poll may take. Soon after that, Airflow ends the deferral with an error that
+#: does not name the job.
 LAST_POLL_MARGIN = 30.0
 
 
@@ -190,5 +190,5 @@ def done_message(result: JobResult) -> str:
 
 def _log_message(log: Callable[[str], None], poller: Poller, decision: Wait) -> None:
     if decision.message:
-        # It repeats words of the vendor, which may hold a signed link.
+        # It may repeat a signed link from the vendor's answer.
         log(without_queries(f"{poller.vendor} job {poller.job_id} {decision.message}"))

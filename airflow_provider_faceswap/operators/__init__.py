@@ -1,1 +1,1 @@
-"""What a Dag is written with."""
+"""Operators."""

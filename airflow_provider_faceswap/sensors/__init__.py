@@ -1,1 +1,1 @@
-"""Waiting for a job that something else bought."""
+"""Sensor for jobs."""

@@ -1,1 +1,1 @@
-"""The one trigger."""
+"""Trigger for jobs."""

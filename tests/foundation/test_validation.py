@@ -11,14 +11,14 @@ from airflow_provider_faceswap.foundation.validation import as_choice, as_count,
 from airflow_provider_faceswap.operators.batch import FaceSwapBatchOperator
 
 
-@pytest.mark.parametrize(("value", "seconds"), [(1, 1.0), (0.5, 0.5), (timedelta(minutes=2), 120.0)])
+@pytest.mark.parametrize(
+    ("value", "seconds"), [(1, 1.0), (0.5, 0.5), (timedelta(minutes=2), 120.0), (1e9, 1e9)]
+)
 def test_a_duration_is_a_number_of_seconds(value, seconds):
     assert as_seconds("timeout", value) == seconds
 
 
-@pytest.mark.parametrize(
-    "value", [0, -1, True, "60", None, float("nan"), float("inf"), timedelta(0), timedelta(days=4000)]
-)
+@pytest.mark.parametrize("value", [0, -1, True, "60", None, float("nan"), float("inf"), timedelta(0), 1e12])
 def test_no_duration(value):
     with pytest.raises(InvalidRequestError, match="timeout: must be a number of seconds"):
         as_seconds("timeout", value)
@@ -26,7 +26,7 @@ def test_no_duration(value):
 
 @pytest.mark.parametrize("value", [0, -1, True, 1.0, "2", None])
 def test_no_count(value):
-    with pytest.raises(InvalidRequestError, match=r"concurrency: must be a whole number from 1, got"):
+    with pytest.raises(InvalidRequestError, match=r"concurrency: must be a whole number above 0, got"):
         as_count("concurrency", value)
 
 
@@ -76,7 +76,7 @@ def test_an_id_that_a_native_template_made_a_number_of_is_one():
     ids=repr,
 )
 def test_what_names_no_job_is_refused(given):
-    with pytest.raises(InvalidRequestError, match="job_id: must be a job's id"):
+    with pytest.raises(InvalidRequestError, match="job_id: must be a job id"):
         as_job_id("job_id", given)
 
 

@@ -146,7 +146,7 @@ def test_an_accepted_create_is_sent_once(face, wire, hook):
 
 @pytest.mark.parametrize("arguments", [{"target_image": "x"}, {**PICTURES, "colour": "blue"}])
 def test_a_wrong_argument_is_refused_before_anything_is_sent(face, wire, hook, arguments):
-    with pytest.raises(InvalidRequestError, match="Nothing was bought"):
+    with pytest.raises(InvalidRequestError, match="No job was submitted"):
         face.submit(hook, **arguments)
     assert wire.requests == []
 

@@ -158,7 +158,7 @@ def test_a_failed_job_has_the_class_of_its_reason_and_tells_the_charge_as_far_as
     assert "no luck" in str(error)
     assert ("charged 15 RUB" in str(error)) is (cost is not None)
     # An accepted job was bought, whatever the class says of requests.
-    assert "Nothing was bought" not in str(error)
+    assert "No job was submitted" not in str(error)
 
 
 @pytest.mark.parametrize("word", [Outcome.FAILED, Outcome.CANCELED])

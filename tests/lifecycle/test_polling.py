@@ -68,15 +68,16 @@ def done():
 
 
 def watch(schedule=None, *, submitted_at=0.0, deadline=600.0, jitter=None, **more):
-    return Poller(
+    poller = Poller(
         vendor="piapi",
         job_id="j1",
         schedule=schedule or Schedule(shortest=2, floor=1, cap=15),
         submitted_at=submitted_at,
         deadline=deadline,
-        jitter=jitter or Steady(),
         **more,
     )
+    poller.jitter = jitter or Steady()
+    return poller
 
 
 # -- the schedule ---------------------------------------------------------------------------------------------

@@ -215,7 +215,7 @@ def test_a_list_that_cannot_be_read_is_a_doubt(look, api, log, clock):
     api.on_list = lambda _: httpx.Response(500, json={"message": "down"})
     assert look() is None
     assert clock.slept == LOOKS
-    assert [text.partition(":")[0] for text in log.warnings] == ["The list of jobs could not be searched"] * 3
+    assert [text.partition(":")[0] for text in log.warnings] == ["The job list could not be searched"] * 3
     assert not api.reads
 
 

@@ -193,7 +193,7 @@ URL = "https://pictures.test/p.jpg"
     ],
 )
 def test_a_wrong_argument_is_named_and_buys_nothing(vendor, context, clock, make, names):
-    with pytest.raises(InvalidRequestError, match="Nothing was bought") as caught:
+    with pytest.raises(InvalidRequestError, match="No job was submitted") as caught:
         make().execute(context)
     assert names in str(caught.value)
     assert not vendor.requests
@@ -475,7 +475,7 @@ def test_a_ledger_that_cannot_be_read_is_not_an_empty_one(vendor, context, clock
 
 def test_a_ledger_that_cannot_be_written_stops_the_create(vendor, context, clock, store):
     store.broken_for = "set"
-    with pytest.raises(FaceSwapError, match=r"could not be written.*Nothing was bought"):
+    with pytest.raises(FaceSwapError, match=r"could not be written.*No job was submitted"):
         swap().execute(context)
     assert not vendor.requests
 

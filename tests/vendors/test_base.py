@@ -138,7 +138,7 @@ def test_what_cannot_be_a_job_id_is_not_asked_for(vendor, job_id):
         for ask in (vendor.fetch, vendor.cancel):
             if ask == vendor.cancel and vendor.name != "piapi":
                 continue
-            with pytest.raises(InvalidRequestError, match="Nothing was bought"):
+            with pytest.raises(InvalidRequestError, match="No job was submitted"):
                 ask(kind, job_id)
 
 
