@@ -1,1 +1,1 @@
-"""Keep a result: the file in object storage, and its manifest."""
+"""Archived results: sources, file names, manifests, and the store."""

@@ -55,9 +55,9 @@ def _is_absolute(place: str) -> bool:
     return bool(rest)
 
 
-def checked_filename(filename: str) -> PurePosixPath:
+def check_filename(filename: str) -> None:
     """
-    A filename as a path below the folder.
+    Check that a user's filename stays below the folder.
 
     :raises InvalidRequestError: It is empty, leads out of the folder, or has a meaning of its own for the storage.
     """
@@ -71,20 +71,20 @@ def checked_filename(filename: str) -> PurePosixPath:
         raise InvalidRequestError(f"filename: must stay below the destination, got {filename!r}")
     if "::" in filename or "://" in filename:
         raise InvalidRequestError(f"filename: must have no '::' and no '://', got {filename!r}")
-    return name
 
 
-def name_of(source: ArchiveSource, filename: PurePosixPath | None, *, sha256: str, suffix: str) -> str:
+def name_of(source: ArchiveSource, filename: str | None, *, sha256: str, suffix: str) -> str:
     """
     The name of a source's file, which cannot lead out of the folder.
 
-    :param filename: As :func:`checked_filename` gives it, if the user chose one.
+    :param filename: The user's own, if there is one; see :func:`check_filename`.
     :param suffix: The usual suffix of the file's media type.
     """
     if filename is not None:
-        stem = str(filename)
-        if _SUFFIX.fullmatch(filename.suffix):
-            stem, suffix = stem.removesuffix(filename.suffix), filename.suffix
+        name = PurePosixPath(filename)
+        stem = str(name)
+        if _SUFFIX.fullmatch(name.suffix):
+            stem, suffix = stem.removesuffix(name.suffix), name.suffix
     elif source.result is not None:
         parts = (source.result.vendor, source.result.kind or "", source.result.job_id)
         stem = "-".join("".join(c if c.isalnum() or c in "-_." else "_" for c in part) for part in parts)

@@ -7,13 +7,14 @@ import io
 import logging
 import tempfile
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 
 from airflow.providers.common.compat.sdk import conf
 from pydantic import ValidationError
 
 from airflow_provider_faceswap.archive.manifest import Archived, Manifest, RunInfo
-from airflow_provider_faceswap.archive.names import checked_filename, folder_of, name_of
+from airflow_provider_faceswap.archive.names import check_filename, folder_of, name_of
 from airflow_provider_faceswap.exceptions import ArchiveError, FaceSwapError, NotAnImageError, TooLargeError
 from airflow_provider_faceswap.foundation.redaction import bare_url, without_queries
 from airflow_provider_faceswap.http.download import Downloaded, download
@@ -36,6 +37,7 @@ _log = logging.getLogger(__name__)
 IN_MEMORY = 8 * 1024 * 1024
 
 
+@dataclass(frozen=True)
 class Archive:
     """
     A folder that results are archived in.
@@ -52,22 +54,16 @@ class Archive:
     :raises InvalidRequestError: The filename is empty, or leads out of the folder.
     """
 
-    def __init__(
-        self,
-        folder: ObjectStoragePath,
-        *,
-        filename: str | None,
-        overwrite: Overwrite,
-        max_bytes: int,
-        open_hosts: Collection[str],
-        run: RunInfo,
-    ) -> None:
-        self._folder = folder
-        self._filename = None if filename is None else checked_filename(filename)
-        self._overwrite = overwrite
-        self._max_bytes = max_bytes
-        self._open_hosts = open_hosts
-        self._run = run
+    folder: ObjectStoragePath
+    filename: str | None
+    overwrite: Overwrite
+    max_bytes: int
+    open_hosts: Collection[str]
+    run: RunInfo
+
+    def __post_init__(self) -> None:
+        if self.filename is not None:
+            check_filename(self.filename)
 
     def keep(self, source: ArchiveSource) -> Archived:
         """
@@ -94,8 +90,8 @@ class Archive:
         if media is None:
             raise NotAnImageError(f"{_described(source)} is neither a picture nor a video")
         width, height = (dimensions(file) if media.is_picture else None) or (None, None)
-        name = name_of(source, self._filename, sha256=fetched.sha256, suffix=media.suffix)
-        path = self._folder / name
+        name = name_of(source, self.filename, sha256=fetched.sha256, suffix=media.suffix)
+        path = self.folder / name
         manifest_path = path.with_name(path.name + ".json")
         archived = Archived(
             uri=str(path),
@@ -106,7 +102,7 @@ class Archive:
             width=width,
             height=height,
         )
-        manifest = Manifest.of(source, archived, self._run)
+        manifest = Manifest.of(source, archived, self.run)
         try:
             if (existing := self._existing(path, manifest_path, manifest)) is not None:
                 return existing
@@ -133,8 +129,8 @@ class Archive:
         old = self._read(manifest_path)
         if old is None:
             return None
-        if self._overwrite != "replace" and path.exists():
-            if self._overwrite == "skip":
+        if self.overwrite != "replace" and path.exists():
+            if self.overwrite == "skip":
                 return old.file
             if old.is_same_picture(new) and old.airflow.is_earlier_attempt_of(new.airflow):
                 _log.info("%s was archived by an earlier attempt and is not written again", path)
@@ -165,7 +161,7 @@ class Archive:
         except FileNotFoundError:
             return None
         except Exception as error:
-            if self._overwrite == "replace":
+            if self.overwrite == "replace":
                 # Some storages may be written to but not read. The picture is paid for.
                 return None
             if isinstance(error, ValidationError):
@@ -177,10 +173,10 @@ class Archive:
 
     def _fetch(self, source: ArchiveSource, into: BinaryIO) -> Downloaded:
         if source.url is not None:
-            return download(source.url, into, max_bytes=self._max_bytes, open_hosts=self._open_hosts)
+            return download(source.url, into, max_bytes=self.max_bytes, open_hosts=self.open_hosts)
         size = len(source.data)
-        if size > self._max_bytes:
-            raise TooLargeError(f"the inline picture has {size} bytes, over the cap of {self._max_bytes}")
+        if size > self.max_bytes:
+            raise TooLargeError(f"the inline picture has {size} bytes, over the cap of {self.max_bytes}")
         into.write(source.data)
         into.seek(0)
         return Downloaded(size, hashlib.sha256(source.data).hexdigest())

@@ -1,1 +1,1 @@
-"""Many items in one task: items, records, runner, report."""
+"""Many items in one task: items, their records, the runner, the report."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import quote
 
 from airflow_provider_faceswap.batch.report import describe
@@ -13,7 +13,6 @@ from airflow_provider_faceswap.storage.files import write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import TracebackType
 
     from airflow.sdk import ObjectStoragePath
 
@@ -30,7 +29,7 @@ _NOT_SHOWN = {"final", "epoch"}
 
 class BatchManifest:
     """
-    Collects the lines of a batch, inside a ``with`` block, and writes them at its end.
+    Collects the lines of a batch, and writes them at its end.
 
     :param folder: The batch's destination.
     :param run: The task attempt, which the name is made of.
@@ -38,15 +37,7 @@ class BatchManifest:
 
     def __init__(self, folder: ObjectStoragePath, run: RunInfo) -> None:
         self._path = folder / manifest_name(run)
-        self._file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - closed by __exit__
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._file.close()
+        self._file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - write() closes it
 
     @property
     def uri(self) -> str:
@@ -61,12 +52,13 @@ class BatchManifest:
 
     def write(self) -> str | None:
         """
-        Write the manifest.
+        Write the manifest. It takes no more lines.
 
         :returns: Why that failed. It raises nothing, because the batch may have ended with a more important error.
         """
         try:
-            write(self._path, cast("BinaryIO", self._file))
+            with self._file:
+                write(self._path, cast("BinaryIO", self._file))
         except Exception as error:  # noqa: BLE001 - every storage has its own errors
             return f"the batch's manifest {self._path} could not be written ({describe(error)})"
         return None

@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from threading import RLock, Thread
 from typing import TYPE_CHECKING, Any, Self
 
@@ -136,7 +136,10 @@ class ShardedStore:
             self._in_progress.add(key)
             change = self._change(key, value, revocable=value.get("job_id") is None)
         if self._closed:
-            self._write_late(change)
+            # An id that arrives after the end is written by the thread that has it.
+            self._writer.join(timeout=LAST_WRITE_TIMEOUT)
+            if not change.written.done():
+                self._write([change])
         change.written.result()
 
     def finish(self, key: str, value: Any) -> None:
@@ -146,24 +149,18 @@ class ShardedStore:
             self._change(key, value, revocable=False)
 
     def _change(self, key: str, value: Any, *, revocable: bool) -> _Change:
-        number = self._shard_of.get(key)
-        if number is None:
-            number = self._shard_with_room()
-            self._shard_of[key] = number
+        if key not in self._shard_of:
+            if self._count == 0 or len(self._shard(self._count - 1)) >= SHARD:
+                self._shards[self._count] = {}
+                self._count += 1
+            self._shard_of[key] = self._count - 1
+        number = self._shard_of[key]
         shard = self._shard(number)
         change = _Change(number, key, shard.get(key), revocable)
         shard[key] = {name: part for name, part in value.items() if part is not None}
         self._unwritten[number] += 1
         self._queue.put(change)
         return change
-
-    def _shard_with_room(self) -> int:
-        last = self._count - 1
-        if last >= 0 and len(self._shard(last)) < SHARD:
-            return last
-        self._count += 1
-        self._shards[last + 1] = {}
-        return last + 1
 
     def _shard(self, number: int) -> dict[str, Any]:
         """A shard; one that was dropped is read again."""
@@ -188,25 +185,13 @@ class ShardedStore:
         """Write what is queued, until the store is closed; then once more what could not be written."""
         closed = False
         while not closed:
-            changes = [self._queue.get(), *self._queued()]
+            changes = [self._queue.get()]
+            while not self._queue.empty():
+                changes.append(self._queue.get())
             closed = None in changes
             self._write(change for change in changes if change is not None)
             if not closed:
                 time.sleep(GAP)
-
-    def _queued(self) -> Iterable[_Change | None]:
-        try:
-            while True:
-                yield self._queue.get_nowait()
-        except Empty:
-            return
-
-    def _write_late(self, change: _Change) -> None:
-        """Write a change that came after the end in the thread that made it."""
-        self._writer.join(timeout=LAST_WRITE_TIMEOUT)
-        with self._lock:
-            if not change.written.done():
-                self._write([change])
 
     def _write(self, changes: Iterable[_Change]) -> None:
         """Write every shard with one of these changes, or with one that failed before, and complete the futures."""

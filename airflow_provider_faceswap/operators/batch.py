@@ -142,23 +142,23 @@ class FaceSwapBatchOperator(BaseOperator):
         store = store_of(context)
         if store is None:
             self.log.warning("There is no store for records: a retry of this task may pay for jobs again.")
-        with BatchManifest(folder, run) as manifest:
-            runner = BatchRunner(
-                jobs=jobs,
-                records=None if store is None else ShardedStore(store, KEY),
-                archive=archive_at(self.destination, self.destination_conn_id, run=run),
-                manifest=manifest,
-                report=report,
-                concurrency=self._allowed_concurrency(hook, report.total),
-                log=self.log,
-            )
-            self._running = (context, runner)
-            try:
-                runner.go(items)
-            finally:
-                self._running = None
-                if (not_written := manifest.write()) is not None:
-                    self.log.warning("%s", not_written)
+        manifest = BatchManifest(folder, run)
+        runner = BatchRunner(
+            jobs=jobs,
+            records=None if store is None else ShardedStore(store, KEY),
+            archive=archive_at(self.destination, self.destination_conn_id, run=run),
+            manifest=manifest,
+            report=report,
+            concurrency=self._allowed_concurrency(hook, report.total),
+            log=self.log,
+        )
+        self._running = (context, runner)
+        try:
+            runner.go(items)
+        finally:
+            self._running = None
+            if (not_written := manifest.write()) is not None:
+                self.log.warning("%s", not_written)
         summary = self.outcome = report.summary(CLOCK.now() - start, manifest.uri)
         self.log.info("%s; %s", report.line(), manifest.uri)
         lineage.collect(folder, lineage.batch_lineage(summary, self.items, folder))

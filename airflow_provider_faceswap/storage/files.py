@@ -1,4 +1,4 @@
-"""Write to a disk or an object store so that nobody ever sees half of it."""
+"""Files on a disk or in an object store: paths, and writes that are never seen half-done."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 #: Bytes copied at a time.
 CHUNK = 256 * 1024
-#: Bytes that an object store is sent in one request; a larger file goes in parts of this size. An upload holds
-#: about twice as much in memory. S3 takes no smaller part than 5 MiB, and ten thousand of them.
+#: Bytes in one request to an object store; a larger file is uploaded in parts of this size. An upload needs about
+#: twice as much memory. S3 allows ten thousand parts of at least 5 MiB.
 PART = 8 * 1024 * 1024
 
 
@@ -23,40 +23,40 @@ def path_of(place: object, conn_id: str | None = None) -> ObjectStoragePath:
     A path in object storage, or on a disk.
 
     :param place: A URI, a path on a disk, or such a path already.
-    :param conn_id: The Airflow connection, where the URI names none.
+    :param conn_id: The Airflow connection, if the URI names none.
     """
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
     if isinstance(place, ObjectStoragePath):
         return place
-    # Airflow 3.1 takes None for an answer: it would not look at what the URI names.
+    # Airflow 3.1 treats conn_id=None as explicit and then ignores the connection in the URI.
     return ObjectStoragePath(str(place), conn_id=conn_id) if conn_id else ObjectStoragePath(str(place))
 
 
 def usable_path(place: object, conn_id: str | None = None) -> ObjectStoragePath:
     """
-    As :func:`path_of`, and its storage is one that this Airflow has.
+    A path, as from :func:`path_of`, in a storage that this Airflow has.
 
     :raises ValueError: There is no such storage.
     :raises ImportError: Its library is not installed.
     """
     path = path_of(place, conn_id)
-    # A path looks for its storage when it is used, which may be after a purchase.
+    # A path looks up its storage on first use, which may be after a paid submission.
     path.fs  # noqa: B018
     return path
 
 
 def write(path: ObjectStoragePath, source: BinaryIO) -> None:
     """
-    Write a file so that nobody ever sees half of it.
+    Write a file so that it is never seen half-written.
 
-    On a disk: under a temporary name beside the final one, then renamed. In an object store: one request, or a
-    multipart upload that is completed at the end and aborted on an error. Elsewhere: written without a commit,
-    then committed. A plain ``with`` block would commit the part that was written before an error.
+    On a disk, it gets a temporary name beside the final one and is then renamed. In an object store, it is one
+    request, or a multipart upload that is completed at the end and aborted on an error. In another storage, it is
+    written without a commit and then committed. A plain ``with`` block would commit the part before an error.
 
-    Airflow's hook lineage is told nothing here: it would be told the temporary name, or a ledger's record.
+    Nothing is reported to Airflow's hook lineage here: it would be the temporary name, or a ledger's record.
 
-    :raises Exception: The storage refused, in its library's own words; nothing new is under the final name.
+    :raises Exception: The storage's own error; there is no new file under the final name.
     """
     source.seek(0)
     if path.protocol in {"", "file", "local"}:
@@ -67,12 +67,12 @@ def write(path: ObjectStoragePath, source: BinaryIO) -> None:
 
 def _write_on_disk(path: ObjectStoragePath, source: BinaryIO) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Without the final name, which may be as long as a disk allows.
+    # It does not contain the final name, which may be as long as a disk allows.
     part = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
         with path.fs.open(part.path, "wb") as target:
             shutil.copyfileobj(source, target, CHUNK)
-        # Not fsspec's move, which puts the file into a folder that has the final name.
+        # Not fsspec's move, which would move the file into a folder with the final name.
         os.replace(part.path, path.path)  # noqa: PTH105 - the path is one of fsspec
     except BaseException:
         part.unlink(missing_ok=True)
@@ -82,8 +82,8 @@ def _write_on_disk(path: ObjectStoragePath, source: BinaryIO) -> None:
 def _upload(path: ObjectStoragePath, source: BinaryIO) -> None:
     from fsspec.spec import AbstractBufferedFile
 
-    # fsspec's object stores are its async ones. There, closing is what makes the object, all at once. Without a
-    # commit at the end even a small one would take three requests, and its file be held as long as the process.
+    # fsspec's object stores are the async ones. There, closing a file creates the object in one step. With a separate
+    # commit, even a small object would take three requests, and stay in memory as long as the process.
     closing_commits = path.fs.async_impl
     target = path.fs.open(path.path, "wb", block_size=PART, autocommit=closing_commits)
     try:
@@ -92,10 +92,10 @@ def _upload(path: ObjectStoragePath, source: BinaryIO) -> None:
         if not closing_commits:
             target.commit()
     except BaseException:
-        # What broke the upload may well break its end too; the first error is the one to be told.
+        # The discard may fail for the same reason as the upload. The first error is the one to raise.
         with suppress(Exception):
             target.discard()
         if isinstance(target, AbstractBufferedFile):
-            # Else its finalizer would close it, and with that upload what it holds.
+            # Otherwise its finalizer would close it, which uploads what is in its buffer.
             target.closed = True
         raise

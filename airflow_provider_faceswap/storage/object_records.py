@@ -1,4 +1,4 @@
-"""Records of task instances as JSON objects in object storage, for an Airflow without a task state store."""
+"""A record store for an Airflow without a task state store: JSON objects in object storage."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from airflow_provider_faceswap.storage.files import path_of, write
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
-#: Characters; a longer part of a path is cut, and told apart by a hash.
-LONGEST_NAME = 120
-#: What makes a task instance, whichever try of it runs.
+#: Characters; a longer part of a path is cut and gets a hash.
+MAX_NAME_LENGTH = 120
+#: What identifies a task instance; all its attempts share the records.
 _PARTS = ("dag_id", "run_id", "task_id", "map_index")
 
 
 class ObjectRecords:
     """
-    One small JSON object for each key of a task instance, under a path that a person can read.
+    A record store with one small JSON object for each key, under a readable path.
 
-    :param folder: Where the objects of this task instance stand.
+    :param folder: The folder of one task instance.
     """
 
     def __init__(self, folder: ObjectStoragePath) -> None:
@@ -34,7 +34,7 @@ class ObjectRecords:
         """
         The records of a task instance.
 
-        :param uri: What stands in ``[faceswap] ledger_uri``, such as ``s3://conn_id@bucket/ledger``.
+        :param uri: The value of ``[faceswap] ledger_uri``, such as ``s3://conn_id@bucket/ledger``.
         """
         folder = path_of(uri)
         for part in _PARTS:
@@ -43,7 +43,7 @@ class ObjectRecords:
 
     def get(self, key: str, default: Any = None) -> Any:
         """
-        Read a value; the default only where there certainly is none.
+        Read a value; the default only if there certainly is none.
 
         :raises OSError: It could not be read.
         :raises ValueError: It is damaged.
@@ -56,7 +56,7 @@ class ObjectRecords:
 
     def set(self, key: str, value: Any) -> None:
         """
-        Write a value whole or not at all.
+        Write a value, completely or not at all.
 
         :raises OSError: It could not be written.
         """
@@ -67,8 +67,8 @@ class ObjectRecords:
 
 
 def _as_name(text: str) -> str:
-    """A text as one name in a path, on disks too that allow 255 bytes."""
+    """A text as one name in a path, short enough for disks that allow 255 bytes."""
     name = quote(text, safe="")
-    if len(name) <= LONGEST_NAME:
+    if len(name) <= MAX_NAME_LENGTH:
         return name
-    return f"{name[:LONGEST_NAME]}-{hashlib.sha256(text.encode()).hexdigest()}"
+    return f"{name[:MAX_NAME_LENGTH]}-{hashlib.sha256(text.encode()).hexdigest()}"

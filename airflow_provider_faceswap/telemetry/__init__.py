@@ -1,1 +1,1 @@
-"""What others are told of a task: lineage, OpenLineage, metrics."""
+"""Lineage and metrics of tasks."""

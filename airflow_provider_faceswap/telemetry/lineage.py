@@ -208,16 +208,17 @@ def archive_event(sources: Sequence[ArchiveSource], archived: Sequence[Archived]
     """
     listed = islice(zip(sources, archived, strict=True), MAX_LISTED)
     return {
-        "files": [{"uri": file.uri, "sha256": file.sha256, **_job_fields(source)} for source, file in listed],
+        "files": [{"uri": file.uri, "sha256": file.sha256, **_job_of(source)} for source, file in listed],
         "total": len(archived),
         "cost": dict(_with_jobs(_results(sources), (), ()).cost or {}),
     }
 
 
-def _job_fields(source: ArchiveSource) -> dict[str, Any]:
+def _job_of(source: ArchiveSource) -> dict[str, Any]:
+    fields = ("vendor", "job_id", "cost")
     if source.result is None:
-        return {"vendor": None, "job_id": None, "cost": None}
-    return source.result.model_dump(mode="json", include={"vendor", "job_id", "cost"})
+        return dict.fromkeys(fields)
+    return source.result.model_dump(mode="json", include=set(fields))
 
 
 def batch_event(outcome: Mapping[str, Any], vendor: str) -> dict[str, Any]:

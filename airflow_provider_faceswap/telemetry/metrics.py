@@ -74,7 +74,7 @@ def failures_counted(vendor: str, kind: str) -> Iterator[None]:
 def _report(count: Callable[[Any], None], *, in_triggerer: bool = False) -> None:
     try:
         count(_stats(in_triggerer=in_triggerer))
-    except Exception as error:  # noqa: BLE001 - whatever a metrics backend raises, the job goes on
+    except Exception as error:  # noqa: BLE001 - whatever a metrics backend raises, the job continues
         _log.warning("Metrics could not be reported: %s", type(error).__name__)
 
 
