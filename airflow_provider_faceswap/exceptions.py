@@ -113,6 +113,7 @@ class VendorError(FaceSwapError):
 
     :param status_code: HTTP status of the answer, ``None`` without one.
     :param code: The vendor's own error code or type, as in the body.
+    :param retry_after: Seconds to wait, from the answer; ``None`` if it does not say.
     """
 
     def __init__(
@@ -124,10 +125,12 @@ class VendorError(FaceSwapError):
         code: str | None = None,
         job_id: str | None = None,
         advice: str | None = None,
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(message, vendor=vendor, job_id=job_id, advice=advice)
         self.status_code = status_code
         self.code = code
+        self.retry_after = retry_after
 
     def _facts(self) -> list[str]:
         facts = super()._facts()
@@ -183,36 +186,14 @@ class NoFaceError(VendorError, AirflowFailException):
 
 
 class RateLimitError(VendorError):
-    """
-    Too many requests, or too many jobs at once.
-
-    :param retry_after: Seconds to wait, from the answer; ``None`` if it does not say.
-    """
+    """Too many requests, or too many jobs at once."""
 
     advice = "This request was not processed. Retry later, or limit the tasks with a pool."
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        vendor: str | None = None,
-        status_code: int | None = None,
-        code: str | None = None,
-        job_id: str | None = None,
-        advice: str | None = None,
-        retry_after: float | None = None,
-    ) -> None:
-        super().__init__(
-            message, vendor=vendor, status_code=status_code, code=code, job_id=job_id, advice=advice
-        )
-        self.retry_after = retry_after
 
 
 class VendorUnavailableError(VendorError):
     """The vendor was not reached, did not answer a read, or answered 5xx (to a submission: 503)."""
 
-    #: Seconds to wait, from the answer; ``None`` if it does not say.
-    retry_after: float | None = None
     advice = "Retry later."
 
 

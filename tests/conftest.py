@@ -240,7 +240,7 @@ def vendor(monkeypatch, connections, no_waiting_between_tries):
     answering = Vendor()
     transport = httpx.MockTransport(answering)
     monkeypatch.setattr(
-        "airflow_provider_faceswap.hooks.account.sync_client", lambda: httpx.Client(transport=transport)
+        "airflow_provider_faceswap.http.api.sync_client", lambda **_: httpx.Client(transport=transport)
     )
     monkeypatch.setattr(
         "airflow_provider_faceswap.http.client.async_client",
@@ -253,7 +253,7 @@ def vendor(monkeypatch, connections, no_waiting_between_tries):
 @pytest.fixture(autouse=True)
 def paces_of_this_test(monkeypatch):
     """A queue that another test filled, maybe at another clock's time, is none of this one's."""
-    monkeypatch.setattr("airflow_provider_faceswap.http.rate_limiter._paces", {})
+    monkeypatch.setattr("airflow_provider_faceswap.http.rate_limiter._limiters", {})
 
 
 @pytest.fixture

@@ -1,341 +1,299 @@
-"""From a connection to a vendor's jobs: the sync and the async face of one hook."""
+"""The hook: one vendor's jobs through an Airflow connection, sync and async."""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager, nullcontext
-from dataclasses import replace
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from airflow_provider_faceswap.exceptions import (
-    AuthenticationError,
     FaceSwapError,
     InvalidRequestError,
     MalformedResponseError,
     VendorUnavailableError,
 )
-from airflow_provider_faceswap.hooks.account import AccountHook
-from airflow_provider_faceswap.hooks.connection import shown
-from airflow_provider_faceswap.http.client import attempts, shared_client
+from airflow_provider_faceswap.foundation.redaction import bare_url
+from airflow_provider_faceswap.hooks.connection import VendorConnection
+from airflow_provider_faceswap.hooks.preparation import build_submission, upload_files
+from airflow_provider_faceswap.hooks.registry import hook_for, hook_for_connection, register
+from airflow_provider_faceswap.http.api import ApiClient
 from airflow_provider_faceswap.lifecycle.outcomes import Outcome
 from airflow_provider_faceswap.lifecycle.submissions import SubmissionTemplate
 from airflow_provider_faceswap.lifecycle.waiting import wait
-from airflow_provider_faceswap.media.inputs import PREFLIGHTS, MediaPreparer, with_uploaded_links
 from airflow_provider_faceswap.telemetry import lineage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from contextlib import AbstractContextManager
 
-    import httpx
-
-    from airflow_provider_faceswap.jobs import Job
+    from airflow_provider_faceswap.http.endpoint import Endpoint
+    from airflow_provider_faceswap.jobs import Balance, Job
     from airflow_provider_faceswap.media.inputs import Preflight
-    from airflow_provider_faceswap.vendors.messages import Request
+    from airflow_provider_faceswap.vendors.base import Vendor
+    from airflow_provider_faceswap.vendors.messages import Reply, Request
+
+__all__ = ["JobHook", "hook_for", "hook_for_connection"]
+
+T = TypeVar("T")
 
 
-class JobHook(AccountHook):
+class JobHook(BaseHook):
     """
     A vendor's jobs, through an Airflow connection.
 
-    The connection's password is the API key; its host, where given, is a full base URL, and its port, where
-    given, that of the base URL.
+    The connection's password is the API key. Its host, if set, is the full base URL; its port, if set, is the base
+    URL's. ``with`` keeps one HTTP client for the sync calls inside the block.
 
-    :param conn_id: The connection; each hook has a default of its own.
+    :param conn_id: The connection; each hook has its own default.
     """
 
-    # -- jobs, sync -----------------------------------------------------------------------------------
+    vendor: ClassVar[Vendor]
+    conn_name_attr = "conn_id"
+    default_conn_name = ""
+
+    def __init__(self, conn_id: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.conn_id = conn_id or self.default_conn_name
+        connection = VendorConnection(self.vendor, self.conn_id)
+        self._api = ApiClient(f"{self.vendor.name}:{self.conn_id}", connection)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        register(cls)
+
+    def __enter__(self) -> Self:
+        self._api.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._api.__exit__()
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[Self]:
+        """Keep the async client that this event loop shares open inside the block."""
+        async with self._api.session():
+            yield self
+
+    def endpoint(self) -> Endpoint:
+        """The endpoint of the connection, which is read once."""
+        return self._api.endpoint()
+
+    def read(self, request: Request, parse: Callable[[Reply], T]) -> T:
+        """
+        Send a request that only reads; it is repeated if that can help.
+
+        :param parse: Makes the return value from the reply.
+        :raises VendorError: The vendor refused, is unavailable, or its reply cannot be understood.
+        """
+        return self._api.read(request, parse)
+
+    # -- submit ---------------------------------------------------------------------------------------
 
     def prepare(self, kind: str, *, preflight: Preflight = "auto", **arguments: Any) -> Request:
         """
-        Check the arguments and build the request, without sending anything to the vendor.
+        Check the arguments and build the submission. Nothing is sent to the vendor.
 
-        What the connection gives for all jobs fills what is not set. A picture may be a link, the URI or path of a
-        file in object storage, what the archive operator returned, or an :class:`~.images.Image`.
+        The connection's defaults fill arguments that are not set. A picture may be a link, the URI or path of a file
+        in object storage, the result of the archive operator, or an :class:`~.images.Image`.
 
-        :param preflight: ``auto`` checks pictures that pass through here, ``check`` links as well, ``fit`` also
-            makes fit what the vendor would refuse, ``off`` leaves all to the vendor.
+        :param preflight: ``auto`` checks pictures that this process reads; ``check`` also checks links; ``fit`` also
+            converts and shrinks pictures that the vendor would refuse; ``off`` checks no picture.
         :raises InvalidRequestError: An argument is wrong.
         """
-        self.endpoint()
-        return self._prepare(kind, arguments, preflight)
+        self._api.hide(str(arguments.get("webhook_secret") or ""))
+        return build_submission(self.vendor, self.endpoint().options, kind, arguments, preflight)
 
-    def _prepare(self, kind: str, arguments: Mapping[str, Any], preflight: Preflight = "auto") -> Request:
-        if preflight not in PREFLIGHTS:
-            raise InvalidRequestError(f"preflight: must be one of {', '.join(PREFLIGHTS)}, got {preflight!r}")
-        spec = self.vendor.kind(kind)
-        known = spec.arguments.model_fields
-        given = {key: value for key, value in arguments.items() if value is not None}
-        if "webhook" in given and "webhook_secret" in known:
-            given.setdefault("webhook_secret", self._extra.get("webhook_secret"))
-        for name in self.vendor.connection_arguments:
-            if name in known and name not in given and self._extra.get(name) is not None:
-                given[name] = self._extra[name]
-        secret = str(given.get("webhook_secret") or "")
-        if self._endpoint is not None and secret not in {"", *self._endpoint.secrets}:
-            # The vendor echoes it in its answers, wherever it was given.
-            self._endpoint = replace(self._endpoint, secrets=(*self._endpoint.secrets, secret))
-        journey = MediaPreparer(self.vendor, preflight)
-        sent, named = journey.arguments(spec.media, given)
-        request = self.vendor.create(kind, sent)
-        if sent == named and not journey.uploads:
-            return request
-        known_as = self.vendor.create(kind, named).body
-        return replace(request, known_as=known_as, uploads=journey.uploads)
-
-    def _deliver(self, request: Request) -> Request:
+    def ready(self, kind: str, request: Request) -> AbstractContextManager[Callable[[], Job]]:
         """
-        Store at the vendor what a request needs there.
-
-        :raises VendorError: It was refused, and nothing was bought.
-        """
-        if not request.uploads:
-            return request
-        links = {}
-        for name, data in request.uploads.items():
-            upload = self.vendor.upload(name.rpartition("/")[2], data)
-            links[name] = self.read(upload, self.vendor.read_upload)
-        return with_uploaded_links(request, links)
-
-    @contextmanager
-    def ready(self, kind: str, request: Request) -> Iterator[Callable[[], Job]]:
-        """
-        Do all that comes before a submission: store its pictures at the vendor, make a client, wait for the rate limit.
+        Do all that comes before a submission: upload its pictures, make a client, wait for the rate limit.
 
         Write the intent inside the block. A crash before the block cannot have submitted a job.
 
         :returns: The function that sends the submission; call it once, inside the block. It raises ``VendorError``
             if the vendor accepted nothing, and ``SubmissionUncertainError`` if it may have.
-        :raises VendorError: A picture was refused, and nothing was submitted.
+        :raises VendorError: The vendor refused a picture; nothing was submitted.
         """
-        request = self._deliver(request)
-        endpoint = self.endpoint()
-        with self._client(fresh=True) as http:
-            endpoint.limiter.turn(endpoint.rate)
-            yield partial(self._submit, kind, request, http)
-
-    def _submit(self, kind: str, request: Request, http: httpx.Client) -> Job:
-        """
-        Send a submission. Each accepted one is paid for.
-
-        It is sent again only after "too many requests", "unavailable", or a connection that never opened; each time
-        by a client with no open connection, so that nothing is sent twice.
-
-        :param http: A client with no open connection.
-        """
-        endpoint = self.endpoint()
-        for attempt in attempts():
-            first = attempt.num == 1
-            with attempt, nullcontext(http) if first else self._client(fresh=True) as client:
-                reply = endpoint.send(client, request, paid=True, queued=not first)
-                job = self.vendor.read_created(kind, reply)
-        return job
+        request = upload_files(self.vendor, request, self.read)
+        return self._api.submitting(request, partial(self.vendor.read_submitted, kind))
 
     def submit(self, kind: str, **arguments: Any) -> Job:
         """
-        Create a paid job.
+        Submit a paid job.
 
-        :param kind: ``face_swap``, ``image``, ...; what the vendor file's table lists.
-        :param arguments: Neutral names, as on the operators; ``None`` means unset.
+        :param kind: A kind of this vendor, such as ``face_swap``; see ``vendor.kinds``.
+        :param arguments: The arguments of the vendor's operators, by the same names; ``None`` means not set.
         :raises InvalidRequestError: An argument is wrong; nothing was sent.
         :raises VendorError: The vendor accepted nothing.
-        :raises SubmissionUncertainError: The vendor may have accepted it.
+        :raises SubmissionUncertainError: The vendor may have accepted the job.
         """
         with self.ready(kind, self.prepare(kind, **arguments)) as submit:
             job = submit()
         lineage.collect(self, lineage.job_lineage(None, arguments))
         return job
 
-    def fetch(self, job_id: str, kind: str) -> Job:
-        """
-        Read a job.
-
-        :raises JobLostError: The vendor does not know it.
-        :raises VendorError: It could not be read; the job itself goes on.
-        """
-        with _about(self.vendor.name, job_id):
-            return self.read(
-                self.vendor.fetch(kind, job_id),
-                lambda reply: self.vendor.read_job(kind, reply, job_id=job_id),
-            )
-
-    def wait(self, job: Job, *, timeout: float = 600.0, poll_interval: float | None = None) -> Job:
-        """
-        Wait for a job in this process, asking at the times that suit its kind.
-
-        :param job: What :meth:`submit` returned, or :meth:`fetch`.
-        :param timeout: Seconds from now; the job itself goes on after it.
-        :param poll_interval: Least seconds between two questions.
-        :returns: The job, succeeded, with its links and, where the vendor ever told, its cost.
-        :raises JobTimeoutError: It is still running; wait again, or later, by its id.
-        :raises FaceSwapError: It failed, was cancelled, or cannot be read; subclasses say which.
-        """
-        template = SubmissionTemplate(job.vendor, job.kind, self.conn_id, timeout)
-        submission = template.submission(job.job_id, submitted_at=job.created_at)
-        ending = wait(self, submission, first=job, poll_interval=poll_interval, log=self.log.info)
-        if ending.outcome is not Outcome.SUCCEEDED or ending.job is None:
-            raise ending.to_error(job.cost)
-        lineage.collect(self, lineage.output_lineage(ending.job.urls))
-        # Some vendors tell the cost with the create and never again.
-        return ending.job.model_copy(update={"cost": ending.job.cost or job.cost})
-
-    def cancel(self, job_id: str, kind: str) -> bool:
-        """
-        Ask once for a cancel, best effort.
-
-        :returns: True where the vendor confirmed it; False means that the job may go on and be charged.
-        """
-        request = self.vendor.cancel(kind, job_id)
-        if request is None:
-            return False
-        try:
-            with self._client() as http:
-                return self.vendor.read_canceled(self.endpoint().send(http, request, queued=False))
-        except FaceSwapError as error:
-            self.log.warning("The cancel of job %s was not confirmed: %s", job_id, error)
-            return False
-
-    # -- jobs, async ----------------------------------------------------------------------------------
-
     async def asubmit(self, kind: str, **arguments: Any) -> Job:
-        """Create a paid job, as :meth:`submit` does."""
-        await self.aendpoint()
-        # Pictures may have to be read from a storage, which blocks.
-        request = await asyncio.to_thread(self._prepare, kind, arguments)
-        job = await self.abuy(kind, request)
+        """Submit a paid job, as :meth:`submit` does."""
+        await self._api.aendpoint()
+        # Reading and uploading pictures blocks.
+        request = await asyncio.to_thread(self.prepare, kind, **arguments)
+        request = await asyncio.to_thread(upload_files, self.vendor, request, self.read)
+        job = await self._api.asubmit(request, partial(self.vendor.read_submitted, kind))
         lineage.collect(self, lineage.job_lineage(None, arguments))
         return job
 
-    async def abuy(self, kind: str, request: Request) -> Job:
-        """Make a prepared request ready, and send it, as :meth:`ready` and :meth:`buy` do."""
-        async with shared_client(self.conn_id) as shared:
-            endpoint = await self.aendpoint()
-            request = await asyncio.to_thread(self._deliver, request)
-            async for attempt in attempts():
-                with attempt:
-                    reply = await endpoint.asend(shared, request, paid=True)
-                    job = self.vendor.read_created(kind, reply)
-        return job
+    # -- fetch and wait -------------------------------------------------------------------------------
+
+    def fetch(self, job_id: str, kind: str) -> Job:
+        """
+        Poll a job.
+
+        :raises JobLostError: The vendor has no such job.
+        :raises VendorError: The job could not be read; it is still running, or over, at the vendor.
+        """
+        with self._names_job(job_id):
+            parse = partial(self.vendor.read_job, kind, job_id=job_id)
+            return self._api.read(self.vendor.fetch(kind, job_id), parse)
 
     async def afetch(self, job_id: str, kind: str) -> Job:
-        """Read a job, as :meth:`fetch` does; a key that was changed meanwhile is taken up."""
-        with _about(self.vendor.name, job_id):
-            try:
-                return await self._afetch(job_id, kind)
-            except AuthenticationError:
-                before, self._endpoint = self._endpoint, None
-                if await self.aendpoint(instead_of=before) == before:
-                    raise
-                return await self._afetch(job_id, kind)
+        """Poll a job, as :meth:`fetch` does; a refused key is read again from the connection."""
+        with self._names_job(job_id):
+            parse = partial(self.vendor.read_job, kind, job_id=job_id)
+            return await self._api.aread(self.vendor.fetch(kind, job_id), parse)
 
-    async def _afetch(self, job_id: str, kind: str) -> Job:
-        request = self.vendor.fetch(kind, job_id)
-        async with shared_client(self.conn_id) as shared:
-            endpoint = await self.aendpoint()
-            async for attempt in attempts():
-                with attempt:
-                    reply = await endpoint.asend(shared, request)
-                    job = self.vendor.read_job(kind, reply, job_id=job_id)
-        return job
+    @contextmanager
+    def _names_job(self, job_id: str) -> Iterator[None]:
+        """Name the job in the errors of a poll."""
+        try:
+            yield
+        except FaceSwapError as error:
+            raise error.replaced(job_id=error.job_id or job_id) from None
+        except AirflowNotFoundException as error:
+            # It may be missing only now: Airflow reports a secrets backend that is down like this.
+            raise VendorUnavailableError(
+                str(error),
+                vendor=self.vendor.name,
+                job_id=job_id,
+                advice="The job is not affected. Restore the connection, then retry.",
+            ) from None
+
+    def wait(self, job: Job, *, timeout: float = 600.0, poll_interval: float | None = None) -> Job:
+        """
+        Wait for a job in this process, on the schedule of its kind.
+
+        :param job: The result of :meth:`submit` or :meth:`fetch`.
+        :param timeout: Seconds from now. The job is not cancelled after that.
+        :param poll_interval: Least seconds between two polls.
+        :returns: The succeeded job, with its links, and its cost if the vendor ever reported one.
+        :raises JobTimeoutError: The job is still running. Call this again, or resume the job later by its id.
+        :raises FaceSwapError: The job failed, was cancelled, or cannot be read; subclasses say which.
+        """
+        template = SubmissionTemplate(job.vendor, job.kind, self.conn_id, timeout)
+        submission = template.submission(job.job_id, submitted_at=job.created_at)
+        waited = wait(self, submission, first=job, poll_interval=poll_interval, log=self.log.info)
+        if waited.outcome is not Outcome.SUCCEEDED or waited.job is None:
+            raise waited.to_error(job.cost)
+        lineage.collect(self, lineage.output_lineage(waited.job.urls))
+        # Some vendors report the cost only in the reply to the submission.
+        return waited.job.model_copy(update={"cost": waited.job.cost or job.cost})
+
+    # -- cancel ---------------------------------------------------------------------------------------
+
+    def cancel(self, job_id: str, kind: str) -> bool:
+        """
+        Request a cancel once, best effort.
+
+        :returns: True if the vendor confirmed it. False means that the job may still run and be charged.
+        """
+        if (cancellation := self.vendor.cancellation) is None:
+            return False
+        request = cancellation.request(kind, job_id)
+        with self._logs_failed_cancel(job_id):
+            return cancellation.read(self._api.send(request))
+        return False
 
     async def acancel(self, job_id: str, kind: str) -> bool:
-        """Ask once for a cancel, as :meth:`cancel` does."""
-        request = self.vendor.cancel(kind, job_id)
-        if request is None:
+        """Request a cancel once, as :meth:`cancel` does."""
+        if (cancellation := self.vendor.cancellation) is None:
             return False
+        request = cancellation.request(kind, job_id)
+        with self._logs_failed_cancel(job_id):
+            return cancellation.read(await self._api.asend(request))
+        return False
+
+    @contextmanager
+    def _logs_failed_cancel(self, job_id: str) -> Iterator[None]:
         try:
-            async with shared_client(self.conn_id) as shared:
-                endpoint = await self.aendpoint()
-                return self.vendor.read_canceled(await endpoint.asend(shared, request, queued=False))
+            yield
         except FaceSwapError as error:
             self.log.warning("The cancel of job %s was not confirmed: %s", job_id, error)
-            return False
 
-    # -- connection test ------------------------------------------------------------------------------
+    # -- account --------------------------------------------------------------------------------------
+
+    def account(self) -> str:
+        """
+        Describe the account in one line; free.
+
+        :raises VendorError: The key is wrong, or the vendor is unavailable.
+        """
+        return self._read_account(self.vendor.read_account)
+
+    def balances(self) -> tuple[Balance, ...]:
+        """
+        Read the account's balances, the usual unit first; free.
+
+        :raises InvalidRequestError: This vendor does not report a balance.
+        :raises VendorError: The key is wrong, or the vendor is unavailable.
+        """
+        if self.vendor.balances is None:
+            raise InvalidRequestError(
+                "this vendor does not report a balance",
+                vendor=self.vendor.name,
+                advice="Look at the account on the vendor's site.",
+            )
+        return self._read_account(self.vendor.balances.read)
+
+    def concurrency_limit(self) -> int | None:
+        """How many jobs the account may run at once; ``None`` if the vendor does not report it, or not now."""
+        if self.vendor.concurrency_limit is None:
+            return None
+        try:
+            return self._read_account(self.vendor.concurrency_limit.read)
+        except FaceSwapError as error:
+            self.log.warning("The account's concurrency limit could not be read: %s", error)
+            return None
+
+    def _read_account(self, parse: Callable[[Reply], T]) -> T:
+        return self.read(self.vendor.account(self.endpoint().options), parse)
 
     def test_connection(self) -> tuple[bool, str]:
         """
-        Prove key, host and fields with a free call, for the connection form's *Test* button.
+        Test key, host and fields with a free request, for the *Test* button of the connection form.
 
-        :returns: Whether all is well, and one line for a person: the account, or what is wrong and where.
+        :returns: Whether all is well, and one line: the account, or what is wrong.
         """
         asked = ""
         try:
-            self._check_fields()
-            asked = f" (asked: {shown(self.endpoint().base_url)})"
+            base_url = self.endpoint().base_url
+            self._check_defaults()
+            asked = f" (asked: {bare_url(base_url)})"
             return True, f"{self.vendor.name}: {self.account()}{asked}"
         except FaceSwapError as error:
             if isinstance(error, InvalidRequestError | MalformedResponseError) and error.status_code:
-                # The question is always the same, so it is who answers that is not what it should be.
-                error.advice = "Nothing was bought. Is the connection's host this vendor's API?"
-            # The id is one that Airflow made up for the test.
+                # The request is always the same, so it reached something else than the vendor's API.
+                error = error.replaced(
+                    advice="Nothing was bought. Is the connection's host this vendor's API?"
+                )
+            # Airflow tests the connection under a temporary id.
             why = str(error).replace(f"connection {self.conn_id!r}", "this connection")
             return False, f"{why}{asked}"
 
-    def _check_fields(self) -> None:
-        """
-        Build a request from what the connection gives for all jobs, and send nothing.
-
-        :raises InvalidRequestError: One of its fields is wrong, which would else be said by the first job.
-        """
-        self.endpoint()
+    def _check_defaults(self) -> None:
+        """Build a submission with the connection's defaults, and send nothing."""
         picture = "https://example.com/picture.png"
         try:
             self.prepare("face_swap", target_image=picture, face_image=picture)
         except InvalidRequestError as error:
-            error.advice = "Nothing was bought. Correct the connection."
-            raise
-
-
-@contextmanager
-def _about(vendor: str, job_id: str) -> Iterator[None]:
-    """
-    Name the job in whatever goes wrong while it is read.
-
-    A connection that is not found may be so for the moment: Airflow says that of a secrets backend that is down.
-    """
-    try:
-        yield
-    except FaceSwapError as error:
-        error.job_id = error.job_id or job_id
-        raise
-    except AirflowNotFoundException as error:
-        raise VendorUnavailableError(
-            str(error),
-            vendor=vendor,
-            job_id=job_id,
-            advice="The job goes on. Put the connection back, and retry.",
-        ) from None
-
-
-def hook_for(vendor: str, conn_id: str) -> JobHook:
-    """
-    Make the hook of a vendor, as the provider info registers it.
-
-    :param vendor: The vendor's name, which is the connection type.
-    :raises InvalidRequestError: No such vendor.
-    """
-    from airflow_provider_faceswap.get_provider_info import get_provider_info
-
-    for entry in get_provider_info()["connection-types"]:
-        if entry["connection-type"] == vendor:
-            module, _, name = entry["hook-class-name"].rpartition(".")
-            hook: JobHook = getattr(import_module(module), name)(conn_id)
-            return hook
-    raise InvalidRequestError(
-        f"connection {conn_id!r} is of type {vendor!r}, which is none of this package",
-        advice="Nothing was bought. Use a connection of type gptunnel, tengrai or piapi.",
-    )
-
-
-def hook_for_connection(conn_id: str) -> JobHook:
-    """
-    Make the hook that a connection's type asks for.
-
-    :raises AirflowNotFoundException: There is no such connection.
-    :raises InvalidRequestError: Its type is none of this package's.
-    """
-    return hook_for(BaseHook.get_connection(conn_id).conn_type or "", conn_id)
+            raise error.replaced(advice="Nothing was bought. Correct the connection.") from None

@@ -1,102 +1,139 @@
-"""What an Airflow connection says: where a vendor is, with which key, and how fast it may be asked."""
+"""Reads an Airflow connection: the vendor's URL, the key, and the rate limit."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from airflow_provider_faceswap.exceptions import AuthenticationError, InvalidRequestError
-from airflow_provider_faceswap.foundation.redaction import bare_url
-from airflow_provider_faceswap.http.client import Endpoint
+from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+
+from airflow_provider_faceswap.exceptions import (
+    AuthenticationError,
+    FaceSwapError,
+    InvalidRequestError,
+    VendorUnavailableError,
+)
+from airflow_provider_faceswap.http.endpoint import Endpoint
 from airflow_provider_faceswap.http.rate_limiter import rate_limiter_for
 from airflow_provider_faceswap.vendors.messages import as_number
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
 
     from airflow.providers.common.compat.sdk import Connection
 
     from airflow_provider_faceswap.vendors.base import Vendor
 
 
-def endpoint_of(vendor: Vendor, conn_id: str, connection: Connection, extra: Mapping[str, Any]) -> Endpoint:
+@dataclass(frozen=True)
+class VendorConnection:
     """
-    Read a connection.
+    An Airflow connection that holds the key of an account at a vendor.
 
-    :param extra: Its further fields, parsed.
-    :raises AuthenticationError: It has no password, or one that no vendor gives out.
-    :raises InvalidRequestError: Its host is no full URL, or its rate no number.
+    Both ways to read it raise the same errors.
+
+    :raises AirflowNotFoundException: There is no such connection.
+    :raises VendorUnavailableError: The connection cannot be read now.
+    :raises AuthenticationError: It has no password, or one that cannot be a key.
+    :raises InvalidRequestError: Another field is wrong.
     """
-    key = (connection.password or "").strip()
-    if not key:
-        raise AuthenticationError(
-            f"connection {conn_id!r} has no API key",
-            vendor=vendor.name,
-            advice="Nothing was bought. Put the API key into the connection's password field.",
+
+    vendor: Vendor
+    conn_id: str
+
+    def read(self) -> Endpoint:
+        """Read the connection in a worker."""
+        with self._backend_errors():
+            connection = BaseHook.get_connection(self.conn_id)
+            extra = connection.extra_dejson
+        return self._endpoint(connection, extra)
+
+    async def aread(self) -> Endpoint:
+        """Read the connection on an event loop."""
+        with self._backend_errors():
+            connection = await get_async_connection(self.conn_id)
+            extra = await get_async_extra_dejson(connection)
+        return self._endpoint(connection, extra)
+
+    @contextmanager
+    def _backend_errors(self) -> Iterator[None]:
+        """Replace what a secrets backend or Airflow's API raises: such an error says nothing about a job."""
+        try:
+            yield
+        except (AirflowNotFoundException, FaceSwapError):
+            raise
+        except Exception as error:  # noqa: BLE001 - each backend has its own errors
+            raise VendorUnavailableError(
+                f"connection {self.conn_id!r} could not be read ({type(error).__name__})",
+                vendor=self.vendor.name,
+                advice="Nothing was sent. Retry when Airflow, or its secrets backend, works again.",
+            ) from None
+
+    def _endpoint(self, connection: Connection, extra: object) -> Endpoint:
+        if not isinstance(extra, dict):
+            raise self._wrong(
+                f"the extra of connection {self.conn_id!r} must be a JSON object, and is a {type(extra).__name__}"
+            )
+        key = self._key(connection)
+        return Endpoint(
+            vendor=self.vendor.name,
+            base_url=self._base_url(connection),
+            headers=self.vendor.headers(key, extra),
+            secrets=(key, str(extra.get("webhook_secret") or "")),
+            options=extra,
+            rate=self._rate(extra.get("requests_per_second")),
+            default_host=not connection.host,
+            limiter=rate_limiter_for(self.conn_id),
         )
-    if not (key.isascii() and key.isprintable()):  # nor could a header carry it
-        raise AuthenticationError(
-            f"the API key of connection {conn_id!r} has characters that no key has",
-            vendor=vendor.name,
-            advice="Nothing was bought. Copy the key anew, without what stands around it.",
-        )
-    return Endpoint(
-        vendor=vendor.name,
-        base_url=_address(vendor, connection.host, connection.port),
-        headers=vendor.headers(key, extra),
-        secrets=(key, str(extra.get("webhook_secret") or "")),
-        rate=_rate(extra.get("requests_per_second")),
-        at_home=not connection.host,
-        limiter=rate_limiter_for(conn_id),
-    )
 
+    def _key(self, connection: Connection) -> str:
+        key = (connection.password or "").strip()
+        if not key:
+            raise AuthenticationError(
+                f"connection {self.conn_id!r} has no API key",
+                vendor=self.vendor.name,
+                advice="Nothing was bought. Put the API key into the connection's password field.",
+            )
+        if not (key.isascii() and key.isprintable()):  # a header could not carry it
+            raise AuthenticationError(
+                f"the API key of connection {self.conn_id!r} has characters that no key has",
+                vendor=self.vendor.name,
+                advice="Nothing was bought. Copy the key again, without the text around it.",
+            )
+        return key
 
-def _address(vendor: Vendor, host: str | None, port: int | None) -> str:
-    """
-    A vendor's base URL with the connection's port, which a URI keeps in a place of its own.
+    def _base_url(self, connection: Connection) -> str:
+        """The vendor's base URL, with the port, which a connection URI keeps in a field of its own."""
+        port = connection.port
+        try:
+            base_url = self.vendor.base_url(connection.host)
+            own_port = urlsplit(base_url).port
+        except InvalidRequestError:
+            raise
+        except ValueError:  # such as a port that is not a number
+            raise self._wrong("the connection's host cannot be read as a URL") from None
+        if not port or own_port == port:
+            return base_url
+        if own_port:
+            raise self._wrong(
+                f"the connection has port {own_port} in its host and {port} in its port field",
+                advice="Nothing was bought. Empty one of them.",
+            )
+        parts = urlsplit(base_url)
+        return parts._replace(netloc=f"{parts.netloc}:{port}").geturl()
 
-    :raises InvalidRequestError: The host is no full URL, or has another port.
-    """
-    try:
-        base_url = vendor.base_url(host)
-        own = urlsplit(base_url).port
-    except InvalidRequestError:
-        raise
-    except ValueError:  # such as a port that is no number
-        raise InvalidRequestError(
-            "the connection's host cannot be read as a URL",
-            vendor=vendor.name,
-            advice="Nothing was bought. Correct the connection's host.",
-        ) from None
-    if not port or own == port:
-        return base_url
-    if own:
-        raise InvalidRequestError(
-            f"the connection has port {own} in its host and {port} in its port field",
-            vendor=vendor.name,
-            advice="Nothing was bought. Empty one of them.",
-        )
-    parts = urlsplit(base_url)
-    return parts._replace(netloc=f"{parts.netloc}:{port}").geturl()
+    def _rate(self, value: object) -> float | None:
+        if value in (None, ""):
+            return None
+        rate = as_number(value)
+        if rate is None or rate <= 0:
+            raise self._wrong(f"the connection's requests_per_second must be a number above 0, got {value!r}")
+        return rate
 
-
-def shown(base_url: str) -> str:
-    """An address without the name and password that may stand before its host, and without a query."""
-    return bare_url(base_url)
-
-
-def _rate(value: object) -> float | None:
-    """
-    Read the connection's bound.
-
-    :raises InvalidRequestError: It is not a number above zero.
-    """
-    if value in (None, ""):
-        return None
-    rate = as_number(value)
-    if rate is None or rate <= 0:
-        raise InvalidRequestError(
-            f"the connection's requests_per_second must be a number above 0, got {value!r}",
-            advice="Nothing was bought. Correct the connection.",
-        )
-    return rate
+    def _wrong(
+        self, message: str, advice: str = "Nothing was bought. Correct the connection."
+    ) -> InvalidRequestError:
+        return InvalidRequestError(message, vendor=self.vendor.name, advice=advice)

@@ -1,7 +1,7 @@
 """
-The connection form, as an Airflow below 3.2 asks a hook for it.
+The connection form, for an Airflow below 3.2, which asks the hook for it.
 
-Newer ones read the same metadata themselves, and call nothing of this.
+Newer versions read the same fields from the provider info and call nothing here.
 """
 
 from __future__ import annotations
@@ -19,10 +19,9 @@ def _declared(conn_type: str, section: str) -> dict[str, Any]:
 
 def fields(conn_type: str) -> dict[str, Any]:
     """
-    The extra fields, as WTForms fields: Airflow puts its own in their place where WTForms is not installed.
+    The extra fields as WTForms fields, by name. Airflow replaces WTForms if it is not installed.
 
-    :param conn_type: One that the provider info knows; another has none.
-    :returns: By name.
+    :param conn_type: A connection type; one that the provider info does not have has no fields.
     """
     from wtforms import BooleanField, PasswordField, StringField
     from wtforms.validators import Optional, any_of
@@ -34,7 +33,7 @@ def fields(conn_type: str) -> dict[str, Any]:
             field = PasswordField
         elif "boolean" in schema["type"]:
             field = BooleanField
-        else:  # there is none for a number with a fraction, and the hook reads a text as well
+        else:  # also for a decimal number, for which Airflow has no field; the hook reads a text, too
             field = StringField
         made[name] = field(
             declared["label"],
@@ -46,8 +45,8 @@ def fields(conn_type: str) -> dict[str, Any]:
 
 def behaviour(conn_type: str) -> dict[str, Any]:
     """
-    What the standard fields are called, hint at, and which are hidden.
+    Labels and placeholders of the standard fields, and which of them are hidden.
 
-    :param conn_type: One that the provider info knows; another has nothing special.
+    :param conn_type: A connection type; one that the provider info does not have changes nothing.
     """
-    return {key.replace("-", "_"): told for key, told in _declared(conn_type, "ui-field-behaviour").items()}
+    return {key.replace("-", "_"): value for key, value in _declared(conn_type, "ui-field-behaviour").items()}

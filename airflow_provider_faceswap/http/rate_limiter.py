@@ -1,4 +1,4 @@
-"""How fast one account may be asked: evenly, and not at all for as long as it wants."""
+"""Rate limiter for one account; pauses after HTTP 429."""
 
 from __future__ import annotations
 
@@ -6,75 +6,74 @@ from threading import Lock
 
 from airflow_provider_faceswap.foundation.clock import CLOCK
 
-#: Seconds between two requests of a queue that had to wait, where no rate is set: they do not all go at once.
+#: Seconds between two requests that had to wait, if no rate is set: they must not all be sent at once.
 QUEUE_GAP = 0.02
-#: Seconds to hold all questions after "too many requests" without a word on how long.
-HOLD = 2.0
-#: The most seconds to hold all questions, however long the vendor asks for: the job that was told so goes by that in
-#: its own schedule, and the others have deadlines of their own.
-LONGEST_HOLD = 30.0
+#: Seconds of a pause after HTTP 429, if the vendor does not say how long.
+PAUSE = 2.0
+#: The most seconds of a pause, whatever the vendor asks for. The job that got the 429 keeps to the vendor's figure in
+#: its own schedule; the other jobs have deadlines of their own.
+LONGEST_PAUSE = 30.0
 
 
 class RateLimiter:
     """
-    One queue for all requests of a process to one account.
+    Spreads all requests of a process to one account evenly.
 
-    It decides by the time it is given; only :meth:`turn` and :meth:`aturn` wait.
+    Only :meth:`wait` and :meth:`await_turn` read the clock and wait.
     """
 
     def __init__(self) -> None:
-        self._free_at = 0.0
-        self._held_until = 0.0
-        # A batch buys in threads and asks on an event loop.
+        self._next_at = 0.0
+        self._paused_until = 0.0
+        # A batch submits in threads and polls on an event loop.
         self._lock = Lock()
 
-    def slot(self, now: float, rate: float | None, *, patient: bool = True) -> float:
+    def reserve(self, now: float, rate: float | None, *, pauses: bool = True) -> float:
         """
-        Take the next place in the queue.
+        Reserve the next time at which a request may be sent.
 
         :param now: Epoch seconds.
-        :param rate: Requests a second at most, ``None`` for no limit.
-        :param patient: Whether a hold is waited out too.
-        :returns: Seconds to wait for it.
+        :param rate: The most requests per second, ``None`` for no limit.
+        :param pauses: Whether a pause applies to this request.
+        :returns: Seconds to wait until then.
         """
         with self._lock:
-            at = max(now, self._free_at, self._held_until if patient else 0.0)
+            at = max(now, self._next_at, self._paused_until if pauses else 0.0)
             gap = 1 / rate if rate else 0.0
-            if patient:
-                self._free_at = at + (max(gap, QUEUE_GAP) if at > now else gap)
+            if pauses:
+                self._next_at = at + (max(gap, QUEUE_GAP) if at > now else gap)
             elif rate:
-                self._free_at = at + gap
+                self._next_at = at + gap
             return at - now
 
-    def heed(self, now: float, retry_after: float | None) -> None:
+    def pause(self, now: float, retry_after: float | None) -> None:
         """
-        Hold every later question for a moment: the account was told that it asks too much.
+        Delay all later requests on event loops, because the vendor got too many.
 
-        :param retry_after: Seconds, where the vendor said.
+        :param retry_after: Seconds the vendor asked to wait, ``None`` if it did not say.
         """
-        seconds = HOLD if retry_after is None else min(retry_after, LONGEST_HOLD)
-        self._held_until = max(self._held_until, now + seconds)
+        seconds = PAUSE if retry_after is None else min(retry_after, LONGEST_PAUSE)
+        self._paused_until = max(self._paused_until, now + seconds)
 
-    def turn(self, rate: float | None) -> None:
+    def wait(self, rate: float | None) -> None:
         """
-        Wait for the next place in the queue, in a thread that can wait.
+        Wait in a thread until the next request may be sent.
 
-        A hold is no matter of this one: whoever sends from a thread hears for itself how long to wait, and goes by
-        its own deadline.
+        Pauses do not apply: the sender gets its own HTTP 429, and has its own deadline.
         """
         if rate:
-            CLOCK.sleep(self.slot(CLOCK.now(), rate, patient=False))
+            CLOCK.sleep(self.reserve(CLOCK.now(), rate, pauses=False))
 
-    async def aturn(self, rate: float | None) -> None:
-        """Wait for the next place in the queue."""
-        seconds = self.slot(CLOCK.now(), rate)
+    async def await_turn(self, rate: float | None) -> None:
+        """Wait on an event loop until the next request may be sent."""
+        seconds = self.reserve(CLOCK.now(), rate)
         if seconds > 0:
             await CLOCK.asleep(seconds)
 
 
-_paces: dict[str, RateLimiter] = {}
+_limiters: dict[str, RateLimiter] = {}
 
 
 def rate_limiter_for(conn_id: str) -> RateLimiter:
-    """The queue of this process for a connection's account."""
-    return _paces.setdefault(conn_id, RateLimiter())
+    """The rate limiter of this process for a connection's account."""
+    return _limiters.setdefault(conn_id, RateLimiter())

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_faceswap.jobs import Job
     from airflow_provider_faceswap.lifecycle.waiting import JobClient
+    from airflow_provider_faceswap.vendors.capabilities import History
     from airflow_provider_faceswap.vendors.history import Listing
     from airflow_provider_faceswap.vendors.messages import Reply, Request
 
@@ -51,10 +52,11 @@ def find_job(
     :returns: ``None`` if the vendor has no list, or if none or several jobs match.
     """
     until = min(CLOCK.moment(), begun_at + LONGEST_SUBMISSION) + CLOCK_SKEW
-    search = _Search(client, kind, request, begun_at - CLOCK_SKEW, until)
-    if client.vendor.history(search.since, search.until, 0) is None:
+    history = client.vendor.history
+    if history is None:
         log.info("%s has no job list to search", client.vendor.name)
         return None
+    search = _Search(client, history, kind, request, begun_at - CLOCK_SKEW, until)
     for pause in SEARCH_DELAYS:
         CLOCK.sleep(pause)
         try:
@@ -77,6 +79,7 @@ class _Search:
     """One search of a vendor's list, for the jobs of one request and one time."""
 
     client: JobClient
+    history: History
     kind: str
     request: Request
     since: datetime
@@ -97,23 +100,20 @@ class _Search:
     def _listed(self) -> list[str]:
         found: dict[str, None] = {}
         for page in range(MOST_PAGES):
-            request = self.client.vendor.history(self.since, self.until, page)
-            if request is None:
-                break
-            listing = self.client.read(request, self._page)
+            listing = self.client.read(self.history.request(self.since, self.until, page), self._page)
             found.update(dict.fromkeys(listing.job_ids))
             if not listing.more:
                 return list(found)
         raise FaceSwapError(f"it has more than {MOST_PAGES} pages")
 
     def _page(self, reply: Reply) -> Listing:
-        return self.client.vendor.read_history(self.kind, self.request, reply, self.since, self.until)
+        return self.history.read(self.kind, self.request, reply, self.since, self.until)
 
     def _read_if_own(self, job_id: str) -> Job | None:
         vendor = self.client.vendor
 
         def read(reply: Reply) -> Job | None:
             job = vendor.read_job(self.kind, reply, job_id=job_id)
-            return job if vendor.matches_request(self.kind, self.request, reply) else None
+            return job if self.history.matches(self.kind, self.request, reply) else None
 
         return self.client.read(vendor.fetch(self.kind, job_id), read)

@@ -156,7 +156,7 @@ class MediaPreparer:
         """
         problems = problems_with(image, accepts)
         # A vendor that accepts links only could not be sent a rotated copy.
-        changeable = bool(accepts.inline) or self.vendor.takes_uploads
+        changeable = bool(accepts.inline) or self.vendor.uploads is not None
         if self.preflight == "off" or not (problems or changeable):
             return image
         if self.preflight == "fit":
@@ -179,7 +179,7 @@ class MediaPreparer:
         if image.media and len(image.data) <= accepts.inline:
             sent = f"data:{image.media.name};base64,{base64.b64encode(image.data).decode()}"
             return sent, placeholder if accepts.link else sent
-        if self.vendor.takes_uploads and accepts.link:
+        if self.vendor.uploads is not None and accepts.link:
             self.uploads[placeholder] = image.data
             return placeholder, placeholder
         raise PictureNotTakenError(

@@ -1,4 +1,4 @@
-"""Arguments of a job under their neutral names, and the types they are made of."""
+"""Arguments of a job under their neutral names, and the types of their values."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Jso
 
 _DATA_URI = re.compile(r"data:(?P<type>[\w.+-]+/[\w.+-]+);base64,(?P<data>.*)", re.DOTALL)
 
-#: No URL may hold these. Several also end a link where a text is searched for links: what stands behind them, such
-#: as a signature, would be taken for plain words and shown.
+#: Characters that no URL may contain. Some of them would also end a link in a text that is searched for links: the
+#: rest of the link, such as a signature, would be shown.
 _NOT_IN_A_URL = re.compile(r"[\s\x00-\x1f\x7f-\x9f\"<>\\]")
 
 
 class Arguments(BaseModel):
     """Arguments of one kind under their neutral names; serialised under the vendor's own."""
 
-    # Schemas are made when first used: a Dag that is parsed uses none.
+    # Schemas are built on first use: parsing a Dag needs none.
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, defer_build=True)
 
     def to_wire(self) -> dict[str, Any]:
-        """The request body: what is unset stays out, as old servers may refuse keys they do not know."""
+        """The request body. Unset arguments are left out, because old servers may refuse unknown keys."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-def faults_of(error: ValidationError) -> str:
-    """Name every wrong argument and what it should be, without its value."""
+def validation_message(error: ValidationError) -> str:
+    """Every wrong argument and what it should be, without its value."""
     return "; ".join(
         f"{'.'.join(str(part) for part in fault['loc']) or 'arguments'}: "
         + fault["msg"].removeprefix("Value error, ")
@@ -42,7 +42,7 @@ def http_url(value: str) -> str:
     """
     Accept a full http(s) URL.
 
-    :raises ValueError: It is empty, relative, of another scheme, or not encoded.
+    :raises ValueError: The value is empty, relative, of another scheme, or not encoded.
     """
     if _NOT_IN_A_URL.search(value):
         raise ValueError(
@@ -51,7 +51,7 @@ def http_url(value: str) -> str:
     try:
         parts = urlsplit(value)
         readable = parts.port != 0
-    except ValueError:  # whose text repeats what it stumbled over
+    except ValueError:  # its text repeats the value
         readable = False
     if not readable:
         raise ValueError("must be a full http or https URL, and its host or port cannot be read")
@@ -64,8 +64,8 @@ def inline_media(value: str, types: frozenset[str], max_bytes: int | None = None
     """
     Decode a ``data:`` URI of one of the given media types.
 
-    :param max_bytes: Refuse more decoded bytes than this.
-    :raises ValueError: It is of another type, not base64, or too large.
+    :param max_bytes: The most decoded bytes.
+    :raises ValueError: The value has another type, is not base64, or is too large.
     """
     parsed = _DATA_URI.fullmatch(value)
     if parsed is None or parsed["type"].lower() not in types:
@@ -85,7 +85,7 @@ def https_url(value: str) -> str:
     """
     Accept a full https URL.
 
-    :raises ValueError: It is empty, relative, or of another scheme.
+    :raises ValueError: The value is empty, relative, or of another scheme.
     """
     if urlsplit(http_url(value)).scheme != "https":
         raise ValueError("must be a full https URL")
@@ -94,20 +94,20 @@ def https_url(value: str) -> str:
 
 def whole(value: Any) -> Any:
     """
-    Accept all but true and false, which Python counts as 1 and 0.
+    Refuse booleans, which Python would accept as 1 and 0.
 
-    :raises ValueError: It is one of them.
+    :raises ValueError: The value is a boolean.
     """
     if isinstance(value, bool):
-        raise ValueError("must be a whole number")  # noqa: TRY004 - pydantic's way
+        raise ValueError("must be a whole number")  # noqa: TRY004 - pydantic needs a ValueError
     return value
 
 
 def finite(value: Any) -> Any:
     """
-    Accept JSON that every parser takes.
+    Accept JSON that every parser can read.
 
-    :raises ValueError: There is a NaN or an infinity in it, which Python writes and others cannot read.
+    :raises ValueError: The value contains NaN or infinity, which Python writes and other parsers refuse.
     """
     json.dumps(value, allow_nan=False)
     return value

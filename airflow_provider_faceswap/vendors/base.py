@@ -1,4 +1,4 @@
-"""What a vendor file has to say, and what all of them share."""
+"""The interface of a vendor file, and what all vendor files share."""
 
 from __future__ import annotations
 
@@ -10,39 +10,41 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from airflow_provider_faceswap.exceptions import (
-    AuthenticationError,
-    ContentRefusedError,
     FaceSwapError,
-    InsufficientBalanceError,
     InvalidRequestError,
     MalformedResponseError,
-    PermissionDeniedError,
     RateLimitError,
     SubmissionUncertainError,
-    VendorError,
     VendorUnavailableError,
 )
-from airflow_provider_faceswap.jobs import FailureReason, Job
-from airflow_provider_faceswap.vendors.arguments import faults_of
-from airflow_provider_faceswap.vendors.messages import Request, as_word, clean
+from airflow_provider_faceswap.jobs import FailureReason, JobState
+from airflow_provider_faceswap.vendors.arguments import validation_message
+from airflow_provider_faceswap.vendors.messages import Request
+from airflow_provider_faceswap.vendors.refusals import malformed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime, timedelta
+    from datetime import timedelta
 
-    from airflow_provider_faceswap.jobs import Balance
+    from airflow_provider_faceswap.jobs import Job
     from airflow_provider_faceswap.vendors.arguments import Arguments
-    from airflow_provider_faceswap.vendors.history import Listing
+    from airflow_provider_faceswap.vendors.capabilities import (
+        Balances,
+        Cancellation,
+        ConcurrencyLimit,
+        History,
+        Uploads,
+    )
     from airflow_provider_faceswap.vendors.messages import Reply
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
     """
-    How long a kind of job takes, which decides when to ask.
+    How long a kind of job takes, which decides when to poll.
 
-    :param first: Seconds before the first question: near the shortest time this kind is known to take.
-    :param cap: The most seconds between two questions.
+    :param first: Seconds before the first poll: near the shortest time this kind is known to take.
+    :param cap: The most seconds between two polls.
     """
 
     first: float
@@ -52,14 +54,14 @@ class Timing:
 @dataclass(frozen=True, slots=True)
 class Accepts:
     """
-    How a picture or a video may travel to a vendor, and which are taken.
+    Which pictures or videos a vendor accepts for an argument, and how they may be sent.
 
-    :param formats: Media types; empty where the vendor does not say.
-    :param link: A link may be given.
-    :param inline: The most bytes that may stand in the request as a ``data:`` URI; 0 for none.
-    :param max_bytes: The most bytes of a file, ``None`` where the vendor does not say.
-    :param max_side: The most pixels of a side, ``None`` where the vendor does not say.
-    :param fit_side: To how many a side is shrunk, where that is not ``max_side``.
+    :param formats: Media types; empty if the vendor does not say.
+    :param link: Whether a link is accepted.
+    :param inline: The most bytes that may be sent in the request as a ``data:`` URI; 0 for none.
+    :param max_bytes: The most bytes of a file, ``None`` if the vendor does not say.
+    :param max_side: The most pixels of a side, ``None`` if the vendor does not say.
+    :param fit_side: The pixels to which a side is shrunk, if not ``max_side``.
     """
 
     formats: frozenset[str] = frozenset()
@@ -73,12 +75,12 @@ class Accepts:
 @dataclass(frozen=True, slots=True)
 class Kind:
     """
-    One thing a vendor can be paid for.
+    One kind of job that a vendor sells.
 
-    :param path: Where it is created.
-    :param family: The vendor's own grouping, where endpoints or shapes differ by it.
-    :param retention: How long the vendor keeps the output, ``None`` where it does not say.
-    :param media: Which arguments are pictures or videos, and what is taken for each.
+    :param path: Path of the request that submits it.
+    :param family: The vendor's own grouping, if endpoints or replies differ by it.
+    :param retention: How long the vendor keeps the output, ``None`` if it does not say.
+    :param media: Which arguments are pictures or videos, and what is accepted for each.
     """
 
     path: str
@@ -91,41 +93,48 @@ class Kind:
 
 class Vendor(ABC):
     """
-    All that is known of one vendor's wire: no I/O, no clock, no state.
+    One vendor's API: builds requests and reads replies. It does no I/O, reads no clock and has no state.
 
-    Methods that read raise :class:`~airflow_provider_faceswap.exceptions.VendorError` subclasses for
-    refusals and :class:`~airflow_provider_faceswap.exceptions.JobLostError` for a job that is not there.
+    A new vendor defines the class attributes without a default and the abstract methods. What only some vendors can do
+    is an object of :mod:`~airflow_provider_faceswap.vendors.capabilities`, or ``None``.
+
+    Methods that read a reply raise a subclass of :class:`~airflow_provider_faceswap.exceptions.VendorError` for a
+    refusal, and :class:`~airflow_provider_faceswap.exceptions.JobLostError` for a job that does not exist.
     """
 
     name: ClassVar[str]
     default_base_url: ClassVar[str]
-    #: A version prefix that people paste along with the host.
-    version_prefix: ClassVar[str] = ""
     kinds: ClassVar[Mapping[str, Kind]]
-    #: Arguments that a connection may give for all its jobs, as extra fields.
+    #: The vendor's status words (casefolded). A job with any other status is running.
+    states: ClassVar[Mapping[str, JobState]]
+    #: A version prefix of the API that users may paste with the host.
+    version_prefix: ClassVar[str] = ""
+    #: Arguments for which a connection may give a default, as extra fields.
     connection_arguments: ClassVar[tuple[str, ...]] = ()
-    #: Seconds after the create during which "not found" may only mean "not yet".
+    #: Seconds after the submission in which "not found" may mean "not yet".
     not_found_grace: ClassVar[float] = 0.0
-    #: Whether the account's answer says how many jobs may run at once.
-    reports_limit: ClassVar[bool] = False
-    #: Whether files can be stored for a job to come, by :meth:`upload`.
-    takes_uploads: ClassVar[bool] = False
-    #: What is taken for a picture that stands inside another argument.
+    #: What is accepted for a picture inside another argument.
     nested: ClassVar[Accepts] = Accepts()
-    #: Text fragments (casefolded) of a failed job and what they mean; the first that fits wins.
+    #: Parts of a failure text (casefolded) and the reason they show; the first match counts.
     failure_words: ClassVar[Mapping[str, FailureReason]] = {
         "no face": FailureReason.NO_FACE,
-        " face not": FailureReason.NO_FACE,  # and not "interface not ready"
+        " face not": FailureReason.NO_FACE,  # the space keeps out "interface not ready"
         "nsfw": FailureReason.CONTENT_REFUSED,
         "moderation": FailureReason.CONTENT_REFUSED,
         "sensitive": FailureReason.CONTENT_REFUSED,
     }
 
-    # -- what to send ---------------------------------------------------------------------------------
+    history: ClassVar[History | None] = None
+    uploads: ClassVar[Uploads | None] = None
+    balances: ClassVar[Balances | None] = None
+    concurrency_limit: ClassVar[ConcurrencyLimit | None] = None
+    cancellation: ClassVar[Cancellation | None] = None
+
+    # -- requests -------------------------------------------------------------------------------------
 
     def kind(self, name: str) -> Kind:
         """
-        Look a kind up.
+        Look up a kind.
 
         :raises InvalidRequestError: This vendor has no such kind.
         """
@@ -135,11 +144,11 @@ class Vendor(ABC):
             known = ", ".join(sorted(self.kinds))
             raise InvalidRequestError(f"kind {name!r} is unknown; known: {known}", vendor=self.name) from None
 
-    def create(self, kind: str, arguments: Mapping[str, Any]) -> Request:
+    def submit(self, kind: str, arguments: Mapping[str, Any]) -> Request:
         """
-        Build the request that buys a job.
+        Build the request that submits a job.
 
-        :param arguments: Neutral names to values; ``None`` means unset.
+        :param arguments: Values by neutral name; ``None`` means not set.
         :raises InvalidRequestError: An argument is missing, unknown, of the wrong type or out of range.
         """
         spec = self.kind(kind)
@@ -148,68 +157,28 @@ class Vendor(ABC):
             parsed = spec.arguments.model_validate(given)
         except ValidationError as error:
             # The error's own text repeats the input, which may be a signed link or a whole picture.
-            raise InvalidRequestError(faults_of(error), vendor=self.name) from None
-        return self._create(kind, parsed)
+            raise InvalidRequestError(validation_message(error), vendor=self.name) from None
+        return Request("POST", spec.path, body=parsed.to_wire())
 
-    def _create(self, kind: str, arguments: Arguments) -> Request:
-        return Request("POST", self.kind(kind).path, body=arguments.to_wire())
-
-    def warnings(self, kind: str, request: Request) -> list[str]:  # noqa: ARG002 - most have none
-        """What the vendor may refuse though it is allowed here; worth a warning before it is paid for."""
+    def warnings(self, kind: str, request: Request) -> list[str]:  # noqa: ARG002 - most vendors need none
+        """What the vendor may refuse although it is allowed here; logged before the submission."""
         return []
 
     @abstractmethod
     def fetch(self, kind: str, job_id: str) -> Request:
         """
-        Build the request that asks how a job stands; safe to repeat.
+        Build the request that reads a job; it can be repeated safely.
 
-        :raises InvalidRequestError: The id can be none.
+        :raises InvalidRequestError: ``job_id`` is not a valid id.
         """
-
-    def cancel(self, kind: str, job_id: str) -> Request | None:  # noqa: ARG002 - most vendors cannot
-        """
-        Build the request that cancels a job, or ``None`` where the vendor has none.
-
-        :raises InvalidRequestError: The id can be none.
-        """
-        return None
-
-    def history(self, since: datetime, until: datetime, page: int) -> Request | None:  # noqa: ARG002
-        """
-        Build the request that lists this account's jobs, or ``None`` where the vendor lists none.
-
-        :param since: Aware; with ``until`` the time in which the job in question was created.
-        :param page: From 0.
-        """
-        return None
-
-    def upload(self, name: str, data: bytes) -> Request:
-        """
-        Build the request that stores a file for a job to come; free, for vendors that take uploads.
-
-        :param name: With the suffix of what it is.
-        """
-        raise NotImplementedError
-
-    def read_upload(self, reply: Reply) -> str:
-        """
-        The link of a file that was stored.
-
-        :raises VendorError: It was refused.
-        """
-        raise NotImplementedError
 
     @abstractmethod
-    def account(self) -> Request:
-        """Build a request that proves the key and buys nothing."""
-
-    def balance(self, options: Mapping[str, Any]) -> Request | None:  # noqa: ARG002 - most have one account
+    def account(self, options: Mapping[str, Any]) -> Request:
         """
-        Build the request that reads the balance, or ``None`` where the vendor tells none.
+        Build a free request that proves the key, and reads the balance if the vendor reports one.
 
-        :param options: The connection's extra fields: they may choose who pays.
+        :param options: The connection's extra fields; they may choose who pays.
         """
-        return None
 
     @abstractmethod
     def headers(self, key: str, options: Mapping[str, Any]) -> dict[str, str]:
@@ -221,10 +190,10 @@ class Vendor(ABC):
 
     def base_url(self, host: str | None) -> str:
         """
-        The address all paths stand below.
+        The URL that all paths are appended to.
 
-        :param host: A full URL, or empty for the vendor's own.
-        :raises InvalidRequestError: ``host`` has no scheme, or another than http and https.
+        :param host: The connection's host: a full URL, or empty for the vendor's own.
+        :raises InvalidRequestError: ``host`` is not a full http or https URL.
         """
         if not host:
             return self.default_base_url
@@ -237,143 +206,67 @@ class Vendor(ABC):
             )
         return host.rstrip("/").removesuffix(self.version_prefix).rstrip("/")
 
-    # -- what came back -------------------------------------------------------------------------------
+    # -- replies --------------------------------------------------------------------------------------
 
     def read_job(self, kind: str, reply: Reply, *, job_id: str | None = None) -> Job:
         """
-        Read the answer of a create (``job_id`` is None) or of a fetch.
+        Read the reply to a submission (``job_id`` is ``None``) or to a poll.
 
-        :raises VendorError: The vendor refused, or its answer cannot be understood.
-        :raises JobLostError: The vendor does not know the job.
+        :raises VendorError: The vendor refused, or its reply cannot be understood.
+        :raises JobLostError: The vendor has no such job.
         """
         try:
             return self._read_job(kind, reply, job_id=job_id)
         except FaceSwapError:
             raise
         except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
-            # A field of another shape than any page shows, such as a list where an object should be.
-            raise self.malformed(
-                reply, f"the answer has an unexpected shape ({type(error).__name__})", job_id=job_id
-            ) from None
+            # A field has a type that no page shows, such as a list instead of an object.
+            what = f"the reply has an unexpected shape ({type(error).__name__})"
+            raise malformed(self.name, reply, what, job_id=job_id) from None
 
     @abstractmethod
     def _read_job(self, kind: str, reply: Reply, *, job_id: str | None = None) -> Job:
-        """Read a vendor's own shape."""
+        """Read the vendor's own format."""
 
     @abstractmethod
-    def job_named(self, reply: Reply) -> str:
-        """The id of the job that an answer names, of whatever status; empty where it names none."""
+    def job_id_in(self, reply: Reply) -> str:
+        """The job id in a reply of any HTTP status; empty if there is none."""
 
-    def read_created(self, kind: str, reply: Reply) -> Job:
+    def read_submitted(self, kind: str, reply: Reply) -> Job:
         """
-        Read the answer of a create, where not understanding it may mean having paid.
+        Read the reply to a submission; a reply that cannot be understood may mean a paid job.
 
-        :raises VendorError: The vendor certainly accepted nothing.
-        :raises SubmissionUncertainError: It may have.
+        :raises VendorError: The vendor accepted nothing.
+        :raises SubmissionUncertainError: The vendor may have accepted the job.
         """
         try:
             return self.read_job(kind, reply)
         except (MalformedResponseError, RateLimitError, VendorUnavailableError) as error:
-            named = self.job_named(reply)
-            turned_away = isinstance(error, RateLimitError) or error.status_code == 503
-            if turned_away and not named:
+            job_id = self.job_id_in(reply)
+            not_processed = isinstance(error, RateLimitError) or error.status_code == 503
+            if not_processed and not job_id:
                 raise
             raise SubmissionUncertainError(
-                f"the {kind} was sent, but the answer (HTTP {reply.status_code}) does not say whether "
-                f"it was accepted{f', though it names job {named}' if named else ''}: {error.message}",
+                f"the {kind} was sent, but the reply (HTTP {reply.status_code}) does not say whether "
+                f"it was accepted{f', though it names job {job_id}' if job_id else ''}: {error.message}",
                 vendor=self.name,
-                job_id=named or None,
+                job_id=job_id or None,
             ) from None
 
     @abstractmethod
     def read_account(self, reply: Reply) -> str:
         """
-        Say in one line what the account is and has.
+        Describe the account in one line.
 
-        :raises VendorError: The key is wrong, or the answer cannot be understood.
+        :raises VendorError: The key is wrong, or the reply cannot be understood.
         """
 
-    def read_balances(self, reply: Reply) -> tuple[Balance, ...]:
-        """
-        Read what the account has: at least one, the usual unit first.
-
-        :raises VendorError: The key is wrong, or the answer cannot be understood.
-        """
-        raise NotImplementedError
-
-    def read_history(
-        self, kind: str, request: Request, reply: Reply, since: datetime, until: datetime
-    ) -> Listing:
-        """
-        Read one page of a list: which of its jobs may have come from this request.
-
-        :raises VendorError: The list cannot be read.
-        """
-        raise NotImplementedError
-
-    def matches_request(self, kind: str, request: Request, reply: Reply) -> bool:  # noqa: ARG002
-        """Whether a job's own record shows that it came from this request, or from one just like it."""
-        return False
-
-    def read_limit(self, reply: Reply) -> int | None:  # noqa: ARG002 - most do not tell
-        """How many jobs may run at once, from the account's answer; ``None`` where it does not say."""
-        return None
-
-    def read_canceled(self, reply: Reply) -> bool:
-        """True where the answer of a cancel confirms it."""
-        return reply.ok
-
-    # -- shared by the vendor files -------------------------------------------------------------------
-
-    def refusal(
-        self, reply: Reply, message: str, *, code: object = None, job_id: str | None = None
-    ) -> VendorError:
-        """
-        The error that stands for an HTTP status, with the vendor's own words in it.
-
-        :param message: The vendor's text; shortened, and cut of signed queries, here.
-        :param code: The vendor's own code.
-        """
-        status = reply.status_code
-        text = clean(message) or f"answered HTTP {status} without a reason"
-        known: dict[str, Any] = {
-            "vendor": self.name,
-            "status_code": status,
-            "code": as_word(code) or None,
-            "job_id": job_id,
-        }
-        if status == 429:
-            return RateLimitError(text, retry_after=reply.retry_after, **known)
-        if 300 <= status < 400:  # redirects are not followed: they would carry the key away
-            return InvalidRequestError(
-                "the host answered with a redirect instead of the API",
-                **known,
-                advice="Nothing was bought. Correct the connection's host.",
-            )
-        exact: dict[int, type[VendorError]] = {
-            401: AuthenticationError,
-            402: InsufficientBalanceError,
-            403: PermissionDeniedError,
-            451: ContentRefusedError,
-        }
-        if status in exact:
-            return exact[status](text, **known)
-        if 400 <= status < 500 and status != 408:
-            return InvalidRequestError(text, **known)
-        if status >= 400:
-            unavailable = VendorUnavailableError(text, **known)
-            unavailable.retry_after = reply.retry_after
-            return unavailable
-        return MalformedResponseError(text, **known)
-
-    def malformed(self, reply: Reply, what: str, *, job_id: str | None = None) -> VendorError:
-        """The error for an answer that should have been understood and is not."""
-        if not reply.ok:
-            return self.refusal(reply, reply.text, job_id=job_id)
-        return MalformedResponseError(what, vendor=self.name, status_code=reply.status_code, job_id=job_id)
+    def state(self, status: str) -> JobState:
+        """The state that a status word means."""
+        return self.states.get(status.casefold(), JobState.RUNNING)
 
     def failure_reason(self, text: str | None) -> FailureReason:
-        """Sort a failed job by its vendor's text."""
+        """The reason that a failure text shows."""
         folded = f" {text or ''}".casefold()
         return next(
             (reason for words, reason in self.failure_words.items() if words in folded), FailureReason.UNKNOWN

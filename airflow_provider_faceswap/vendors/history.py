@@ -1,4 +1,4 @@
-"""A vendor's list of jobs, and how to tell from it which one came from a request that got no answer."""
+"""How to find, in a vendor's list of jobs, the job of a submission that got no reply."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: In a table of fillers: the vendor may put any value there.
+#: In a table of defaults: the vendor may show any value.
 ANY: tuple[()] = ()
 
 
@@ -17,34 +17,34 @@ class Listing:
     """
     One page of a vendor's list.
 
-    :param job_ids: The jobs on it that may have come from the request in question.
-    :param more: True where another page may follow.
+    :param job_ids: The jobs that the submission may have created.
+    :param more: Whether another page may follow.
     """
 
     job_ids: tuple[str, ...]
     more: bool
 
 
-def same_request(sent: Mapping[str, Any], shown: object, fillers: Mapping[str, tuple[Any, ...]]) -> bool:
+def same_request(sent: Mapping[str, Any], shown: object, defaults: Mapping[str, tuple[Any, ...]]) -> bool:
     """
-    Whether what a vendor shows of a job is what was sent.
+    Whether the vendor's copy of a request is what was sent.
 
-    A doubt counts as no: a job taken for another's is worse than one that a person has to look up.
+    In doubt the answer is no: to adopt the job of another request is worse than to ask a person.
 
-    :param shown: The vendor's copy of the request, of any shape.
-    :param fillers: What the vendor puts in where nothing was sent: name to values, :data:`ANY` for any.
+    :param shown: The vendor's copy, of any type.
+    :param defaults: The values that the vendor may show for a name that was not sent; :data:`ANY` for any value.
     """
     if not isinstance(shown, dict) or not sent:
         return False
     if any(name not in shown or not _equal(shown[name], value) for name, value in sent.items()):
         return False
     return all(
-        value in (None, "", [], {}) or (name in fillers and (not fillers[name] or value in fillers[name]))
+        value in (None, "", [], {}) or (name in defaults and (not defaults[name] or value in defaults[name]))
         for name, value in shown.items()
         if name not in sent
     )
 
 
 def _equal(one: Any, other: Any) -> bool:
-    """Equal as JSON, where ``true`` is not 1."""
+    """Equality of JSON values: ``true`` is not 1."""
     return one == other and isinstance(one, bool) == isinstance(other, bool)

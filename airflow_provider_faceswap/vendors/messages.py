@@ -1,4 +1,4 @@
-"""What goes over the wire and what comes back, and how to read fields that may have any shape."""
+"""Requests and replies, and functions that read reply fields of any type."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from airflow_provider_faceswap.foundation.redaction import without_queries
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: Text of a vendor that goes into a message is cut here, and a mere word of it, such as a code, here.
+#: The most characters of a vendor's text in a message.
 LONGEST_MESSAGE = 500
+#: The most characters of a vendor's word, such as a code, in a message.
 LONGEST_WORD = 80
-#: Seconds: nobody waits longer, whatever a vendor asks.
+#: The most seconds that a vendor's ``Retry-After`` can ask for.
 LONGEST_DELAY = 86_400.0
 
 
@@ -29,21 +30,20 @@ class Request:
     """
     One HTTP request, without host and credentials.
 
-    :param path: Below the vendor's base URL, with a leading slash.
+    :param path: Appended to the base URL; starts with a slash.
     :param body: The JSON body, ``None`` for none.
-    :param elsewhere: Another base URL of the vendor, for a connection that names none.
-    :param known_as: The body under which a create is known again, where the body itself differs from try to
-        try: each picture stands in it by its hash or its place.
-    :param uploads: Files that are stored at the vendor just before the create, by what stands for their link in
-        the body.
+    :param base_url: Another base URL of the vendor, used if the connection names no host.
+    :param known_as: The body that identifies a submission, if the body itself differs between attempts: each picture
+        is replaced by its hash or its path in storage.
+    :param uploads: Files to store at the vendor just before the submission, by their placeholder in the body.
     """
 
     method: str
     path: str
-    # Neither is shown: a body may carry a webhook's secret, and signed links.
+    # Not in the repr: a body may contain a webhook secret and signed links.
     params: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: Mapping[str, Any] | None = field(default=None, repr=False)
-    elsewhere: str | None = None
+    base_url: str | None = None
     known_as: Mapping[str, Any] | None = field(default=None, repr=False)
     uploads: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
@@ -51,9 +51,9 @@ class Request:
 @dataclass(frozen=True)
 class Reply:
     """
-    One HTTP answer, with every secret already taken out of its text.
+    One HTTP response, with all secrets already removed from its text.
 
-    :param headers: By lower-case name.
+    :param headers: Values by lower-case name.
     """
 
     status_code: int
@@ -62,7 +62,7 @@ class Reply:
 
     @cached_property
     def body(self) -> Any:
-        """The parsed JSON, or ``None`` where the text is not JSON: error pages and cut bodies occur."""
+        """The parsed JSON, ``None`` if the text is not JSON, such as an error page or a truncated body."""
         try:
             return json.loads(self.text)
         except (ValueError, RecursionError):
@@ -70,46 +70,46 @@ class Reply:
 
     @property
     def fields(self) -> dict[str, Any]:
-        """The parsed JSON where it is an object, else an empty dict."""
+        """The parsed JSON if it is an object, else an empty dict."""
         return self.body if isinstance(self.body, dict) else {}
 
     @property
     def ok(self) -> bool:
         """True for 2xx."""
-        return 200 <= self.status_code < 300  # the HTTP success range
+        return 200 <= self.status_code < 300
 
     @property
     def retry_after(self) -> float | None:
         """
-        Seconds that the ``Retry-After`` header asks to wait, at most a day; ``None`` where it asks for none.
+        Seconds to wait by the ``Retry-After`` header, at most a day; ``None`` without a usable header.
 
-        A date (RFC 9110, 10.2.3) counts from the ``Date`` of the same answer: no other clock has to agree.
+        A date (RFC 9110, 10.2.3) is compared with the reply's own ``Date``, so the clocks need not agree.
         """
         asked = self.headers.get("retry-after", "")
         seconds = as_number(asked)
         if seconds is None:
-            until, told = _http_date(asked), _http_date(self.headers.get("date", ""))
-            seconds = (until - told).total_seconds() if until and told else None
+            until, sent_at = _http_date(asked), _http_date(self.headers.get("date", ""))
+            seconds = (until - sent_at).total_seconds() if until and sent_at else None
         return min(seconds, LONGEST_DELAY) if seconds is not None and seconds >= 0 else None
 
 
 def clean(text: object) -> str:
-    """A vendor's text as it may be shown: one line, no signed queries, at most 500 characters."""
+    """A vendor's text that is safe to show: one line, no signed queries, at most 500 characters."""
     return without_queries(" ".join(str(text or "").split()))[:LONGEST_MESSAGE]
 
 
 def as_word(value: object) -> str:
-    """A vendor's word as it may be shown, such as a status or a code: as :func:`clean`, at most 80 characters."""
+    """A vendor's word that is safe to show, such as a status or a code: at most 80 characters."""
     return "" if value is None else clean(str(value))[:LONGEST_WORD]
 
 
 def as_object(value: object) -> dict[str, Any]:
-    """The value where it is a JSON object, else an empty one: a field may have any shape."""
+    """The value if it is a JSON object, else an empty dict."""
     return value if isinstance(value, dict) else {}
 
 
 def as_number(value: object) -> float | None:
-    """Take a finite number, or a text that is one."""
+    """The value as a finite number, ``None`` if it is neither a number nor the text of one."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
@@ -121,9 +121,9 @@ def as_number(value: object) -> float | None:
 
 def as_id(value: object) -> str:
     """
-    A vendor's id of a job as a text, empty where the value is none.
+    The value as a job id, empty if it cannot be one.
 
-    An id is a text, or a number from 1; the text of anything else would look like an id and be asked for.
+    An id is a text or a number from 1. Anything else, such as a list, is not an id although it has a text.
     """
     if isinstance(value, str):
         return value if value.strip() else ""
@@ -132,9 +132,9 @@ def as_id(value: object) -> str:
 
 def checked_id(job_id: object) -> str:
     """
-    A job's id as it may be asked for.
+    Check a job id from a user or a record.
 
-    :raises InvalidRequestError: It is no text, empty, or a step of a path, which would lead to another endpoint.
+    :raises InvalidRequestError: It is not a text, is empty, or is ``.`` or ``..``, which would change the path.
     """
     if not isinstance(job_id, str) or job_id.strip() in {"", ".", ".."}:
         raise InvalidRequestError("the job id must be the text that the vendor gave for it")
@@ -143,18 +143,18 @@ def checked_id(job_id: object) -> str:
 
 def path_segment(job_id: object) -> str:
     """
-    A job's id as one segment of a path, whatever stands in it.
+    A job id, encoded as one segment of a path.
 
-    :raises InvalidRequestError: It can be none.
+    :raises InvalidRequestError: It is not a valid id.
     """
     return quote(checked_id(job_id), safe="")
 
 
 def links_in(*candidates: object) -> tuple[str, ...]:
     """
-    Every http(s) link in what a vendor gave as output, in order and once.
+    Every http(s) link in a job's output, in order, without duplicates.
 
-    :param candidates: Strings, ``{"url": ...}`` objects, lists of these, or anything else, which is skipped.
+    :param candidates: Strings, ``{"url": ...}`` objects, and lists of these; anything else is skipped.
     """
     found: dict[str, None] = {}
     for candidate in candidates:
@@ -168,10 +168,19 @@ def links_in(*candidates: object) -> tuple[str, ...]:
     return tuple(found)
 
 
+def as_datetime(value: object) -> datetime | None:
+    """The value as an aware datetime, ``None`` if it is not an ISO 8601 text with an offset."""
+    try:
+        moment = datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None
+
+
 def _http_date(text: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(text)
     except (IndexError, OverflowError, TypeError, ValueError):
         return None
-    # The oldest of the three forms names no zone.
+    # The oldest of the three formats has no time zone.
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

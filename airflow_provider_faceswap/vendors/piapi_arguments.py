@@ -1,8 +1,7 @@
 """
-What PiAPI's tasks take.
+Arguments of PiAPI's tasks.
 
-Facts are from the vendor's pages (piapi.ai/docs) unless a comment says that they were only seen in public
-clients.
+Facts are from the vendor's pages (piapi.ai/docs), unless a comment names public clients.
 """
 
 from __future__ import annotations
@@ -19,15 +18,15 @@ from airflow_provider_faceswap.vendors.arguments import Arguments, HttpUrl, Json
 if TYPE_CHECKING:
     from typing import Self
 
-#: 10 MB a file, on older page versions and in clients.
+#: 10 MB a file, on older versions of the pages and in public clients.
 MAX_BYTES = 10_000_000
-#: "Under 2048 x 2048"; whether 2048 itself is taken is not clear, so it is left to the vendor.
+#: "Under 2048 x 2048". It is not clear whether 2048 itself is accepted, so the vendor decides.
 MAX_SIDE = 2048
 PICTURES = frozenset({"image/png", "image/jpeg", "image/webp"})
 
 
 def _picture(value: str) -> str:
-    """Accept a URL, or a data URI, which travels as bare base64: the page says "base64 string"."""
+    """Accept a URL, or a data URI, which is sent as bare base64: the page says "base64 string"."""
     if value.startswith("data:"):
         data = inline_media(value, PICTURES, MAX_BYTES)
         size = dimensions(io.BytesIO(data))
@@ -38,11 +37,11 @@ def _picture(value: str) -> str:
 
 
 def _indices(value: object) -> object:
-    """Take ``[0, 1]``, ``"0,1"``, ``"0, 1"`` or ``0``; the wire wants ``"0,1"``."""
+    """Accept ``[0, 1]``, ``"0,1"``, ``"0, 1"`` or ``0``; the vendor expects ``"0,1"``."""
     if isinstance(value, str):
         value = [part for part in value.split(",") if part.strip()]
     given = value if isinstance(value, list | tuple) else [value]
-    # Python would make a position of True and of 0.7 as well.
+    # int() would accept True and 0.7, too.
     texts = ["" if isinstance(part, bool | float) else str(part).strip() for part in given]
     if not texts or not all(map(str.isdecimal, texts)):
         raise ValueError("must be a list of face positions counted from 0")
@@ -54,14 +53,14 @@ Indices = Annotated[str, BeforeValidator(_indices)]
 
 
 class AnyTask(Arguments):
-    """What every task may carry beside its input."""
+    """Arguments that every task may have beside its input."""
 
     service_mode: Literal["public", "private"] | None = Field(None, exclude=True)
     webhook: HttpUrl | None = Field(None, exclude=True)
     webhook_secret: str | None = Field(None, exclude=True, repr=False)
 
-    def body(self) -> dict[str, Any]:
-        """What a create carries."""
+    def to_wire(self) -> dict[str, Any]:
+        """The request body: the task, and its config if there is one."""
         config: dict[str, Any] = {}
         if self.service_mode:
             config["service_mode"] = self.service_mode
@@ -71,21 +70,21 @@ class AnyTask(Arguments):
 
     def task(self) -> dict[str, Any]:
         """Model, task type and input."""
-        return self.to_wire()
+        return super().to_wire()
 
 
 class _Toolkit(AnyTask):
-    """A task whose arguments are all of its input."""
+    """A task whose arguments are its input."""
 
     model: ClassVar[str]
     task_type: ClassVar[str]
 
     def task(self) -> dict[str, Any]:
-        return {"model": self.model, "task_type": self.task_type, "input": self.to_wire()}
+        return {"model": self.model, "task_type": self.task_type, "input": super().task()}
 
 
 class FaceSwap(_Toolkit):
-    """One face: with several in a picture the vendor takes the largest."""
+    """One face. If a picture has several, the vendor uses the largest."""
 
     model: ClassVar[str] = "Qubico/image-toolkit"
     task_type: ClassVar[str] = "face-swap"
@@ -95,13 +94,13 @@ class FaceSwap(_Toolkit):
 
 
 class _Pairs(_Toolkit):
-    """Faces chosen by position, pair by pair."""
+    """Pairs of faces, chosen by position."""
 
     target_faces: Indices | None = Field(None, serialization_alias="target_faces_index")
     source_faces: Indices | None = Field(None, serialization_alias="swap_faces_index")
 
     @model_validator(mode="after")
-    def _even(self) -> Self:
+    def _same_length(self) -> Self:
         lengths = [len(faces.split(",")) if faces else 0 for faces in (self.target_faces, self.source_faces)]
         if lengths[0] != lengths[1]:
             raise ValueError(
@@ -131,7 +130,7 @@ class VideoFaceSwap(_Pairs):
 
 
 class Task(AnyTask):
-    """Any unified task: model, task type and input as the vendor's pages name them."""
+    """Any task of the unified API, with the names of the vendor's pages."""
 
     model: str = Field(min_length=1)
     task_type: str = Field(min_length=1)

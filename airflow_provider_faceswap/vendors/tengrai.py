@@ -1,12 +1,12 @@
 """
 Tengrai (Tengr.ai): face swap and every other artwork kind.
 
-Facts are from the vendor's pages (docs.tengr.ai, v2) unless a comment says that they are assumed.
+Facts are from the vendor's pages (docs.tengr.ai, v2), unless a comment says "assumed".
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -15,10 +15,12 @@ from airflow_provider_faceswap.exceptions import JobLostError
 from airflow_provider_faceswap.jobs import Job, JobState
 from airflow_provider_faceswap.vendors.arguments import Arguments, HttpsUrl, HttpUrl, Json, WholeNumber
 from airflow_provider_faceswap.vendors.base import Accepts, Kind, Timing, Vendor
+from airflow_provider_faceswap.vendors.capabilities import History
 from airflow_provider_faceswap.vendors.history import ANY, Listing, same_request
 from airflow_provider_faceswap.vendors.messages import (
     Reply,
     Request,
+    as_datetime,
     as_id,
     as_object,
     as_word,
@@ -26,29 +28,22 @@ from airflow_provider_faceswap.vendors.messages import (
     links_in,
     path_segment,
 )
+from airflow_provider_faceswap.vendors.refusals import malformed, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
-_STATES = {
-    "starting": JobState.QUEUED,
-    "processing": JobState.RUNNING,
-    "succeeded": JobState.SUCCEEDED,
-    "done": JobState.SUCCEEDED,  # the word of the v1 API
-    "failed": JobState.FAILED,
-    "canceled": JobState.CANCELED,
-    "cancelled": JobState.CANCELED,
-}
-
-#: Record, inputs and outputs are removed this long after the creation (changelog of v2.2.0).
+#: The vendor removes record, inputs and outputs this long after the creation (changelog of v2.2.0).
 _RETENTION = timedelta(days=8)
 
-#: Artworks on one page of the list: the most that the vendor gives.
+#: Artworks on one page of the list: the vendor's maximum.
 _PAGE = 500
-#: The vendor's own word for a kind, where it is another.
+#: The vendor's word for a kind, if it is not our own.
 _TYPES = {"upscaling": "upscaling_v2"}
-#: What the vendor may show of a face swap although it was not sent: its documented defaults.
-_FACE_SWAP_FILLERS = {"denoising": (3,), "outputFormat": ("auto", "webp")}
+#: The vendor's documented defaults, which it may show although they were not sent.
+_DEFAULTS: dict[str, tuple[Any, ...]] = {"seed": ANY}
+_FACE_SWAP_DEFAULTS = {**_DEFAULTS, "denoising": (3,), "outputFormat": ("auto", "webp")}
 
 Strength = Annotated[WholeNumber, Field(ge=1, le=5)]
 Seed = Annotated[WholeNumber, Field(ge=1, le=2_147_483_647)]
@@ -57,10 +52,10 @@ Format = Literal["auto", "png", "webp"]
 
 class FaceSwap(Arguments):
     """
-    ``sourceImage`` donates the face here; at GPTunneL the same name receives it.
+    ``sourceImage`` is the face image here; at GPTunneL it is the target image.
 
-    ``seed`` and ``outputFormat`` stand in the newer revision only: an older server may refuse them, so they
-    are sent only where the user set them.
+    ``seed`` and ``outputFormat`` are in the newer revision of the API only. An older server may refuse them, so they
+    are sent only if the user sets them.
     """
 
     target_image: HttpUrl = Field(serialization_alias="targetImage")
@@ -75,7 +70,7 @@ class Parameters(BaseModel):
     """
     An artwork's parameters under the vendor's own names.
 
-    Those whose range is the same at every kind are checked; the others pass as they are, as JSON.
+    Parameters with the same range in every kind are checked; the others are passed on as JSON.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
@@ -89,19 +84,19 @@ class Parameters(BaseModel):
 
 
 class Artwork(Arguments):
-    """Every kind but the face swap."""
+    """Every kind except the face swap."""
 
     parameters: Parameters
     webhook: HttpsUrl | None = None
 
     def to_wire(self) -> dict[str, Any]:
-        """The parameters stand at the top of the body, beside the webhook."""
+        """The request body: the parameters at the top level, beside the webhook."""
         body: dict[str, Any] = self.parameters.model_dump(mode="json", exclude_none=True)
         return {**body, "webhook": self.webhook} if self.webhook else body
 
 
 def _artwork(name: str, path: str | None = None, **required: Any) -> Kind:
-    """Describe one kind: its path, and the parameters that its page marks as required."""
+    """One kind: its path, and the parameters that its page marks as required."""
     fields: dict[str, Any] = {field: (kind, ...) for field, kind in required.items()}
     parameters = create_model(f"{name}_parameters", __base__=Parameters, **fields)
     arguments = create_model(name, __base__=Artwork, parameters=(parameters, ...))
@@ -109,18 +104,78 @@ def _artwork(name: str, path: str | None = None, **required: Any) -> Kind:
     return Kind(where, arguments, Timing(first=3, cap=20), _RETENTION)
 
 
+def _error_text(reply: Reply) -> str:
+    """The ``message``: a string on the pages, assumed to be a list in a validation error."""
+    message = reply.fields.get("message")
+    if isinstance(message, list):
+        message = "; ".join(str(part) for part in message)
+    return clean(message or reply.text)
+
+
+def _artworks(reply: Reply) -> list[Any]:
+    """
+    The artworks in a list reply.
+
+    :raises VendorError: The reply is a refusal, or not a list.
+    """
+    if not reply.ok:
+        raise refusal("tengrai", reply, _error_text(reply), code=reply.fields.get("error"))
+    if not isinstance(reply.body, list):
+        raise malformed("tengrai", reply, "the reply is not a list of artworks")
+    return reply.body
+
+
+def _matches(kind: str, request: Request, artwork: Mapping[str, Any]) -> bool:
+    """Whether an artwork has this kind and the parameters of this request."""
+    sent, shown = dict(request.body or {}), as_object(artwork.get("parameters"))
+    if "webhook" not in shown:  # the pages do not say whether the vendor repeats it
+        sent.pop("webhook", None)
+    defaults = _FACE_SWAP_DEFAULTS if kind == "face_swap" else _DEFAULTS
+    return artwork.get("artworkType") == _TYPES.get(kind, kind) and same_request(sent, shown, defaults)
+
+
+def _list_request(since: datetime, until: datetime, page: int) -> Request:  # noqa: ARG001 - no such filter
+    """The vendor documents neither the names of its date filters nor the order of the list."""
+    return Request("GET", "/v2/artworks", params={"offset": str(page * _PAGE), "limit": str(_PAGE)})
+
+
+def _read_list(kind: str, request: Request, reply: Reply, since: datetime, until: datetime) -> Listing:
+    artworks = _artworks(reply)
+    matching = (
+        job_id
+        for artwork in map(as_object, artworks)
+        if (job_id := as_id(artwork.get("id")))
+        and (created := as_datetime(artwork.get("createdAt"))) is not None
+        and since <= created <= until
+        and _matches(kind, request, artwork)
+    )
+    return Listing(tuple(matching), more=len(artworks) >= _PAGE)
+
+
 class Tengrai(Vendor):
-    """Tengrai's wire."""
+    """Tengrai's API."""
 
     name = "tengrai"
-    #: Assumed: no page that could be read names the host.
+    #: Assumed: no page names the host.
     default_base_url = "https://api.tengr.ai"
     version_prefix = "/v2"
-    #: Assumed: a read just after the create may meet a replica that has not got it yet.
+    #: Assumed: a read just after the submission may reach a replica that does not have the job yet.
     not_found_grace = 15.0
+    history = History(
+        _list_request, _read_list, lambda kind, request, reply: _matches(kind, request, reply.fields)
+    )
+    states: ClassVar[Mapping[str, JobState]] = {
+        "starting": JobState.QUEUED,
+        "processing": JobState.RUNNING,
+        "succeeded": JobState.SUCCEEDED,
+        "done": JobState.SUCCEEDED,  # the word of the v1 API
+        "failed": JobState.FAILED,
+        "canceled": JobState.CANCELED,
+        "cancelled": JobState.CANCELED,
+    }
     connection_arguments = ("webhook",)
     kinds: ClassVar[Mapping[str, Kind]] = {
-        # Links only; formats and sizes are not stated for the face swap.
+        # Links only. The page states no formats or sizes.
         "face_swap": Kind(
             "/v2/artworks/face-swap",
             FaceSwap,
@@ -157,15 +212,11 @@ class Tengrai(Vendor):
     }
 
     def fetch(self, kind: str, job_id: str) -> Request:  # noqa: ARG002 - one endpoint for all kinds
-        """One endpoint reads every kind."""
+        """One endpoint for every kind."""
         return Request("GET", f"/v2/artworks/{path_segment(job_id)}")
 
-    def history(self, since: datetime, until: datetime, page: int) -> Request:  # noqa: ARG002 - no such filter
-        """The list's page speaks of filters by date and names none; the order is not documented either."""
-        return Request("GET", "/v2/artworks", params={"offset": str(page * _PAGE), "limit": str(_PAGE)})
-
-    def account(self) -> Request:
-        """There is no balance call; a list of one proves key and domain, and is free."""
+    def account(self, options: Mapping[str, Any]) -> Request:  # noqa: ARG002 - nothing to choose
+        """A list of one artwork: it proves key and domain. The vendor has no call for the balance."""
         return Request("GET", "/v2/artworks", params={"limit": "1"})
 
     def headers(self, key: str, options: Mapping[str, Any]) -> dict[str, str]:  # noqa: ARG002 - nothing to set
@@ -173,95 +224,44 @@ class Tengrai(Vendor):
         return {"Authorization": f"Bearer {key}"}
 
     def _read_job(self, kind: str, reply: Reply, *, job_id: str | None = None) -> Job:
-        """Read an artwork object; 200, 201 and 202 are all answers to a create."""
+        """Read an artwork object. The reply to a submission has status 200, 201 or 202."""
         body = reply.fields
-        named = self.job_named(reply)
-        # A job in the body is a job, whatever the HTTP status says; but an id alone may be that of a refusal.
-        says_more = any(isinstance(body.get(key) or None, str) for key in ("artworkType", "status"))
-        if not reply.ok and not (named and says_more):
+        found_id = self.job_id_in(reply)
+        # A job in the body is a job, whatever the HTTP status. An id alone may be the id of a refusal.
+        is_job = any(isinstance(body.get(key) or None, str) for key in ("artworkType", "status"))
+        if not reply.ok and not (found_id and is_job):
             if job_id is not None and reply.status_code == 404:
                 raise JobLostError(
-                    f"the job is unknown, or older than {_RETENTION.days} days: {_text(reply)}",
+                    f"the job is unknown, or older than {_RETENTION.days} days: {_error_text(reply)}",
                     vendor=self.name,
                     job_id=job_id,
                 )
-            raise self.refusal(reply, _text(reply), code=body.get("error"), job_id=job_id)
-        if not named:
-            raise self.malformed(reply, "the answer has no job id", job_id=job_id)
+            raise refusal(self.name, reply, _error_text(reply), code=body.get("error"), job_id=job_id)
+        if not found_id:
+            raise malformed(self.name, reply, "the reply has no job id", job_id=job_id)
         status = as_word(body.get("status") or "")
-        state = _STATES.get(status.casefold(), JobState.RUNNING)
-        # No documented field carries a reason; these are looked at in case one does.
+        state = self.state(status)
+        # Assumed: no documented field has a reason, but one of these may.
         reasons = (body.get(key) for key in ("error", "message", "failureReason"))
         failure = clean(next((reason for reason in reasons if reason), ""))
         return Job(
             vendor=self.name,
             kind=kind,
-            job_id=named if job_id is None else job_id,
+            job_id=found_id if job_id is None else job_id,
             state=state,
             status=status,
-            # The page's sample shows a filled list while starting: it is filler, not a result.
+            # The page shows a filled list while the status is "starting": it is a placeholder, not a result.
             urls=links_in(body.get("results")) if state is JobState.SUCCEEDED else (),
             failure=failure or None,
             failure_reason=self.failure_reason(failure),
-            created_at=_moment(body.get("createdAt")),
+            created_at=as_datetime(body.get("createdAt")),
         )
 
-    def job_named(self, reply: Reply) -> str:
-        """An artwork's ``id``."""
+    def job_id_in(self, reply: Reply) -> str:
+        """The artwork's ``id``."""
         return as_id(reply.fields.get("id"))
 
-    def read_history(
-        self, kind: str, request: Request, reply: Reply, since: datetime, until: datetime
-    ) -> Listing:
-        """A bare array of artworks, each with the parameters it was created with."""
-        artworks = self._artworks(reply)
-        fitting = (
-            job_id
-            for artwork in map(as_object, artworks)
-            if (job_id := as_id(artwork.get("id")))
-            and (created := _moment(artwork.get("createdAt"))) is not None
-            and since <= created <= until
-            and _is_of(kind, request, artwork)
-        )
-        return Listing(tuple(fitting), more=len(artworks) >= _PAGE)
-
-    def matches_request(self, kind: str, request: Request, reply: Reply) -> bool:
-        """An artwork repeats its parameters."""
-        return _is_of(kind, request, reply.fields)
-
     def read_account(self, reply: Reply) -> str:
-        """A bare array of artworks; nothing else is told of the account."""
-        self._artworks(reply)
-        return "the key may read artworks; this vendor tells neither balance nor limits"
-
-    def _artworks(self, reply: Reply) -> list[Any]:
-        if not reply.ok:
-            raise self.refusal(reply, _text(reply), code=reply.fields.get("error"))
-        if not isinstance(reply.body, list):
-            raise self.malformed(reply, "the answer is not a list of artworks")
-        return reply.body
-
-
-def _is_of(kind: str, request: Request, artwork: Mapping[str, Any]) -> bool:
-    """Whether an artwork is of this kind and has the parameters of this request."""
-    sent, shown = dict(request.body or {}), as_object(artwork.get("parameters"))
-    if "webhook" not in shown:  # whether the vendor repeats it is not known
-        sent.pop("webhook", None)
-    fillers = {"seed": ANY, **(_FACE_SWAP_FILLERS if kind == "face_swap" else {})}
-    return artwork.get("artworkType") == _TYPES.get(kind, kind) and same_request(sent, shown, fillers)
-
-
-def _text(reply: Reply) -> str:
-    """``message`` is a string on the pages; a validation error may hold a list of them (assumed)."""
-    message = reply.fields.get("message")
-    if isinstance(message, list):
-        message = "; ".join(str(part) for part in message)
-    return clean(message or reply.text)
-
-
-def _moment(value: object) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(str(value))
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else None
+        """The vendor reports nothing about the account."""
+        _artworks(reply)
+        return "the key may read artworks; this vendor reports neither balance nor limits"

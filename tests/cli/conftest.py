@@ -92,8 +92,8 @@ def wire(monkeypatch, connections):
     """What the vendors answer, told by the test."""
     answering = Wire()
     monkeypatch.setattr(
-        "airflow_provider_faceswap.hooks.account.sync_client",
-        lambda: httpx.Client(transport=httpx.MockTransport(answering)),
+        "airflow_provider_faceswap.http.api.sync_client",
+        lambda **_: httpx.Client(transport=httpx.MockTransport(answering)),
     )
     connections("https://vendor.test")
     return answering

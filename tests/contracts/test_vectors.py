@@ -189,7 +189,7 @@ def test_the_client_sends_the_request_of_the_sample(name):
     if case.job_id is not None:
         request = vendor.fetch(case.kind, case.job_id)
     else:
-        request = vendor.create(case.kind, case.arguments or FACE_SWAP)
+        request = vendor.submit(case.kind, case.arguments or FACE_SWAP)
 
     path, _, query = vector["path"].partition("?")
     assert (request.method, request.path) == (vector["method"], path)
@@ -207,7 +207,7 @@ def test_the_client_reads_the_answer_of_the_sample(name):
     def read():
         if case.job_id is not None:
             return vendor.read_job(case.kind, reply, job_id=case.job_id)
-        return vendor.read_created(case.kind, reply)
+        return vendor.read_submitted(case.kind, reply)
 
     if isinstance(case.reads, dict):
         job = read()
@@ -224,4 +224,4 @@ def test_the_client_reads_the_answer_of_the_sample(name):
 def test_the_client_refuses_by_itself_what_the_sample_of_a_missing_field_sends():
     vector = load("gptunnel.faceswap_create.missing_source")
     with pytest.raises(InvalidRequestError, match="target_image"):
-        VENDORS["gptunnel"].create("face_swap", vector["request"])
+        VENDORS["gptunnel"].submit("face_swap", vector["request"])

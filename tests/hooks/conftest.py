@@ -45,8 +45,9 @@ class Wire:
 def wire(monkeypatch, clock):
     """Every client that a hook makes ends here, and no wait takes time."""
     answering = Wire()
-    base = "airflow_provider_faceswap.hooks.account"
-    monkeypatch.setattr(f"{base}.sync_client", lambda: answering.make(httpx.Client))
+    monkeypatch.setattr(
+        "airflow_provider_faceswap.http.api.sync_client", lambda **_: answering.make(httpx.Client)
+    )
     monkeypatch.setattr(
         "airflow_provider_faceswap.http.client.async_client", lambda **_: answering.make(httpx.AsyncClient)
     )

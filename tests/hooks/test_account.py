@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import httpx
 import pytest
-from airflow.providers.common.compat.sdk import AirflowNotFoundException
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from airflow_provider_faceswap.exceptions import (
     AuthenticationError,
@@ -21,7 +21,7 @@ from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.hooks.gptunnel import GPTunnelHook
 from airflow_provider_faceswap.hooks.piapi import PiAPIHook
 from airflow_provider_faceswap.jobs import Submission
-from airflow_provider_faceswap.lifecycle.waiting import poller_for, wait, wait_async
+from airflow_provider_faceswap.lifecycle.waiting import wait, wait_async
 from tests.conftest import DrivenClock
 
 JOB = {"id": "j1", "status": "processing"}
@@ -56,15 +56,15 @@ def test_a_key_that_is_simply_wrong_is_tried_once(wire, connect):
 @pytest.fixture
 def readings(monkeypatch):
     """How often the connection was read."""
-    from airflow_provider_faceswap.hooks import account
+    from airflow_provider_faceswap.hooks import connection
 
-    asked, real = [], account.get_async_connection
+    asked, real = [], connection.get_async_connection
 
     async def counting(conn_id):
         asked.append(conn_id)
         return await real(conn_id)
 
-    monkeypatch.setattr(account, "get_async_connection", counting)
+    monkeypatch.setattr(connection, "get_async_connection", counting)
     return asked
 
 
@@ -115,12 +115,12 @@ def test_a_refused_key_is_read_anew_once_for_all(wire, connect, readings):
 
 
 def test_another_vendor_under_the_same_id_reads_for_itself(wire, connect, readings):
-    wire.says(JOB, JOB)
+    wire.says(JOB, {"code": 200, "data": {"task_id": "t1", "status": "pending"}})
 
     async def both():
         async with connected(connect).session():
             await connected(connect).afetch("j1", "face_swap")
-            await PiAPIHook("gptunnel_default").aendpoint()
+            await PiAPIHook("gptunnel_default").afetch("t1", "face_swap")
 
     asyncio.run(both())
     assert len(readings) == 2
@@ -242,10 +242,10 @@ def test_a_webhook_secret_is_kept_once_however_many_jobs_have_it(wire, connect):
 @pytest.fixture
 def outage(monkeypatch):
     """Connections cannot be read, for so many readings; after that they can."""
-    from airflow_provider_faceswap.hooks import account
+    from airflow_provider_faceswap.hooks import connection
 
     left = {"error": RuntimeError("the API answered 503: a-key-of-this-test"), "times": 0}
-    sync, asynchronous = account.AccountHook.get_connection, account.get_async_connection
+    sync, asynchronous = BaseHook.get_connection, connection.get_async_connection
 
     def trouble():
         if left["times"] > 0:
@@ -260,8 +260,8 @@ def outage(monkeypatch):
         trouble()
         return await asynchronous(conn_id)
 
-    monkeypatch.setattr(account.AccountHook, "get_connection", staticmethod(read))
-    monkeypatch.setattr(account, "get_async_connection", aread)
+    monkeypatch.setattr(BaseHook, "get_connection", staticmethod(read))
+    monkeypatch.setattr(connection, "get_async_connection", aread)
     return left
 
 
@@ -283,14 +283,13 @@ def test_a_connection_that_cannot_be_read_for_a_while_ends_no_wait(
         submitted_at=clock.moment(),
         deadline=clock.moment() + timedelta(minutes=10),
     )
-    told = []
-    poller = poller_for(hook, submission)
+    lines = []
     if asynchronous:
-        ending = asyncio.run(wait_async(hook, "face_swap", poller, log=told.append))
+        waited = asyncio.run(wait_async(hook, submission, log=lines.append))
     else:
-        ending = wait(hook, "face_swap", poller, log=told.append)
-    assert ending.outcome == "succeeded"
-    assert len([line for line in told if "asking again" in line]) == 1
+        waited = wait(hook, submission, log=lines.append)
+    assert waited.outcome == "succeeded"
+    assert len([line for line in lines if "could not be read" in line or "no such connection" in line]) == 1
 
 
 def test_a_reading_that_failed_is_told_without_what_the_backend_said(wire, connect, outage):

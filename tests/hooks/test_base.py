@@ -23,7 +23,9 @@ from airflow_provider_faceswap.exceptions import (
 )
 from airflow_provider_faceswap.hooks.gptunnel import GPTunnelHook
 from airflow_provider_faceswap.hooks.piapi import PiAPIHook
-from airflow_provider_faceswap.http.client import _shared
+
+#: Waits of the rate limiter pass on a driven clock.
+pytestmark = pytest.mark.usefixtures("clock")
 
 KEY = "shds-topsecret"
 WEBHOOK_SECRET = "hook-topsecret"
@@ -392,11 +394,9 @@ def test_a_hook_serves_several_event_loops_one_after_another_and_at_once(wire, h
     assert failures == []
     assert len(wire.clients) == 2 + 4
     assert all(client.is_closed for client in wire.clients)
-    assert not any(_shared.values())
 
 
-def test_a_changed_key_needs_no_new_client(wire, connect, monkeypatch):
-    monkeypatch.setattr("airflow_provider_faceswap.hooks.account.CONNECTION_KEPT", -1.0)
+def test_a_changed_key_needs_no_new_client(wire, connect, clock):
     wire.says(JOB)
 
     async def run():
@@ -405,6 +405,7 @@ def test_a_changed_key_needs_no_new_client(wire, connect, monkeypatch):
         async with first.session():
             await first.afetch("j1", "face_swap")
             connect("gptunnel_default", conn_type="gptunnel", password="k-2")
+            clock.time += 61
             await GPTunnelHook().afetch("j1", "face_swap")
 
     asyncio.run(run())

@@ -8,6 +8,7 @@ import json
 import threading
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
@@ -21,34 +22,21 @@ from airflow_provider_faceswap.exceptions import (
     VendorUnavailableError,
 )
 from airflow_provider_faceswap.foundation.clock import CLOCK
-from airflow_provider_faceswap.http import client as transport
-from airflow_provider_faceswap.http.client import (
-    ATTEMPTS,
-    LONGEST_WAIT,
-    Endpoint,
-    Shared,
-    async_client,
-    attempts,
-    shared_client,
-    sync_client,
-    tls_context,
-)
+from airflow_provider_faceswap.http import client as http_client
+from airflow_provider_faceswap.http.api import LONGEST_WAIT, MAX_SENDS, ApiClient, retrying
+from airflow_provider_faceswap.http.client import async_client, shared_session, sync_client, tls_context
+from airflow_provider_faceswap.http.endpoint import Endpoint
 from airflow_provider_faceswap.http.rate_limiter import RateLimiter
 from airflow_provider_faceswap.vendors.messages import Request
 from tests.conftest import DrivenClock
 
 KEY = "shds-topsecret"
-CHANNEL = Endpoint(
+ENDPOINT = Endpoint(
     vendor="gptunnel",
     base_url="https://vendor.test/gate",
     headers={"Authorization": KEY},
     secrets=(KEY, "hook-topsecret"),
 )
-
-
-@pytest.fixture(autouse=True)
-def no_hold_from_another_test():
-    CHANNEL.limiter.__init__()
 
 
 READ = Request("GET", "/v1/result", params={"taskId": "j1"})
@@ -66,7 +54,7 @@ def send(request):
     def on_a_loop(endpoint, handler, what, **options):
         async def run():
             async with httpx.AsyncClient(transport=httpx.MockTransport(handler)) as http:
-                return await endpoint.asend(Shared(http, http), what, **options)
+                return await endpoint.asend(http, what, **options)
 
         return asyncio.run(run())
 
@@ -90,8 +78,8 @@ def test_a_request_goes_below_the_base_url_with_key_query_and_json_body(send):
         seen.append(request)
         return httpx.Response(200, json={})
 
-    send(CHANNEL, handler, READ)
-    send(CHANNEL, handler, CREATE)
+    send(ENDPOINT, handler, READ)
+    send(ENDPOINT, handler, CREATE)
     read, create = seen
     assert str(read.url) == "https://vendor.test/gate/v1/result?taskId=j1"
     assert (read.method, read.content) == ("GET", b"")
@@ -104,14 +92,14 @@ def test_a_request_goes_below_the_base_url_with_key_query_and_json_body(send):
 def test_an_answer_is_taken_whatever_its_status_with_headers_in_lower_case(send):
     for status in (200, 302, 404, 503):
         reply = send(
-            CHANNEL, lambda _, status=status: httpx.Response(status, headers={"Retry-After": "7"}), READ
+            ENDPOINT, lambda _, status=status: httpx.Response(status, headers={"Retry-After": "7"}), READ
         )
         assert (reply.status_code, reply.retry_after) == (status, 7)
 
 
 def test_every_secret_is_out_of_an_answer_before_anything_reads_it(send):
     echo = {"message": f"key {KEY} is bad", "secret": "hook-topsecret"}
-    reply = send(CHANNEL, lambda _: httpx.Response(401, json=echo), READ)
+    reply = send(ENDPOINT, lambda _: httpx.Response(401, json=echo), READ)
     assert "topsecret" not in reply.text
     assert reply.fields == {"message": "key *** is bad", "secret": "***"}
 
@@ -123,7 +111,7 @@ def test_a_redirect_is_not_followed_as_it_would_carry_the_key_away(send):
         seen.append(request.url.host)
         return httpx.Response(307, headers={"Location": "https://thief.test/"})
 
-    assert send(CHANNEL, handler, READ).status_code == 307
+    assert send(ENDPOINT, handler, READ).status_code == 307
     assert seen == ["vendor.test"]
 
 
@@ -174,7 +162,7 @@ def kind(error):
 @pytest.mark.parametrize("paid", [True, False])
 def test_what_was_never_sent_is_unavailable_even_when_it_would_have_bought_something(send, error, paid):
     with pytest.raises(VendorUnavailableError, match="Nothing was sent") as caught:
-        send(CHANNEL, raising(error), CREATE, paid=paid)
+        send(ENDPOINT, raising(error), CREATE, paid=paid)
     assert caught.value.vendor == "gptunnel"
     assert caught.value.status_code is None
 
@@ -182,14 +170,14 @@ def test_what_was_never_sent_is_unavailable_even_when_it_would_have_bought_somet
 @pytest.mark.parametrize("error", NOT_ANSWERED, ids=kind)
 def test_a_paid_request_without_an_answer_is_uncertain(send, error):
     with pytest.raises(SubmissionUncertainError, match="no answer came") as caught:
-        send(CHANNEL, raising(error), CREATE, paid=True)
+        send(ENDPOINT, raising(error), CREATE, paid=True)
     assert kind(error) in str(caught.value)
 
 
 @pytest.mark.parametrize("error", NOT_ANSWERED, ids=kind)
 def test_a_read_without_an_answer_is_an_unavailable_vendor(send, error):
     with pytest.raises(VendorUnavailableError, match="did not answer"):
-        send(CHANNEL, raising(error), READ)
+        send(ENDPOINT, raising(error), READ)
 
 
 @pytest.mark.parametrize("paid", [True, False])
@@ -207,7 +195,7 @@ def test_a_read_without_an_answer_is_an_unavailable_vendor(send, error):
 )
 def test_a_failure_shows_neither_key_nor_query_and_chains_nothing_that_does(send, error, paid):
     with pytest.raises((VendorUnavailableError, SubmissionUncertainError)) as caught:
-        send(CHANNEL, raising(error), CREATE, paid=paid)
+        send(ENDPOINT, raising(error), CREATE, paid=paid)
     for text in (str(caught.value), repr(caught.value)):
         assert "topsecret" not in text
         assert "unsigned" not in text
@@ -228,8 +216,8 @@ def test_a_key_that_no_header_can_hold_is_not_shown_in_its_escaped_form(send, ke
     assert shown not in repr(caught.value)
 
 
-def test_neither_a_channel_nor_a_request_shows_a_secret_of_its_own():
-    assert "topsecret" not in repr(CHANNEL)
+def test_neither_an_endpoint_nor_a_request_shows_a_secret_of_its_own():
+    assert "topsecret" not in repr(ENDPOINT)
     body = {"config": {"webhook_config": {"endpoint": "https://hook.test", "secret": "hook-topsecret"}}}
     assert "topsecret" not in repr(Request("POST", "/api/v1/task", body=body))
 
@@ -247,7 +235,7 @@ def tries_of(*errors):
     """How often something is tried that fails with these errors and then succeeds."""
     script = list(errors)
     done = 0
-    for attempt in attempts():
+    for attempt in retrying():
         with attempt:
             done += 1
             if script:
@@ -258,7 +246,7 @@ def tries_of(*errors):
 async def atries_of(*errors):
     script = list(errors)
     done = 0
-    async for attempt in attempts():
+    async for attempt in retrying():
         with attempt:
             done += 1
             if script:
@@ -282,8 +270,8 @@ def test_unavailable_and_too_many_requests_are_tried_again_on_a_worker_and_on_a_
 
 def test_tries_are_few(quick_tries):
     with pytest.raises(VendorUnavailableError):
-        tries_of(*[VendorUnavailableError("down")] * ATTEMPTS)
-    assert tries_of(*[VendorUnavailableError("down")] * (ATTEMPTS - 1)) == ATTEMPTS == 3
+        tries_of(*[VendorUnavailableError("down")] * MAX_SENDS)
+    assert tries_of(*[VendorUnavailableError("down")] * (MAX_SENDS - 1)) == MAX_SENDS == 3
 
 
 @pytest.mark.parametrize(
@@ -326,14 +314,14 @@ def made(monkeypatch):
         clients.append(httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(200))))
         return clients[-1]
 
-    monkeypatch.setattr(transport, "async_client", make)
+    monkeypatch.setattr(http_client, "async_client", make)
     return clients
 
 
 def test_users_of_one_loop_and_connection_share_a_client_and_the_last_one_closes_it(made):
     async def run():
-        async with shared_client("c") as first:
-            async with shared_client("c") as second:
+        async with shared_session("c") as first:
+            async with shared_session("c") as second:
                 assert first is second
             assert not first.http.is_closed
         assert first.http.is_closed
@@ -347,12 +335,12 @@ def test_users_that_overlap_without_nesting_share_it_too(made):
         entered, leave = asyncio.Event(), asyncio.Event()
 
         async def other():
-            async with shared_client("c") as http:
+            async with shared_session("c") as http:
                 entered.set()
                 await leave.wait()
                 assert not http.http.is_closed
 
-        async with shared_client("c") as http:
+        async with shared_session("c") as http:
             task = asyncio.create_task(other())
             await entered.wait()
         assert not http.http.is_closed
@@ -366,7 +354,7 @@ def test_users_that_overlap_without_nesting_share_it_too(made):
 
 def test_another_connection_has_another_client(made):
     async def run():
-        async with shared_client("a") as one, shared_client("b") as two:
+        async with shared_session("a") as one, shared_session("b") as two:
             assert one is not two
 
     asyncio.run(run())
@@ -375,9 +363,9 @@ def test_another_connection_has_another_client(made):
 
 def test_a_client_that_was_closed_is_not_handed_out_again(made):
     async def run():
-        async with shared_client("c") as first:
+        async with shared_session("c") as first:
             pass
-        async with shared_client("c") as second:
+        async with shared_session("c") as second:
             assert second is not first
             assert not second.http.is_closed
 
@@ -389,7 +377,7 @@ def test_a_user_who_comes_while_the_client_is_being_closed_gets_a_new_one(made, 
         closing, go_on = asyncio.Event(), asyncio.Event()
 
         async def leave():
-            async with shared_client("c") as http:
+            async with shared_session("c") as http:
                 close = http.http.aclose
 
                 async def slow():
@@ -401,7 +389,7 @@ def test_a_user_who_comes_while_the_client_is_being_closed_gets_a_new_one(made, 
 
         task = asyncio.create_task(leave())
         await closing.wait()
-        async with shared_client("c") as http:
+        async with shared_session("c") as http:
             go_on.set()
             await task
             assert not http.http.is_closed
@@ -416,15 +404,15 @@ def test_a_user_who_is_thrown_out_leaves_the_client_to_the_others_and_closes_it_
     async def run():
         @asynccontextmanager
         async def thrown_out():
-            async with shared_client("c"):
+            async with shared_session("c"):
                 yield
                 raise RuntimeError("thrown out")
 
         async def waits_for_ever():
-            async with shared_client("c"):
+            async with shared_session("c"):
                 await asyncio.Event().wait()
 
-        async with shared_client("c") as http:
+        async with shared_session("c") as http:
             if how == "error":
                 with pytest.raises(RuntimeError):
                     async with thrown_out():
@@ -447,7 +435,7 @@ def test_each_event_loop_has_its_own_client_even_at_the_same_time(made):
 
     def on_a_thread():
         async def run():
-            async with shared_client("c") as http:
+            async with shared_session("c") as http:
                 both_inside.wait()
                 found.append(http)
                 both_inside.wait()
@@ -467,51 +455,109 @@ def test_each_event_loop_has_its_own_client_even_at_the_same_time(made):
 
 def test_a_loop_that_is_gone_leaves_nothing_behind(made):
     async def run():
-        async with shared_client("c"):
+        async with shared_session("c"):
             pass
 
     for _ in range(3):
         asyncio.run(run())
     gc.collect()
     assert len(made) == 3
-    assert not transport._shared
+    assert all(client.is_closed for client in made)
 
 
-def test_creates_go_over_connections_that_are_not_used_again(made, monkeypatch):
-    kept = []
+class Reader:
+    """A connection that says where the tests' server is."""
 
-    def make(**options):
-        kept.append(options.get("keep", True))
-        return httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(200)))
+    def __init__(self, base_url):
+        self.endpoint = replace(ENDPOINT, base_url=base_url)
 
-    monkeypatch.setattr(transport, "async_client", make)
+    def read(self):
+        return self.endpoint
+
+    async def aread(self):
+        return self.endpoint
+
+
+@pytest.fixture
+def server():
+    """A server that keeps connections, and remembers for each request which one it came over."""
+    ports = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):
+            self.do_POST()
+
+        def do_POST(self):
+            ports.append(self.client_address[1])
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_address[1]}", ports
+        running.shutdown()
+
+
+def test_reads_share_a_connection_and_a_submission_never_uses_one_that_was_kept(server):
+    url, ports = server
+    api = ApiClient("c", Reader(url))
+    with api:
+        for _ in range(2):
+            api.read(READ, lambda reply: reply)
+            with api.submitting(CREATE, lambda reply: reply) as submit:
+                submit()
+    first, submission, second, other = ports
+    assert first == second
+    assert len({first, submission, other}) == 3
+
+
+def test_the_same_holds_on_an_event_loop(server):
+    url, ports = server
+    api = ApiClient("c", Reader(url))
 
     async def run():
-        async with shared_client("c") as shared:
-            await CHANNEL.asend(shared, READ)
-            assert kept == [True], "who only reads needs no second client"
-            await CHANNEL.asend(shared, CREATE, paid=True)
-            await CHANNEL.asend(shared, CREATE, paid=True)
-            fresh = shared.fresh
-        assert fresh.is_closed
+        async with api.session():
+            for _ in range(2):
+                await api.aread(READ, lambda reply: reply)
+                await api.asubmit(CREATE, lambda reply: reply)
 
     asyncio.run(run())
-    assert kept == [True, False]
-    assert async_client(keep=False)._transport._pool._max_keepalive_connections == 0
+    first, submission, second, other = ports
+    assert first == second
+    assert len({first, submission, other}) == 3
+
+
+def test_a_session_makes_a_client_for_submissions_only_if_something_is_submitted(made):
+    async def run():
+        async with shared_session("c") as session:
+            assert len(made) == 1
+            assert session.submissions is session.submissions
+        assert [client.is_closed for client in made] == [True, True]
+
+    asyncio.run(run())
 
 
 def test_too_many_requests_slows_all_users_of_the_account(made, monkeypatch):
     clock = DrivenClock()
     monkeypatch.setattr(CLOCK, "source", clock)
-    endpoint = replace(CHANNEL, limiter=RateLimiter())
+    endpoint = replace(ENDPOINT, limiter=RateLimiter())
     other = replace(endpoint, headers={"authorization": "another key"})
     answers = [httpx.Response(429, headers={"Retry-After": "7"}), *[httpx.Response(200)] * 2]
 
     async def run():
         async with httpx.AsyncClient(transport=httpx.MockTransport(lambda _: answers.pop(0))) as http:
-            assert (await endpoint.asend(Shared(http), READ)).status_code == 429
-            await other.asend(Shared(http), READ)
-            await endpoint.asend(Shared(http), READ)
+            assert (await endpoint.asend(http, READ)).status_code == 429
+            for later in (other, endpoint):
+                await later.limiter.await_turn(None)
+                await later.asend(http, READ)
 
     asyncio.run(run())
     assert clock.slept[0] == 7
@@ -523,4 +569,4 @@ def test_an_answer_in_a_codec_that_is_none_for_text_is_read_all_the_same(charset
     headers = {"Content-Type": f"application/json; charset={charset}"}
     answer = httpx.MockTransport(lambda _: httpx.Response(200, headers=headers, content=b'{"id": "j1"}'))
     with httpx.Client(transport=answer) as http:
-        assert CHANNEL.send(http, CREATE, paid=True).fields == {"id": "j1"}
+        assert ENDPOINT.send(http, CREATE, paid=True).fields == {"id": "j1"}

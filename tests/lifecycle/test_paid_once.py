@@ -439,7 +439,7 @@ def worlds(clock, connections, monkeypatch, no_waiting_between_tries):
     monkeypatch.setattr("airflow_provider_faceswap.lifecycle.polling.random", dice)
     transport = httpx.MockTransport(answer)
     monkeypatch.setattr(
-        "airflow_provider_faceswap.hooks.account.sync_client", lambda: httpx.Client(transport=transport)
+        "airflow_provider_faceswap.http.api.sync_client", lambda **_: httpx.Client(transport=transport)
     )
     monkeypatch.setattr(
         "airflow_provider_faceswap.http.client.async_client",

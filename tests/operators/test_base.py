@@ -391,7 +391,7 @@ def test_a_try_that_dies_while_it_waits_for_its_turn_leaves_no_doubt(
         raise DiedError
 
     with monkeypatch.context() as patch:
-        patch.setattr("airflow_provider_faceswap.http.rate_limiter.RateLimiter.turn", dies)
+        patch.setattr("airflow_provider_faceswap.http.rate_limiter.RateLimiter.wait", dies)
         with pytest.raises(DiedError):
             swap().execute(context)
     assert not store.values
@@ -407,7 +407,7 @@ def test_an_unforeseen_error_after_the_send_leaves_the_intent_standing(
         raise RuntimeError("a bug")
 
     vendor.will(answer("idle"))
-    monkeypatch.setattr("airflow_provider_faceswap.vendors.gptunnel.GPTunnel.read_created", broken)
+    monkeypatch.setattr("airflow_provider_faceswap.vendors.gptunnel.GPTunnel.read_submitted", broken)
     with pytest.raises(RuntimeError):
         swap().execute(context)
     [record] = context["task_state_store"].values.values()

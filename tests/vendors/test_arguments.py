@@ -69,11 +69,11 @@ def test_a_url_that_cannot_be_taken_apart_is_refused_without_repeating_it(check,
 @pytest.mark.parametrize("url", ["https://a.test/my cat.png?sig=topsecret", "https://a.test:70000/topsecret"])
 def test_every_vendor_refuses_such_a_picture_before_it_is_paid_for(vendor, url):
     with pytest.raises(InvalidRequestError, match="target_image: must be") as caught:
-        vendor.create("face_swap", {"target_image": url, "face_image": FACE})
+        vendor.submit("face_swap", {"target_image": url, "face_image": FACE})
     assert "topsecret" not in str(caught.value)
 
 
 @each_vendor
 def test_every_vendor_takes_a_picture_whose_name_is_encoded(vendor):
     url = "https://a.test/o%27hara%20(1).png?sig=a%2Bb"
-    assert url in str(vendor.create("face_swap", {"target_image": url, "face_image": FACE}).body)
+    assert url in str(vendor.submit("face_swap", {"target_image": url, "face_image": FACE}).body)

@@ -49,7 +49,7 @@ def done(vendor, job_id):
 
 def uncertain(vendor, reply):
     with pytest.raises(SubmissionUncertainError) as caught:
-        vendor.read_created("face_swap", reply)
+        vendor.read_submitted("face_swap", reply)
     return caught.value
 
 
@@ -87,7 +87,7 @@ def test_an_answer_that_names_a_job_and_says_no_more_is_uncertain_and_tells_the_
     ],
 )
 def test_an_answer_that_can_be_read_as_a_job_is_one_whatever_the_status(name, body, status):
-    job = VENDORS[name].read_created("face_swap", answer(body, status))
+    job = VENDORS[name].read_submitted("face_swap", answer(body, status))
     assert job.job_id == ID
     assert job.state in {JobState.QUEUED, JobState.RUNNING}
 
@@ -97,14 +97,14 @@ def test_an_answer_that_can_be_read_as_a_job_is_one_whatever_the_status(name, bo
 @pytest.mark.parametrize("job_id", [None, "", "  ", 0, True, {"a": 1}, ["x"]], ids=repr)
 def test_too_many_and_unavailable_without_an_id_were_not_processed(vendor, status, cls, job_id):
     with pytest.raises(VendorError) as caught:
-        vendor.read_created("face_swap", answer(named(vendor, job_id), status))
+        vendor.read_submitted("face_swap", answer(named(vendor, job_id), status))
     assert type(caught.value) is cls
 
 
 @pytest.mark.parametrize("name", ["gptunnel", "tengrai"])
 def test_a_refused_argument_bought_nothing_though_the_answer_has_an_id_of_its_own(name):
     with pytest.raises(InvalidRequestError):
-        VENDORS[name].read_created("face_swap", answer({"id": "request-7", "message": "bad seed"}, 400))
+        VENDORS[name].read_submitted("face_swap", answer({"id": "request-7", "message": "bad seed"}, 400))
 
 
 # -- ids ------------------------------------------------------------------------------------------------------
@@ -121,7 +121,7 @@ def test_an_id_of_another_type_makes_no_job(vendor, job_id):
 
 @each_vendor
 def test_an_id_may_be_a_number(vendor):
-    assert vendor.read_created("face_swap", answer(done(vendor, 17))).job_id == "17"
+    assert vendor.read_submitted("face_swap", answer(done(vendor, 17))).job_id == "17"
     assert vendor.read_job("face_swap", answer(done(vendor, 17)), job_id="17").urls == (RESULT,)
 
 
@@ -135,18 +135,19 @@ def test_the_job_is_the_one_that_was_asked_for(vendor):
 @pytest.mark.parametrize("job_id", ["", " ", ".", "..", None, 5], ids=repr)
 def test_what_cannot_be_a_job_id_is_not_asked_for(vendor, job_id):
     for kind in vendor.kinds:
-        for ask in (vendor.fetch, vendor.cancel):
-            if ask == vendor.cancel and vendor.name != "piapi":
-                continue
+        requests = [vendor.fetch]
+        if vendor.cancellation is not None:
+            requests.append(vendor.cancellation.request)
+        for request in requests:
             with pytest.raises(InvalidRequestError, match="No job was submitted"):
-                ask(kind, job_id)
+                request(kind, job_id)
 
 
 @each_vendor
 @pytest.mark.parametrize("kind", [["face_swap"], {}, None, 5], ids=repr)
 def test_a_kind_that_is_no_text_is_unknown(vendor, kind):
     with pytest.raises(InvalidRequestError, match="is unknown; known: "):
-        vendor.create(kind, {})
+        vendor.submit(kind, {})
 
 
 # -- what may be shown ----------------------------------------------------------------------------------------
@@ -164,7 +165,7 @@ SIGNED = "see https://bucket.test/a.png?token=topsecret " + "x" * 500
 )
 def test_the_code_of_a_refusal_is_short_and_without_a_signed_query(name, body):
     with pytest.raises(InvalidRequestError) as caught:
-        VENDORS[name].read_created("face_swap", answer(body, 400))
+        VENDORS[name].read_submitted("face_swap", answer(body, 400))
     assert "topsecret" not in str(caught.value)
     assert len(caught.value.code) <= 80
 
@@ -183,7 +184,7 @@ def test_the_status_of_a_job_is_short_and_without_a_signed_query(vendor):
 @pytest.mark.parametrize(("headers", "seconds"), [({"retry_after": "7"}, 7.0), ({}, None)])
 def test_unavailable_carries_the_wait_that_was_asked_for(vendor, headers, seconds):
     reply = answer("", 503, **headers)
-    for read in (vendor.read_job, vendor.read_created):
+    for read in (vendor.read_job, vendor.read_submitted):
         with pytest.raises(VendorUnavailableError) as caught:
             read("face_swap", reply)
         assert caught.value.retry_after == seconds

@@ -71,7 +71,7 @@ def read_fails(body, kind="face_swap", status=200):
 
 def refused(kind, **arguments):
     with pytest.raises(InvalidRequestError) as caught:
-        VENDOR.create(kind, arguments)
+        VENDOR.submit(kind, arguments)
     return str(caught.value)
 
 
@@ -150,7 +150,7 @@ BODIES = [
 
 @pytest.mark.parametrize(("kind", "arguments", "path", "body"), BODIES)
 def test_each_kind_is_created_with_the_body_of_the_contract(kind, arguments, path, body):
-    request = VENDOR.create(kind, arguments)
+    request = VENDOR.submit(kind, arguments)
     assert (request.method, request.path, dict(request.params)) == ("POST", path, {})
     assert request.body == body
 
@@ -173,7 +173,7 @@ def test_ambiguity_10_the_job_id_is_asked_for_under_the_word_of_its_family(kind)
 
 def test_ambiguity_9_an_unset_webhook_is_left_out_and_not_sent_as_null():
     arguments = {"target_image": TARGET, "face_image": FACE, "webhook": None}
-    assert "webhook" not in VENDOR.create("face_swap", arguments).body
+    assert "webhook" not in VENDOR.submit("face_swap", arguments).body
 
 
 @pytest.mark.parametrize(
@@ -191,12 +191,12 @@ def test_ambiguity_8_the_key_travels_bare_unless_the_connection_says_otherwise(k
 
 
 def test_the_balance_is_the_free_proof_of_the_key():
-    request = VENDOR.account()
+    request = VENDOR.account({})
     assert (request.method, request.path, request.body) == ("GET", "/v1/balance", None)
 
 
 def test_there_is_no_cancel():
-    assert VENDOR.cancel("face_swap", ID) is None
+    assert VENDOR.cancellation is None
 
 
 @pytest.mark.parametrize(
@@ -272,7 +272,7 @@ def test_a_missing_picture_is_named(name):
 @pytest.mark.parametrize("media_type", ["image/png", "image/jpeg", "IMAGE/PNG"])
 def test_ambiguity_7_the_face_swap_takes_a_whole_data_uri_and_sends_it_as_it_is(media_type):
     uri = f"data:{media_type};base64,{PNG64}"
-    body = VENDOR.create("face_swap", {"target_image": uri, "face_image": FACE}).body
+    body = VENDOR.submit("face_swap", {"target_image": uri, "face_image": FACE}).body
     assert body["sourceImage"] == uri
 
 
@@ -324,7 +324,7 @@ def test_a_child_needs_the_id_of_its_parent(kind, parent):
 
 
 def test_ambiguity_15_an_id_of_another_shape_is_taken():
-    body = VENDOR.create("upsample", {"parent_job_id": "task-№7", "image": 1}).body
+    body = VENDOR.submit("upsample", {"parent_job_id": "task-№7", "image": 1}).body
     assert body["taskId"] == "task-№7"
     assert VENDOR.fetch("image", "not-24-hex").body == {"task_id": "not-24-hex"}
     assert VENDOR.read_job("image", answer({"code": 0, "id": 17, "status": "idle"})).job_id == "17"
@@ -363,7 +363,7 @@ def test_an_argument_that_cannot_be_serialised_is_refused():
 
 
 def test_an_unknown_kind_is_refused_with_the_known_ones():
-    for call in (lambda: VENDOR.create("swap", {}), lambda: VENDOR.fetch("swap", ID)):
+    for call in (lambda: VENDOR.submit("swap", {}), lambda: VENDOR.fetch("swap", ID)):
         with pytest.raises(InvalidRequestError, match=r"'swap' is unknown; known: face_swap, image, imagine"):
             call()
 
@@ -384,14 +384,14 @@ def test_a_webhook_must_be_a_url():
     ],
 )
 def test_a_webp_link_is_worth_a_warning_before_it_is_paid_for(target, face, count):
-    request = VENDOR.create("face_swap", {"target_image": target, "face_image": face})
+    request = VENDOR.submit("face_swap", {"target_image": target, "face_image": face})
     warnings = VENDOR.warnings("face_swap", request)
     assert len(warnings) == count
     assert "topsecret" not in "".join(warnings)
 
 
 def test_the_media_api_takes_webp_without_a_warning():
-    request = VENDOR.create("image", {"model": "m", "prompt": "p", "images": ["https://a.test/a.webp"]})
+    request = VENDOR.submit("image", {"model": "m", "prompt": "p", "images": ["https://a.test/a.webp"]})
     assert VENDOR.warnings("image", request) == []
 
 
@@ -522,11 +522,11 @@ def test_a_failed_task_is_sorted_by_its_text(text, reason):
 
 def test_the_charge_is_told_by_the_create_and_not_by_a_result_of_zeros():
     usage = {"total_cost": 15, "completion_cost": 15}
-    assert VENDOR.read_created("face_swap", answer(task(usage=usage))).cost == Cost(amount=15, unit="RUB")
+    assert VENDOR.read_submitted("face_swap", answer(task(usage=usage))).cost == Cost(amount=15, unit="RUB")
     zero = {"total_cost": 0}
     assert read(task(usage=zero)).cost is None
     # An upsample costs nothing, and says so in its create.
-    assert VENDOR.read_created("upsample", answer(task(usage=zero))).cost == Cost(amount=0, unit="RUB")
+    assert VENDOR.read_submitted("upsample", answer(task(usage=zero))).cost == Cost(amount=0, unit="RUB")
 
 
 @pytest.mark.parametrize(("cost", "amount"), [(8, 8.0), ("8.00", 8.0), (7.5, 7.5)])
@@ -536,7 +536,7 @@ def test_a_media_cost_may_be_a_number_or_a_numeric_string(cost, amount):
 
 @pytest.mark.parametrize("usage", [None, {}, {"total_cost": None}, {"total_cost": "free"}])
 def test_a_missing_charge_is_no_charge_that_is_known(usage):
-    assert VENDOR.read_created("face_swap", answer(task(usage=usage))).cost is None
+    assert VENDOR.read_submitted("face_swap", answer(task(usage=usage))).cost is None
 
 
 def test_percent_and_the_moment_of_creation_are_read_where_they_are_told():
@@ -570,7 +570,7 @@ def test_percent_and_the_moment_of_creation_are_read_where_they_are_told():
 )
 def test_a_refused_create_has_the_class_of_its_status_whatever_the_body(status, cls, body):
     with pytest.raises(VendorError) as caught:
-        VENDOR.read_created("face_swap", answer(body, status))
+        VENDOR.read_submitted("face_swap", answer(body, status))
     assert type(caught.value) is cls
     assert caught.value.status_code == status
     assert caught.value.vendor == "gptunnel"
@@ -579,7 +579,7 @@ def test_a_refused_create_has_the_class_of_its_status_whatever_the_body(status, 
 @pytest.mark.parametrize("status", [408, 500, 502, 504, 520, 524])
 def test_a_create_answered_by_another_server_error_may_have_been_accepted(status):
     with pytest.raises(SubmissionUncertainError, match=f"HTTP {status}"):
-        VENDOR.read_created("face_swap", answer("<html>", status))
+        VENDOR.read_submitted("face_swap", answer("<html>", status))
 
 
 @pytest.mark.parametrize("kind", ["face_swap", "image", "imagine"])
@@ -588,14 +588,14 @@ def test_a_create_answered_by_another_server_error_may_have_been_accepted(status
 )
 def test_ambiguity_5_a_create_accepted_without_an_id_may_have_been_paid(kind, body):
     with pytest.raises(SubmissionUncertainError):
-        VENDOR.read_created(kind, answer(body))
+        VENDOR.read_submitted(kind, answer(body))
 
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_create_refused_with_a_job_in_the_body_is_not_repeated(status):
     """Too many requests and unavailable may be sent again, but only where the body holds no job."""
     try:
-        job = VENDOR.read_created("face_swap", answer(task(), status))
+        job = VENDOR.read_submitted("face_swap", answer(task(), status))
     except SubmissionUncertainError:
         return
     assert job.job_id == ID
@@ -641,7 +641,7 @@ def test_ambiguity_5_a_media_code_without_an_id_is_a_refusal_though_the_status_i
 )
 def test_ambiguity_5_a_media_create_refused_by_code_bought_nothing(code, cls):
     with pytest.raises(cls):
-        VENDOR.read_created("image", answer({"code": code, "message": "m"}))
+        VENDOR.read_submitted("image", answer({"code": code, "message": "m"}))
 
 
 @pytest.mark.parametrize(
@@ -654,9 +654,9 @@ def test_ambiguity_5_a_result_with_a_code_and_an_id_is_a_failed_job_and_no_broke
 
 def test_a_media_create_may_answer_with_a_finished_job():
     link = "https://storage.yandexcloud.net/x.webp"
-    job = VENDOR.read_created("image", answer(media("done", url=link)))
+    job = VENDOR.read_submitted("image", answer(media("done", url=link)))
     assert (job.state, job.urls) == (JobState.SUCCEEDED, (link,))
-    assert VENDOR.read_created("image", answer(media("failed"))).state is JobState.FAILED
+    assert VENDOR.read_submitted("image", answer(media("failed"))).state is JobState.FAILED
 
 
 def test_ambiguity_6_no_balance_on_a_result_is_its_own_error_and_names_the_job():
@@ -789,7 +789,7 @@ def test_no_answer_to_a_paid_create_escapes_the_error_tree(body, status, kind):
     """Any other exception would look like a create that bought nothing, and be bought again."""
     reply = answer(body, status)
     with suppress(FaceSwapError):
-        VENDOR.read_created(kind, reply)
+        VENDOR.read_submitted(kind, reply)
     with suppress(FaceSwapError):
         VENDOR.read_job(kind, reply, job_id=ID)
 
@@ -814,6 +814,6 @@ def test_an_odd_field_in_a_paid_answer_neither_loses_the_job_nor_escapes_the_err
     reply = answer(body)
     if isinstance(body, str):
         with pytest.raises(SubmissionUncertainError):
-            VENDOR.read_created(kind, reply)
+            VENDOR.read_submitted(kind, reply)
     else:
-        assert VENDOR.read_created(kind, reply).job_id == ID
+        assert VENDOR.read_submitted(kind, reply).job_id == ID

@@ -108,7 +108,7 @@ def test_a_request_that_comes_back_as_json_is_recognized(sent):
 # -- Tengrai --------------------------------------------------------------------------------------------
 
 TENGRAI = Tengrai()
-SWAP = TENGRAI.create("face_swap", {"target_image": TARGET, "face_image": FACE})
+SWAP = TENGRAI.submit("face_swap", {"target_image": TARGET, "face_image": FACE})
 HOOK = "https://hook.test/x"
 PARAMETERS = {"targetImage": TARGET, "sourceImage": FACE}
 
@@ -125,16 +125,16 @@ def artwork(job_id="a1", kind="face_swap", parameters=PARAMETERS, **more):
 
 
 def listed(*artworks, kind="face_swap", request=SWAP):
-    return TENGRAI.read_history(kind, request, answer(list(artworks)), SINCE, UNTIL)
+    return TENGRAI.history.read(kind, request, answer(list(artworks)), SINCE, UNTIL)
 
 
 def owns(shown, kind="face_swap", request=SWAP):
-    return TENGRAI.matches_request(kind, request, answer(shown))
+    return TENGRAI.history.matches(kind, request, answer(shown))
 
 
 @pytest.mark.parametrize(("page", "offset"), [(0, "0"), (1, "500"), (7, "3500")])
 def test_tengrais_list_is_read_page_by_page(page, offset):
-    request = TENGRAI.history(SINCE, UNTIL, page)
+    request = TENGRAI.history.request(SINCE, UNTIL, page)
     assert (request.method, request.path, request.body) == ("GET", "/v2/artworks", None)
     assert request.params == {"offset": offset, "limit": "500"}
 
@@ -183,7 +183,7 @@ def test_odd_entries_of_tengrais_list_are_passed_over(odd):
 
 
 def test_equal_parameters_of_another_artwork_are_another_job():
-    request = TENGRAI.create("face_refiner", {"parameters": {"imageUrl": TARGET}})
+    request = TENGRAI.submit("face_refiner", {"parameters": {"imageUrl": TARGET}})
     refined = artwork("mine", "face_refiner", {"imageUrl": TARGET})
     removed = artwork("other", "remove_background", {"imageUrl": TARGET})
     assert listed(refined, removed, kind="face_refiner", request=request).job_ids == ("mine",)
@@ -192,7 +192,7 @@ def test_equal_parameters_of_another_artwork_are_another_job():
 
 
 def test_tengrai_calls_upscaling_by_another_name():
-    request = TENGRAI.create("upscaling", {"parameters": {"imageUrl": TARGET}})
+    request = TENGRAI.submit("upscaling", {"parameters": {"imageUrl": TARGET}})
     second = artwork("mine", "upscaling_v2", {"imageUrl": TARGET})
     first = artwork("other", "upscaling", {"imageUrl": TARGET})
     assert listed(first, second, kind="upscaling", request=request).job_ids == ("mine",)
@@ -226,19 +226,19 @@ def test_tengrais_defaults_are_tolerated_and_other_values_are_not(filled, own):
     ("shown", "own"), [({}, True), ({"webhook": HOOK}, True), ({"webhook": TARGET}, False)]
 )
 def test_tengrai_may_keep_a_webhook_to_itself(shown, own):
-    request = TENGRAI.create("face_swap", {"target_image": TARGET, "face_image": FACE, "webhook": HOOK})
+    request = TENGRAI.submit("face_swap", {"target_image": TARGET, "face_image": FACE, "webhook": HOOK})
     reply = Reply(200, json.dumps(artwork(parameters={**PARAMETERS, **shown})))
-    assert TENGRAI.matches_request("face_swap", request, reply) is own
+    assert TENGRAI.history.matches("face_swap", request, reply) is own
 
 
 @pytest.mark.parametrize(("seed", "own"), [(7, True), (8, False), (None, False)])
 def test_a_seed_that_was_sent_must_come_back(seed, own):
-    request = TENGRAI.create("face_swap", {"target_image": TARGET, "face_image": FACE, "seed": 7})
+    request = TENGRAI.submit("face_swap", {"target_image": TARGET, "face_image": FACE, "seed": 7})
     assert owns(artwork(parameters={**PARAMETERS, "seed": seed}), request=request) is own
 
 
 def test_a_default_of_the_face_swap_is_none_of_another_artwork():
-    request = TENGRAI.create("face_refiner", {"parameters": {"imageUrl": TARGET}})
+    request = TENGRAI.submit("face_refiner", {"parameters": {"imageUrl": TARGET}})
     for more, own in (({}, True), ({"seed": 5}, True), ({"denoising": 3}, False)):
         shown = artwork(kind="face_refiner", parameters={"imageUrl": TARGET, **more})
         assert owns(shown, "face_refiner", request) is own
@@ -273,13 +273,13 @@ def test_a_full_page_of_tengrais_may_have_another_behind_it(length, more):
 )
 def test_a_list_of_tengrais_that_cannot_be_read_is_not_an_empty_one(reply, error):
     with pytest.raises(error):
-        TENGRAI.read_history("face_swap", SWAP, reply, SINCE, UNTIL)
+        TENGRAI.history.read("face_swap", SWAP, reply, SINCE, UNTIL)
 
 
 # -- PiAPI ----------------------------------------------------------------------------------------------
 
 PIAPI = PiAPI()
-PIAPI_SWAP = PIAPI.create("face_swap", {"target_image": TARGET, "face_image": FACE})
+PIAPI_SWAP = PIAPI.submit("face_swap", {"target_image": TARGET, "face_image": FACE})
 INPUT = {"target_image": TARGET, "swap_image": FACE}
 
 
@@ -289,7 +289,7 @@ def row(job_id="t1", action="face-swap", **more):
 
 def rows(*entries, kind="face_swap", request=PIAPI_SWAP):
     reply = answer({"code": 200, "data": {"data": list(entries), "total": len(entries)}})
-    return PIAPI.read_history(kind, request, reply, SINCE, UNTIL)
+    return PIAPI.history.read(kind, request, reply, SINCE, UNTIL)
 
 
 def task(**more):
@@ -299,7 +299,7 @@ def task(**more):
 
 @pytest.mark.parametrize(("page", "number"), [(0, "1"), (1, "2"), (19, "20")])
 def test_piapis_pages_are_counted_from_one(page, number):
-    request = PIAPI.history(SINCE, UNTIL, page)
+    request = PIAPI.history.request(SINCE, UNTIL, page)
     assert (request.method, request.path, request.body) == ("GET", "/api/open/tasks/histories", None)
     assert (request.params["page"], request.params["page_size"]) == (number, "100")
 
@@ -307,7 +307,7 @@ def test_piapis_pages_are_counted_from_one(page, number):
 @pytest.mark.parametrize("fraction", [0, 1, 400_000, 999_999])
 def test_piapis_whole_seconds_cover_the_time(fraction):
     since, until = SINCE.replace(microsecond=fraction), UNTIL.replace(microsecond=fraction)
-    params = PIAPI.history(since, until, 0).params
+    params = PIAPI.history.request(since, until, 0).params
     start, end = int(params["start_time"]), int(params["end_time"])
     assert start <= since.timestamp() < start + 1
     assert end - 1 < until.timestamp() <= end
@@ -320,7 +320,7 @@ def test_piapis_rows_of_another_action_are_left_out():
 
 
 def test_piapis_action_is_the_task_type_of_the_request():
-    request = PIAPI.create("task", {"model": "Qubico/flux1-dev", "task_type": "txt2img", "input": {"a": 1}})
+    request = PIAPI.submit("task", {"model": "Qubico/flux1-dev", "task_type": "txt2img", "input": {"a": 1}})
     assert rows(row("t1"), row("t2", "txt2img"), kind="task", request=request).job_ids == ("t2",)
 
 
@@ -354,7 +354,7 @@ def test_a_full_page_of_piapis_may_have_another_behind_it(length, more):
 )
 def test_a_list_of_piapis_that_cannot_be_read_is_not_an_empty_one(reply, error):
     with pytest.raises(error):
-        PIAPI.read_history("face_swap", PIAPI_SWAP, reply, SINCE, UNTIL)
+        PIAPI.history.read("face_swap", PIAPI_SWAP, reply, SINCE, UNTIL)
 
 
 @pytest.mark.parametrize(
@@ -374,25 +374,22 @@ def test_a_list_of_piapis_that_cannot_be_read_is_not_an_empty_one(reply, error):
     ],
 )
 def test_a_piapi_task_is_ours_only_while_it_shows_our_input(shown, own):
-    assert PIAPI.matches_request("face_swap", PIAPI_SWAP, answer(task(**shown))) is own
+    assert PIAPI.history.matches("face_swap", PIAPI_SWAP, answer(task(**shown))) is own
 
 
 @pytest.mark.parametrize("body", ["no JSON", [], {"code": 200}, {"code": 200, "data": []}])
 def test_a_piapi_record_of_an_odd_shape_is_not_ours(body):
-    assert not PIAPI.matches_request("face_swap", PIAPI_SWAP, answer(body))
+    assert not PIAPI.history.matches("face_swap", PIAPI_SWAP, answer(body))
 
 
 def test_a_piapi_task_without_any_input_is_never_ours():
-    request = PIAPI.create("task", {"model": "m", "task_type": "t", "input": {}})
+    request = PIAPI.submit("task", {"model": "m", "task_type": "t", "input": {}})
     shown = {"code": 200, "data": {"task_id": "t1", "model": "m", "task_type": "t", "input": {}}}
-    assert not PIAPI.matches_request("task", request, answer(shown))
+    assert not PIAPI.history.matches("task", request, answer(shown))
 
 
 # -- GPTunneL -------------------------------------------------------------------------------------------
 
 
-def test_gptunnel_lists_no_jobs_and_recognizes_none():
-    vendor = GPTunnel()
-    request = vendor.create("face_swap", {"target_image": TARGET, "face_image": FACE})
-    assert vendor.history(SINCE, UNTIL, 0) is None
-    assert not vendor.matches_request("face_swap", request, answer(dict(request.body)))
+def test_gptunnel_lists_no_jobs():
+    assert GPTunnel.history is None

@@ -27,19 +27,19 @@ WORDS = [
 def test_the_target_keeps_its_place_and_the_face_is_donated_under_the_words_of_the_vendor(
     vendor, kind, target_word, face_word
 ):
-    body = vendor.create(kind, {"target_image": TARGET, "face_image": FACE}).body
+    body = vendor.submit(kind, {"target_image": TARGET, "face_image": FACE}).body
     pictures = body.get("input", body)
     assert pictures == {target_word: TARGET, face_word: FACE}
 
 
 def test_the_source_image_of_one_vendor_is_the_opposite_of_the_others():
     arguments = {"target_image": TARGET, "face_image": FACE}
-    assert GPTunnel().create("face_swap", arguments).body["sourceImage"] == TARGET
-    assert Tengrai().create("face_swap", arguments).body["sourceImage"] == FACE
+    assert GPTunnel().submit("face_swap", arguments).body["sourceImage"] == TARGET
+    assert Tengrai().submit("face_swap", arguments).body["sourceImage"] == FACE
 
 
 def test_a_video_is_the_target_and_the_swap_image_donates_the_face():
-    body = PiAPI().create("video_face_swap", {"target_video": VIDEO, "face_image": FACE}).body
+    body = PiAPI().submit("video_face_swap", {"target_video": VIDEO, "face_image": FACE}).body
     assert body["input"] == {"target_video": VIDEO, "swap_image": FACE}
 
 
@@ -47,7 +47,7 @@ def test_the_face_lists_of_piapi_follow_the_same_words():
     """The target's positions go to ``target_faces_index``, the donor's to ``swap_faces_index``."""
     body = (
         PiAPI()
-        .create(
+        .submit(
             "multi_face_swap",
             {"target_image": TARGET, "face_image": FACE, "target_faces": [2, 0], "source_faces": [1, 3]},
         )
@@ -61,4 +61,4 @@ def test_the_face_lists_of_piapi_follow_the_same_words():
 @pytest.mark.parametrize("vendor", [GPTunnel(), Tengrai(), PiAPI()], ids=lambda vendor: vendor.name)
 def test_the_words_of_the_wire_are_no_argument_names(vendor, word):
     with pytest.raises(ValueError, match=word):
-        vendor.create("face_swap", {"target_image": TARGET, "face_image": FACE, word: FACE})
+        vendor.submit("face_swap", {"target_image": TARGET, "face_image": FACE, word: FACE})

@@ -91,7 +91,7 @@ def read_fails(body, status=200, **headers):
 
 def refused(kind="face_swap", **arguments):
     with pytest.raises(InvalidRequestError) as caught:
-        VENDOR.create(kind, arguments)
+        VENDOR.submit(kind, arguments)
     return str(caught.value)
 
 
@@ -181,7 +181,7 @@ BODIES = [
 
 @pytest.mark.parametrize(("kind", "arguments", "body"), BODIES)
 def test_each_kind_is_created_with_the_body_of_the_contract(kind, arguments, body):
-    request = VENDOR.create(kind, arguments)
+    request = VENDOR.submit(kind, arguments)
     assert (request.method, request.path, dict(request.params)) == ("POST", "/api/v1/task", {})
     assert request.body == body
 
@@ -192,14 +192,14 @@ def test_the_table_of_bodies_knows_every_kind():
 
 @pytest.mark.parametrize("kind", ["face_swap", "multi_face_swap", "video_face_swap", "task"])
 def test_one_endpoint_reads_and_one_cancels_every_kind(kind):
-    fetch, cancel = VENDOR.fetch(kind, ID), VENDOR.cancel(kind, ID)
+    fetch, cancel = VENDOR.fetch(kind, ID), VENDOR.cancellation.request(kind, ID)
     assert (fetch.method, fetch.path, fetch.body) == ("GET", f"/api/v1/task/{ID}", None)
     assert (cancel.method, cancel.path, cancel.body) == ("DELETE", f"/api/v1/task/{ID}", None)
 
 
 @pytest.mark.parametrize("job_id", ["../tasks", "a/b", "a?model=all", "a#b", "a b"])
 def test_an_id_that_is_no_path_segment_cannot_reach_another_path_such_as_the_bulk_cancel(job_id):
-    for request in (VENDOR.fetch("face_swap", job_id), VENDOR.cancel("face_swap", job_id)):
+    for request in (VENDOR.fetch("face_swap", job_id), VENDOR.cancellation.request("face_swap", job_id)):
         assert request.path.count("/") == 4
         assert not set("?# ") & set(request.path)
 
@@ -209,7 +209,7 @@ def test_ambiguity_19_the_key_is_no_bearer_token():
 
 
 def test_ambiguity_27_the_account_call_is_the_one_that_knows_every_key():
-    request = VENDOR.account()
+    request = VENDOR.account({})
     assert (request.method, request.path, request.body) == ("GET", "/account/info", None)
 
 
@@ -255,7 +255,7 @@ def test_ambiguity_25_a_video_is_a_url_only(value):
 @pytest.mark.parametrize("media_type", ["image/jpeg", "image/png", "image/webp"])
 def test_ambiguity_5_an_inline_picture_travels_as_bare_base64(media_type):
     uri = data_uri(JPEG, media_type)
-    body = VENDOR.create("face_swap", {"target_image": TARGET, "face_image": uri}).body
+    body = VENDOR.submit("face_swap", {"target_image": TARGET, "face_image": uri}).body
     assert body["input"]["swap_image"] == JPEG64
 
 
@@ -271,12 +271,12 @@ def test_ambiguity_6_an_inline_picture_over_ten_megabytes_is_refused_with_its_si
     text = refused(target_image=data_uri(b"\0" * (limit + 1), "image/jpeg"), face_image=FACE)
     assert str(limit + 1) in text
     assert len(text) < 300
-    assert VENDOR.create("face_swap", {"target_image": data_uri(b"\0" * limit), "face_image": FACE}).body
+    assert VENDOR.submit("face_swap", {"target_image": data_uri(b"\0" * limit), "face_image": FACE}).body
 
 
 def test_ambiguity_6_a_body_that_is_too_large_is_an_invalid_request_that_says_so():
     with pytest.raises(InvalidRequestError, match="HTTP 413"):
-        VENDOR.read_created("face_swap", answer("<html>Request Entity Too Large</html>", 413))
+        VENDOR.read_submitted("face_swap", answer("<html>Request Entity Too Large</html>", 413))
 
 
 @pytest.mark.parametrize("size", [(2049, 100), (100, 2049)])
@@ -296,12 +296,12 @@ def test_ambiguity_7_an_inline_picture_whose_size_cannot_be_told_is_taken_or_ref
 ):
     uri = data_uri(start + rest, "image/png")
     with suppress(InvalidRequestError):
-        VENDOR.create("face_swap", {"target_image": uri, "face_image": FACE})
+        VENDOR.submit("face_swap", {"target_image": uri, "face_image": FACE})
 
 
 @pytest.mark.parametrize("size", [(2048, 2048), (2047, 1)])
 def test_ambiguity_7_an_inline_picture_of_up_to_2048_pixels_is_taken(size):
-    assert VENDOR.create("face_swap", {"target_image": data_uri(png(*size)), "face_image": FACE}).body
+    assert VENDOR.submit("face_swap", {"target_image": data_uri(png(*size)), "face_image": FACE}).body
 
 
 @pytest.mark.parametrize(
@@ -318,14 +318,14 @@ def test_ambiguity_7_an_inline_picture_of_up_to_2048_pixels_is_taken(size):
     ],
 )
 def test_ambiguity_8_a_path_without_a_picture_suffix_is_a_warning_and_no_refusal(target, count):
-    request = VENDOR.create("face_swap", {"target_image": target, "face_image": FACE})
+    request = VENDOR.submit("face_swap", {"target_image": target, "face_image": FACE})
     warnings = VENDOR.warnings("face_swap", request)
     assert len(warnings) == count
     assert all("target_image" in doubt and "topsecret" not in doubt for doubt in warnings)
 
 
 def test_ambiguity_8_the_free_input_of_a_task_is_not_doubted():
-    request = VENDOR.create(
+    request = VENDOR.submit(
         "task", {"model": "m", "task_type": "t", "input": {"target_image": "https://a.test/x"}}
     )
     assert VENDOR.warnings("task", request) == []
@@ -343,12 +343,12 @@ def test_ambiguity_8_the_free_input_of_a_task_is_not_doubted():
     ],
 )
 def test_ambiguity_26_positions_are_written_without_spaces(value, wire):
-    body = VENDOR.create("multi_face_swap", {**SWAP, "target_faces": value, "source_faces": [3, 4]}).body
+    body = VENDOR.submit("multi_face_swap", {**SWAP, "target_faces": value, "source_faces": [3, 4]}).body
     assert body["input"]["target_faces_index"] == wire
 
 
 def test_ambiguity_26_one_position_may_be_a_bare_number():
-    body = VENDOR.create("multi_face_swap", {**SWAP, "target_faces": 1, "source_faces": 0}).body
+    body = VENDOR.submit("multi_face_swap", {**SWAP, "target_faces": 1, "source_faces": 0}).body
     assert (body["input"]["target_faces_index"], body["input"]["swap_faces_index"]) == ("1", "0")
 
 
@@ -433,7 +433,7 @@ def test_an_unknown_kind_is_refused_with_the_known_ones():
     with pytest.raises(
         InvalidRequestError, match=r"'swap' is unknown; known: face_swap, multi_face_swap, task"
     ):
-        VENDOR.create("swap", {})
+        VENDOR.submit("swap", {})
 
 
 # -- states ---------------------------------------------------------------------------------------------------
@@ -463,7 +463,7 @@ def test_ambiguity_2_an_unknown_status_is_running_until_the_deadline_and_told_on
     assert (job.state, job.urls) == (JobState.RUNNING, ())
     poller = Poller(vendor=VENDOR.name, job_id=ID, schedule=Schedule(2, 1, 15), submitted_at=0, deadline=100)
     decisions = [poller.after_poll(job, now) for now in (2, 10, 50, 100)]
-    assert [bool(decision.news) for decision in decisions[:3]] == [True, False, False]
+    assert [bool(decision.message) for decision in decisions[:3]] == [True, False, False]
     assert decisions[3].outcome is Outcome.TIMED_OUT
 
 
@@ -478,7 +478,7 @@ def test_an_output_before_completed_is_no_output(word, output):
 
 @pytest.mark.parametrize("word", ["pending", "staged"])
 def test_ambiguity_14_a_task_over_the_concurrency_waits_at_the_vendor(word):
-    assert VENDOR.read_created("face_swap", answer(envelope(task(word)))).state is JobState.QUEUED
+    assert VENDOR.read_submitted("face_swap", answer(envelope(task(word)))).state is JobState.QUEUED
 
 
 # -- output ---------------------------------------------------------------------------------------------------
@@ -598,19 +598,19 @@ def test_ambiguities_9_and_10_the_charge_is_the_raw_number_of_points(usage, cost
 
 
 def test_a_task_without_an_envelope_is_read_too():
-    job = VENDOR.read_created("task", answer(task("processing")))
+    job = VENDOR.read_submitted("task", answer(task("processing")))
     assert (job.job_id, job.state) == (ID, JobState.RUNNING)
 
 
 def test_a_code_that_is_not_200_is_no_refusal_where_there_is_a_task():
-    job = VENDOR.read_created("face_swap", answer(envelope(task(), code=0, message="ok")))
+    job = VENDOR.read_submitted("face_swap", answer(envelope(task(), code=0, message="ok")))
     assert job.job_id == ID
 
 
 @pytest.mark.parametrize("status", [200, 400, 500])
 def test_ambiguity_11_a_failed_task_counts_whatever_the_http_status(status):
     data = task("failed", input=None, error={"code": 10000, "message": "failed to get valid image"})
-    job = VENDOR.read_created("face_swap", answer(envelope(data, code=status), status))
+    job = VENDOR.read_submitted("face_swap", answer(envelope(data, code=status), status))
     assert (job.job_id, job.state, job.failure) == (ID, JobState.FAILED, "failed to get valid image")
     error = WaitResult(outcome=Outcome.FAILED, vendor=VENDOR.name, job_id=ID, job=job).to_error()
     assert type(error) is InvalidRequestError
@@ -696,7 +696,7 @@ CLASSES = [
 )
 def test_a_refused_create_has_the_class_of_its_status_whatever_the_body(status, cls, body):
     with pytest.raises(VendorError) as caught:
-        VENDOR.read_created("face_swap", answer(body, status))
+        VENDOR.read_submitted("face_swap", answer(body, status))
     assert type(caught.value) is cls
     assert caught.value.status_code == status
 
@@ -705,7 +705,7 @@ def test_a_refused_create_has_the_class_of_its_status_whatever_the_body(status, 
 @pytest.mark.parametrize("data", [None, {}, "text"])
 def test_a_code_of_400_or_more_under_a_status_of_200_means_the_same(code, cls, data):
     with pytest.raises(VendorError) as caught:
-        VENDOR.read_created("face_swap", answer(envelope(data, code=code, message="m")))
+        VENDOR.read_submitted("face_swap", answer(envelope(data, code=code, message="m")))
     assert type(caught.value) is cls
     assert caught.value.message == "m"
 
@@ -732,12 +732,12 @@ def test_a_code_of_400_or_more_under_a_status_of_200_means_the_same(code, cls, d
 )
 def test_ambiguity_28_a_create_whose_answer_leaves_it_open_may_have_been_accepted(reply):
     with pytest.raises(SubmissionUncertainError):
-        VENDOR.read_created("face_swap", reply)
+        VENDOR.read_submitted("face_swap", reply)
 
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_create_refused_with_a_task_in_the_body_is_that_task(status):
-    assert VENDOR.read_created("face_swap", answer(envelope(task()), status)).job_id == ID
+    assert VENDOR.read_submitted("face_swap", answer(envelope(task()), status)).job_id == ID
 
 
 @pytest.mark.parametrize(("header", "seconds"), [("12", 12.0), ("soon", None)])
@@ -800,7 +800,7 @@ def test_a_refusal_with_an_openai_style_error_tells_its_text():
     ],
 )
 def test_ambiguity_3_a_cancel_is_confirmed_by_status_and_code_together(reply, confirmed):
-    assert VENDOR.read_canceled(reply) is confirmed
+    assert VENDOR.cancellation.read(reply) is confirmed
 
 
 def test_the_account_says_what_matters_before_a_job_is_bought():
@@ -834,7 +834,7 @@ def test_the_account_says_what_matters_before_a_job_is_bought():
     ],
 )
 def test_an_account_that_cannot_be_read_says_why(reply, cls):
-    for read_account in (VENDOR.read_account, VENDOR.read_balances):
+    for read_account in (VENDOR.read_account, VENDOR.balances.read):
         with pytest.raises(VendorError) as caught:
             read_account(reply)
         assert type(caught.value) is cls
@@ -877,7 +877,7 @@ ENVELOPES = st.fixed_dictionaries({"data": TASKS}, optional={"code": JSON, "mess
 def test_no_answer_to_a_paid_create_escapes_the_error_tree(body, status):
     """Any other exception would look like a create that bought nothing, and be bought again."""
     with suppress(FaceSwapError):
-        VENDOR.read_created("face_swap", answer(body, status))
+        VENDOR.read_submitted("face_swap", answer(body, status))
 
 
 @pytest.mark.parametrize(
@@ -907,4 +907,4 @@ def test_no_answer_to_a_paid_create_escapes_the_error_tree(body, status):
 )
 @pytest.mark.parametrize("word", ["pending", "completed", "failed"])
 def test_an_odd_field_in_a_paid_answer_does_not_lose_the_job(word, odd):
-    assert VENDOR.read_created("face_swap", answer(envelope(task(word, **odd)))).job_id == ID
+    assert VENDOR.read_submitted("face_swap", answer(envelope(task(word, **odd)))).job_id == ID

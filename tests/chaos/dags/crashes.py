@@ -76,16 +76,16 @@ def arm(scenario):
         from airflow.sdk.execution_time import task_runner
 
         from airflow_provider_faceswap.foundation.clock import Clock
-        from airflow_provider_faceswap.hooks.base import JobHook
+        from airflow_provider_faceswap.http.api import ApiClient
         from airflow_provider_faceswap.operators.base import JobOperator
 
         def die():
             die_once(scenario["name"])
 
         places = {
-            "before the create": lambda: before(JobHook, "buy", die),
+            "before the create": lambda: before(ApiClient, "send_submission", die),
             "between send and answer": lambda: while_unanswered(scenario["url"], die),
-            "between answer and record": lambda: after(JobHook, "buy", die),
+            "between answer and record": lambda: after(ApiClient, "send_submission", die),
             "between record and deferral": lambda: before(JobOperator, "_defer", die),
             "after the deferral": lambda: before(task_runner, "finalize", die),
             "during the resume": lambda: before(JobOperator, "execute_complete", die),

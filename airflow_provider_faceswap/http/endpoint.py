@@ -1,0 +1,115 @@
+"""Where and how requests reach one account at a vendor, and what a failed request means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from airflow_provider_faceswap.exceptions import (
+    FaceSwapError,
+    SubmissionUncertainError,
+    VendorUnavailableError,
+)
+from airflow_provider_faceswap.foundation.clock import CLOCK
+from airflow_provider_faceswap.foundation.redaction import without_queries, without_secrets
+from airflow_provider_faceswap.http.rate_limiter import RateLimiter
+from airflow_provider_faceswap.vendors.messages import Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_faceswap.vendors.messages import Request
+
+#: The connection was never opened, so the vendor cannot have processed anything.
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+_FAILURES = (httpx.HTTPError, httpx.InvalidURL, UnicodeEncodeError)
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """
+    How to reach one vendor with one key.
+
+    :param headers: The headers that carry the key.
+    :param secrets: Texts that are removed from every reply before anything reads it.
+    :param options: The connection's extra fields.
+    :param rate: The most requests per second, of all that share the limiter; ``None`` for no limit.
+    :param default_host: Whether the base URL is the vendor's own, so that a request may use another one of its hosts.
+    """
+
+    vendor: str
+    base_url: str
+    headers: Mapping[str, str] = field(repr=False)
+    secrets: tuple[str, ...] = field(repr=False, compare=False)
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    rate: float | None = None
+    default_host: bool = False
+    limiter: RateLimiter = field(default_factory=RateLimiter, repr=False, compare=False)
+
+    def send(self, http: httpx.Client, request: Request, *, paid: bool = False) -> Reply:
+        """
+        Send a request once, and return the reply whatever its HTTP status.
+
+        :param paid: Whether the request creates a paid job: then a missing reply is not a refusal.
+        :raises VendorUnavailableError: There is no reply, and no job was created.
+        :raises SubmissionUncertainError: There is no reply to a paid request.
+        """
+        try:
+            response = http.request(**self._parts(request))
+        except _FAILURES as error:
+            raise self._failure(error, paid=paid) from None
+        return self._reply(response)
+
+    async def asend(self, http: httpx.AsyncClient, request: Request, *, paid: bool = False) -> Reply:
+        """Send a request as :meth:`send` does; HTTP 429 pauses all requests that share the limiter."""
+        try:
+            response = await http.request(**self._parts(request))
+        except _FAILURES as error:
+            raise self._failure(error, paid=paid) from None
+        reply = self._reply(response)
+        if reply.status_code == 429:
+            self.limiter.pause(CLOCK.now(), reply.retry_after)
+        return reply
+
+    def _parts(self, request: Request) -> dict[str, Any]:
+        """The arguments of httpx for a request."""
+        base_url = request.base_url if request.base_url and self.default_host else self.base_url
+        return {
+            "method": request.method,
+            "url": base_url + request.path,
+            "params": dict(request.params) or None,
+            "json": request.body,
+            "headers": dict(self.headers),
+        }
+
+    def _reply(self, response: httpx.Response) -> Reply:
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return Reply(response.status_code, without_secrets(_text(response), self.secrets), headers)
+
+    def _failure(self, error: Exception, *, paid: bool) -> FaceSwapError:
+        """The error for a request without a reply."""
+        why = without_secrets(without_queries(f"{type(error).__name__}: {error}"), self.secrets)
+        if isinstance(error, _NOT_SENT):
+            return VendorUnavailableError(
+                f"could not be reached ({why})",
+                vendor=self.vendor,
+                advice="Nothing was sent. Check the network and the connection's host, then retry.",
+            )
+        if isinstance(error, httpx.InvalidURL | httpx.LocalProtocolError | UnicodeEncodeError):
+            return VendorUnavailableError(
+                f"the connection's host or key cannot be sent ({type(error).__name__})",
+                vendor=self.vendor,
+                advice="Nothing was sent. Correct the connection.",
+            )
+        if paid:
+            return SubmissionUncertainError(f"sent, but no answer came ({why})", vendor=self.vendor)
+        return VendorUnavailableError(f"did not answer ({why})", vendor=self.vendor)
+
+
+def _text(response: httpx.Response) -> str:
+    try:
+        return response.text
+    except Exception:  # noqa: BLE001 - a codec that is not for text can raise anything
+        return response.content.decode(errors="replace")

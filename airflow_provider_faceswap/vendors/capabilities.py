@@ -1,0 +1,78 @@
+"""What only some vendors can do: a vendor has an object for each capability, or ``None``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from airflow_provider_faceswap.jobs import Balance
+    from airflow_provider_faceswap.vendors.history import Listing
+    from airflow_provider_faceswap.vendors.messages import Reply, Request
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """
+    A list of the account's jobs, in which a job can be found whose submission got no reply.
+
+    :param request: Builds the request for a page (from 0) of the jobs created between two aware times.
+    :param read: Reads a page: which of its jobs, of these kind and times, this submission may have created. Raises
+        ``VendorError`` if the list cannot be read.
+    :param matches: Whether the reply to a poll shows that this submission, or an equal one, created the job.
+    """
+
+    request: Callable[[datetime, datetime, int], Request]
+    read: Callable[[str, Request, Reply, datetime, datetime], Listing]
+    matches: Callable[[str, Request, Reply], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Uploads:
+    """
+    Free storage at the vendor for the files of a job that is about to be submitted.
+
+    :param request: Builds the request that stores a file, from its name with suffix and its bytes.
+    :param read: Reads the link of the stored file. Raises ``VendorError`` if the vendor refused it.
+    """
+
+    request: Callable[[str, bytes], Request]
+    read: Callable[[Reply], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Balances:
+    """
+    Balances in the reply to the vendor's ``account`` request.
+
+    :param read: Reads at least one balance, the usual unit first. Raises ``VendorError`` if there is none.
+    """
+
+    read: Callable[[Reply], tuple[Balance, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class ConcurrencyLimit:
+    """
+    The number of jobs that may run at once, in the reply to the vendor's ``account`` request.
+
+    :param read: Reads the limit; ``None`` if the reply has none.
+    """
+
+    read: Callable[[Reply], int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Cancellation:
+    """
+    A way to cancel a job.
+
+    :param request: Builds the request, from kind and job id. Raises ``InvalidRequestError`` for an invalid id.
+    :param read: Whether the reply confirms the cancellation.
+    """
+
+    request: Callable[[str, str], Request]
+    read: Callable[[Reply], bool]

@@ -1,0 +1,115 @@
+"""
+Arguments of GPTunneL's jobs.
+
+Facts are from the vendor's pages (docs.gptunnel.ru), unless a comment names public clients.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from airflow_provider_faceswap.vendors.arguments import (
+    Arguments,
+    HttpUrl,
+    WholeNumber,
+    http_url,
+    inline_media,
+)
+
+if TYPE_CHECKING:
+    from typing import Self
+
+#: The faceswap page lists these two and not WebP.
+PICTURES = frozenset({"image/png", "image/jpeg"})
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def _picture(value: str) -> str:
+    """Accept a URL, as on the pages, or a data URI, as in public clients."""
+    if value.startswith("data:"):
+        inline_media(value, PICTURES)
+        return value
+    return http_url(value)
+
+
+def _mask(value: str) -> str:
+    """Accept a PNG as bare base64, as the inpaint page asks for, or as a data URI."""
+    if value.startswith("data:"):
+        data = inline_media(value, frozenset({"image/png"}))
+    else:
+        try:
+            data = base64.b64decode(value, validate=True)
+        except binascii.Error:
+            raise ValueError("must be a black and white PNG in base64") from None
+    if not data.startswith(_PNG):
+        raise ValueError("must be a black and white PNG in base64, of the parent picture's size")
+    return base64.b64encode(data).decode()
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Picture = Annotated[str, AfterValidator(_picture)]
+JobId = Annotated[str, Field(min_length=1)]
+GridPosition = Annotated[WholeNumber, Field(ge=1, le=4)]
+
+
+class FaceSwap(Arguments):
+    """``sourceImage`` is the target image here; at Tengrai it is the face image."""
+
+    target_image: Picture = Field(serialization_alias="sourceImage")
+    face_image: Picture = Field(serialization_alias="faceImage")
+    enhance_face: bool | None = Field(None, serialization_alias="enhanceFace")
+    enhance_background: bool | None = Field(None, serialization_alias="enhanceBackground")
+    use_wallet_balance: bool | None = Field(None, serialization_alias="useWalletBalance")
+    webhook: HttpUrl | None = None
+
+
+class Image(Arguments):
+    """Any model id is accepted: the vendor adds models every month, and lists them when it refuses one."""
+
+    model: str = Field(min_length=1)
+    prompt: str = Field(min_length=1)
+    images: Annotated[tuple[HttpUrl, ...], BeforeValidator(_as_list)] | None = None
+    aspect_ratio: str | None = Field(None, pattern=r"^\d+:\d+$", serialization_alias="ar")
+
+
+class Imagine(Arguments):
+    """A prompt for a 2x2 grid of pictures."""
+
+    prompt: str = Field(min_length=1)
+    use_wallet_balance: bool | None = Field(None, serialization_alias="useWalletBalance")
+
+
+class Upsample(Arguments):
+    """One picture of a grid, numbered 1 to 4."""
+
+    parent_job_id: JobId = Field(serialization_alias="taskId")
+    image: GridPosition
+
+
+class Variation(Arguments):
+    """``image`` selects from a grid; ``mode`` is for an upsampled picture."""
+
+    parent_job_id: JobId = Field(serialization_alias="taskId")
+    image: GridPosition | None = None
+    mode: Literal["high", "low"] | None = None
+
+    @model_validator(mode="after")
+    def _image_or_mode(self) -> Self:
+        if self.image is None and self.mode is None:
+            raise ValueError("give image (1-4) for a grid, or mode (high, low) for an upsampled picture")
+        return self
+
+
+class Inpaint(Arguments):
+    """The vendor keeps the black parts of the mask and draws the white parts again."""
+
+    parent_job_id: JobId = Field(serialization_alias="taskId")
+    mask: Annotated[str, AfterValidator(_mask)]
+    prompt: str | None = None

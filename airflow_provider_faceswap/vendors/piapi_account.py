@@ -1,0 +1,153 @@
+"""
+What PiAPI offers beside jobs: a history, uploads, balances, a concurrency limit, and a cancel.
+
+Facts are from the vendor's pages (piapi.ai/docs), unless a comment says "assumed" or names public clients.
+"""
+
+from __future__ import annotations
+
+import base64
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_faceswap.jobs import Balance
+from airflow_provider_faceswap.vendors.capabilities import (
+    Balances,
+    Cancellation,
+    ConcurrencyLimit,
+    History,
+    Uploads,
+)
+from airflow_provider_faceswap.vendors.history import Listing, same_request
+from airflow_provider_faceswap.vendors.messages import (
+    Request,
+    as_id,
+    as_number,
+    as_object,
+    as_word,
+    links_in,
+    path_segment,
+)
+from airflow_provider_faceswap.vendors.piapi_replies import data_in, no_task, status_of
+from airflow_provider_faceswap.vendors.refusals import malformed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from airflow_provider_faceswap.vendors.messages import Reply
+
+#: Tasks on one page of the history: the vendor's maximum.
+_PAGE = 100
+#: Files are stored on another host than jobs.
+_UPLOADS_URL = "https://upload.theapi.app"
+
+
+def _history_request(since: datetime, until: datetime, page: int) -> Request:
+    window = {"start_time": str(int(since.timestamp())), "end_time": str(ceil(until.timestamp()))}
+    return Request(
+        "GET",
+        "/api/open/tasks/histories",
+        params={"page": str(page + 1), "page_size": str(_PAGE), **window},
+    )
+
+
+def _read_history(
+    kind: str,  # noqa: ARG001 - one format for all kinds
+    request: Request,
+    reply: Reply,
+    since: datetime,  # noqa: ARG001 - the request filters by time
+    until: datetime,  # noqa: ARG001
+) -> Listing:
+    """The tasks of this type. A row does not show the task's input, so each task must be read, too."""
+    rows = data_in(reply).get("data")
+    if not isinstance(rows, list):
+        raise malformed("piapi", reply, "the reply has no list of tasks")
+    task_type = (request.body or {}).get("task_type")
+    matching = (
+        job_id
+        for row in map(as_object, rows)
+        # Assumed: the action of a row is the task type.
+        if (job_id := as_id(row.get("task_id"))) and row.get("action") == task_type
+    )
+    return Listing(tuple(matching), more=len(rows) >= _PAGE)
+
+
+def _matches(kind: str, request: Request, reply: Reply) -> bool:  # noqa: ARG001 - one format for all kinds
+    """Compare the input that the task repeats. The vendor removes it after a time that it does not state."""
+    task, sent = as_object(reply.fields.get("data")), request.body or {}
+    return all(task.get(name) == sent.get(name) for name in ("model", "task_type")) and same_request(
+        as_object(sent.get("input")), task.get("input"), {}
+    )
+
+
+def _upload_request(name: str, data: bytes) -> Request:
+    """The file is kept for 24 hours. The Creator plan and higher plans include this."""
+    file = {"file_name": name, "file_data": base64.b64encode(data).decode()}
+    return Request("POST", "/api/ephemeral_resource", body=file, base_url=_UPLOADS_URL)
+
+
+def _read_upload(reply: Reply) -> str:
+    """The link in ``data``, or at the top level, as seen in public clients."""
+    links = links_in(reply.fields.get("data"), reply.fields)
+    if not reply.ok or not links:
+        refused = no_task(reply, None)
+        raise refused
+    return links[0]
+
+
+def _cancel_request(kind: str, job_id: str) -> Request:  # noqa: ARG001 - one endpoint for all kinds
+    """Documented for other models, and only for pending tasks: best effort."""
+    return Request("DELETE", f"/api/v1/task/{path_segment(job_id)}")
+
+
+def _amounts(data: Mapping[str, Any]) -> dict[str, float | None]:
+    return {
+        "USD": as_number(data.get("equivalent_in_usd")),
+        "point": as_number(as_object(data.get("wallet")).get("point_remain")),
+        "credit": as_number(as_object(data.get("credit_pack_info")).get("available_credits")),
+    }
+
+
+def _read_balances(reply: Reply) -> tuple[Balance, ...]:
+    """The worth of the account in dollars, then its points and credits. Jobs are charged in points."""
+    amounts = _amounts(data_in(reply))
+    balances = tuple(
+        Balance(amount=amount, unit=unit) for unit, amount in amounts.items() if amount is not None
+    )
+    if not balances:
+        raise malformed("piapi", reply, "the reply has no balance")
+    return balances
+
+
+def _read_limit(reply: Reply) -> int | None:
+    limit = as_number(as_object(reply.fields.get("data")).get("max_concurrent_task_count"))
+    return int(limit) if limit and limit >= 1 else None
+
+
+HISTORY = History(_history_request, _read_history, _matches)
+UPLOADS = Uploads(_upload_request, _read_upload)
+BALANCES = Balances(_read_balances)
+CONCURRENCY_LIMIT = ConcurrencyLimit(_read_limit)
+CANCELLATION = Cancellation(_cancel_request, lambda reply: reply.ok and status_of(reply) < 400)
+
+
+def describe_account(reply: Reply) -> str:
+    """
+    Name, plan, balances and limit, in one line; unknown facts are left out.
+
+    :raises VendorError: The key is wrong, or the reply cannot be understood.
+    """
+    data = data_in(reply)
+    amounts = _amounts(data)
+    limit = _read_limit(reply)
+    facts = {
+        f"account {as_word(data.get('name'))}": data.get("name"),
+        "disabled by the vendor": data.get("is_enable") is False,
+        f"plan {as_word(data.get('plan'))}": data.get("plan"),
+        f"balance worth {amounts['USD'] or 0:.2f} USD": amounts["USD"] is not None,
+        f"{amounts['point'] or 0:.0f} points": amounts["point"] is not None,
+        f"{amounts['credit'] or 0:.0f} credits": amounts["credit"],
+        f"at most {limit} tasks at once": limit,
+    }
+    return ", ".join(text for text, known in facts.items() if known) or "the key is good"
