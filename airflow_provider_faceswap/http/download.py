@@ -1,8 +1,8 @@
 """
-Fetch a result from wherever a vendor put it, without trusting the address.
+Safe download of a result from an address that is not trusted.
 
-No credentials are sent. Every hop of a redirect must be https and resolve to public addresses, and the address
-that was checked is the one that is connected to. A setting opens single hosts, for the sandbox and for proxies.
+No credentials are sent. Every hop of a redirect must be https and resolve to public addresses, and the connection goes
+to the address that was checked. A setting allows single private hosts, for the sandbox and for proxies.
 """
 
 from __future__ import annotations
@@ -31,27 +31,26 @@ from airflow_provider_faceswap.http.client import tls_context
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-#: Redirects followed before an address is taken for a trap.
+#: The most redirects that are followed.
 MAX_HOPS = 5
-#: Bytes read at once; memory stays flat whatever the size.
+#: Bytes read at a time, so that memory use does not depend on the size.
 CHUNK = 256 * 1024
-ATTEMPTS = 3
+#: How often a download is tried.
+MAX_DOWNLOADS = 3
 
 _TIMEOUT = httpx.Timeout(connect=10, read=60, write=30, pool=30)
-#: What storage services answer once a link is dead: removed, or its signature has expired.
+#: Statuses of a link that no longer works: the file was removed, or the signature has expired.
 _EXPIRED = frozenset({403, 404, 410})
-
-
-#: IPv6 networks whose addresses carry an IPv4 address: NAT64, its local form, 6to4.
-_CARRIERS = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16")))
+#: IPv6 networks whose addresses contain an IPv4 address: NAT64, its local form, 6to4.
+_IPV4_IN_IPV6 = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16")))
 
 
 @dataclass(frozen=True, slots=True)
 class Downloaded:
     """
-    What was fetched.
+    Size and hash of a downloaded file.
 
-    :param size: Bytes.
+    :param size: In bytes.
     :param sha256: In hex.
     """
 
@@ -59,25 +58,25 @@ class Downloaded:
     sha256: str
 
 
-class _TryAgainError(ArchiveError):
-    """A failure that another attempt may not meet."""
+class _TransientError(ArchiveError):
+    """A failure that may not happen again."""
 
 
 def download(url: str, into: BinaryIO, *, max_bytes: int, open_hosts: Collection[str] = ()) -> Downloaded:
     """
     Stream a result into a file.
 
-    :param into: A seekable file; it is emptied first, and holds the whole result only on return.
-    :param max_bytes: Refuse more than this.
-    :param open_hosts: Hosts that may be private, and plain http.
-    :raises UnsafeURLError: The address, or one it redirects to, is not public https.
-    :raises ResultExpiredError: The link is dead.
-    :raises TooLargeError: There are more bytes than ``max_bytes``.
-    :raises ArchiveError: It could not be fetched; a retry may help.
+    :param into: A seekable file. It is emptied first, and contains the whole result only on return.
+    :param max_bytes: The most bytes.
+    :param open_hosts: Hosts that may be private, and may use plain http.
+    :raises UnsafeURLError: The address, or one that it redirects to, is not public https.
+    :raises ResultExpiredError: The link no longer works.
+    :raises TooLargeError: The result has more than ``max_bytes``.
+    :raises ArchiveError: The download failed; a retry may help.
     """
     fetched = Downloaded(0, "")
     for attempt in stamina.retry_context(
-        on=_TryAgainError, attempts=ATTEMPTS, timeout=None, wait_initial=0.5, wait_max=5
+        on=_TransientError, attempts=MAX_DOWNLOADS, timeout=None, wait_initial=0.5, wait_max=5
     ):
         with attempt:
             into.seek(0)
@@ -87,13 +86,15 @@ def download(url: str, into: BinaryIO, *, max_bytes: int, open_hosts: Collection
     return fetched
 
 
-def _follow(url: str, into: BinaryIO, max_bytes: int, open_hosts: Collection[str], turn: int) -> Downloaded:
+def _follow(
+    url: str, into: BinaryIO, max_bytes: int, open_hosts: Collection[str], attempt: int
+) -> Downloaded:
     for _ in range(MAX_HOPS + 1):
         shown = bare_url(url)
         try:
-            hop = _checked(url, open_hosts, turn)
+            hop = _checked_hop(url, open_hosts, attempt)
         except (ValueError, httpx.InvalidURL):
-            raise UnsafeURLError(f"{shown} is no valid address") from None
+            raise UnsafeURLError(f"{shown} is not a valid address") from None
         try:
             with (
                 _client(hop.proxy) as http,
@@ -105,27 +106,27 @@ def _follow(url: str, into: BinaryIO, max_bytes: int, open_hosts: Collection[str
                 _check_status(response, shown)
                 return _copy(response, into, max_bytes, shown)
         except httpx.HTTPError as error:
-            raise _TryAgainError(f"{shown} could not be read ({type(error).__name__})") from None
+            raise _TransientError(f"{shown} could not be read ({type(error).__name__})") from None
         except httpx.InvalidURL:
-            raise UnsafeURLError(f"{shown} is no valid address") from None
+            raise UnsafeURLError(f"{shown} is not a valid address") from None
     raise UnsafeURLError(f"more than {MAX_HOPS} redirects, the last to {bare_url(url)}")
 
 
 def _client(proxy: str | None) -> httpx.Client:
     """
-    What sends one request, and nothing of this machine's but its proxy.
+    A client for one request, which uses nothing of the environment except the proxy.
 
-    :raises ArchiveError: The proxy is none that can be used.
+    :raises ArchiveError: The proxy cannot be used.
     """
     try:
         return httpx.Client(verify=tls_context(), timeout=_TIMEOUT, trust_env=False, proxy=proxy)
     except (ImportError, ValueError, httpx.InvalidURL) as error:
-        # Of what the variable holds only the scheme: it may have a password.
+        # Only the scheme is shown, because the proxy URL may contain a password.
         raise ArchiveError(
-            f"the proxy that this worker's environment names, {str(proxy).partition('://')[0]}://..., cannot be used "
+            f"the proxy of this worker's environment, {str(proxy).partition('://')[0]}://..., cannot be used "
             f"({type(error).__name__})",
-            advice="The job is paid; save it before its link expires. Name a proxy of http:// or https://, or "
-            "install httpx[socks] for one of socks5://.",
+            advice="The job is paid; save it before its link expires. Set an http:// or https:// proxy, or "
+            "install httpx[socks] for a socks5:// proxy.",
         ) from None
 
 
@@ -134,7 +135,7 @@ def _check_status(response: httpx.Response, shown: str) -> None:
     if status in _EXPIRED:
         raise ResultExpiredError(f"{shown} answers HTTP {status}")
     if status == 429 or status >= 500:
-        raise _TryAgainError(f"{shown} answers HTTP {status}")
+        raise _TransientError(f"{shown} answers HTTP {status}")
     if status != 200:
         raise ArchiveError(f"{shown} answers HTTP {status}")
 
@@ -156,7 +157,7 @@ def _copy(response: httpx.Response, into: BinaryIO, max_bytes: int, shown: str) 
 
 @dataclass(frozen=True, slots=True)
 class _Hop:
-    """A checked address: the URL to connect to, and what keeps its real name for TLS and the server."""
+    """A checked address: the URL to connect to, and the headers and extensions that carry its real host name."""
 
     url: str
     headers: dict[str, str]
@@ -164,18 +165,18 @@ class _Hop:
     proxy: str | None
 
 
-def _checked(url: str, open_hosts: Collection[str], turn: int) -> _Hop:
+def _checked_hop(url: str, open_hosts: Collection[str], attempt: int) -> _Hop:
     """
-    Check an address and pin it.
+    Check a URL and pin it to the address that was checked.
 
-    Connecting by the name again would let the name point elsewhere the second time, so the checked address
-    itself is connected to. Behind a proxy the proxy resolves the name, so only a literal address is checked.
+    A second look-up of the name could return another address. Behind a proxy only a literal address can be checked,
+    because the proxy resolves the name.
     """
     shown = bare_url(url)
     parts = urlsplit(url)
     host = parts.hostname
     if parts.scheme not in {"http", "https"} or not host or parts.username or parts.password:
-        raise UnsafeURLError(f"{shown} is no plain http or https address")
+        raise UnsafeURLError(f"{shown} is not a plain http or https address")
     headers = {"Accept-Encoding": "identity"}
     if host in open_hosts:
         return _Hop(url, headers, {}, None)
@@ -195,11 +196,11 @@ def _checked(url: str, open_hosts: Collection[str], turn: int) -> _Hop:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError:
-        raise _TryAgainError(f"the name of {shown} cannot be resolved") from None
+        raise _TransientError(f"the name of {shown} cannot be resolved") from None
     addresses = [str(entry[4][0]) for entry in found]
     if not addresses or any(_is_private(address) for address in addresses):
         raise UnsafeURLError(f"{shown} does not resolve to public addresses only")
-    address = addresses[turn % len(addresses)]
+    address = addresses[attempt % len(addresses)]
     literal = f"[{address}]" if ":" in address else address
     pinned = parts._replace(netloc=f"{literal}:{port}", fragment="").geturl()
     name = f"[{host}]" if ":" in host else host
@@ -211,11 +212,11 @@ def _joined(url: str, location: str) -> str:
     try:
         return urljoin(url, location)
     except ValueError:
-        raise UnsafeURLError(f"{bare_url(url)} redirects to no valid address") from None
+        raise UnsafeURLError(f"{bare_url(url)} redirects to an address that is not valid") from None
 
 
 def _is_local(host: str) -> bool:
-    """True for this machine's own name and for a private address, also in the old spellings."""
+    """True for localhost and for a private address, in any notation."""
     if host.rstrip(".") == "localhost":
         return True
     with suppress(OSError):
@@ -224,13 +225,13 @@ def _is_local(host: str) -> bool:
 
 
 def _is_private(address: str) -> bool:
-    """True for a literal address that is not public; False for a name."""
+    """True for a literal address that is not public; false for a name."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return False
     if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.is_site_local or any(parsed in network for network in _CARRIERS):
+        if parsed.is_site_local or any(parsed in network for network in _IPV4_IN_IPV6):
             return True
         parsed = parsed.ipv4_mapped or parsed
     return not parsed.is_global or parsed.is_multicast

@@ -27,7 +27,7 @@ from airflow_provider_faceswap.exceptions import (
     TooLargeError,
     UnsafeURLError,
 )
-from airflow_provider_faceswap.http.download import ATTEMPTS, MAX_HOPS, download
+from airflow_provider_faceswap.http.download import MAX_DOWNLOADS, MAX_HOPS, download
 
 pytestmark = pytest.mark.usefixtures("alone", "one_after_the_other")
 
@@ -231,7 +231,7 @@ def test_a_name_that_is_not_known_is_asked_again(web, names, monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     with pytest.raises(ArchiveError, match="cannot be resolved") as told:
         fetch(URL)
-    assert asked == ["files.test"] * ATTEMPTS
+    assert asked == ["files.test"] * MAX_DOWNLOADS
     assert not isinstance(told.value, AirflowFailException)
 
 
@@ -448,10 +448,10 @@ def test_a_passing_trouble_is_met_with_another_try(web, trouble):
 
 @pytest.mark.parametrize("trouble", TRANSIENT)
 def test_a_lasting_trouble_is_left_to_the_tasks_own_retries(web, trouble):
-    web.will(*[trouble() for _ in range(ATTEMPTS + 1)])
+    web.will(*[trouble() for _ in range(MAX_DOWNLOADS + 1)])
     with pytest.raises(ArchiveError) as told:
         fetch(URL)
-    assert len(web.requests) == ATTEMPTS
+    assert len(web.requests) == MAX_DOWNLOADS
     assert not isinstance(told.value, AirflowFailException)
 
 
@@ -549,7 +549,7 @@ def test_a_real_trouble_is_met_with_another_try_and_nothing_partial_counts(
         assert "sig=" not in str(told.value)
     else:
         assert fetch(url, open_hosts=LOOPBACK)[1] == data
-    assert downloads() == ATTEMPTS
+    assert downloads() == MAX_DOWNLOADS
 
 
 @pytest.mark.parametrize("fault", [{"type": "expired"}, {"type": "status", "status": 403}])
@@ -742,7 +742,7 @@ def test_a_certificate_of_another_name_is_not_accepted(names, dialled, site):
     dialled.to = site.port
     with pytest.raises(ArchiveError, match="could not be read"):
         fetch("https://impostor.test/pic.png?sig=SECRET")
-    assert dialled.calls == [(PUBLIC, 443)] * ATTEMPTS
+    assert dialled.calls == [(PUBLIC, 443)] * MAX_DOWNLOADS
     assert site.heads == []
 
 
