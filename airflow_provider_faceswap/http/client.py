@@ -34,7 +34,7 @@ def sync_client(*, keep: bool = True) -> httpx.Client:
     A client for a worker.
 
     :param keep: Whether connections are kept for later requests. A submission needs a new one: the vendor may close
-        a kept connection at any time, and that could not be told from a lost reply to a paid request.
+        a kept connection at any time, which would look like a lost reply to a paid request.
     """
     return httpx.Client(**_options(keep=keep))
 

@@ -119,7 +119,7 @@ class PiAPI(Vendor):
     }
 
     def warnings(self, kind: str, request: Request) -> list[str]:
-        """Links without a picture's suffix: the page asks for jpg, jpeg, png or webp, but a signed link may have none."""
+        """Links without the suffix jpg, jpeg, png or webp, which the page asks for; a signed link may have none."""
         pictures = ((request.body or {}).get("input") or {}) if kind != "task" else {}
         return [
             f"the path of {name} does not end in jpg, jpeg, png or webp, and may be refused"

@@ -90,7 +90,7 @@ def error_text(body: Mapping[str, Any], task: Mapping[str, Any]) -> str:
 
 
 def read_output(output: object) -> tuple[tuple[str, ...], tuple[bytes, ...]]:
-    """The links in an output, else its inline pictures. The likeliest of the places that pages and clients name first."""
+    """The links in an output, else its inline pictures; pages and public clients name all these places."""
     if not isinstance(output, dict):
         return links_in(output), ()
     several = links_in(output.get("image_urls"), output.get("images"), output.get("temporary_image_urls"))

@@ -1,4 +1,4 @@
-"""The error to raise for a reply that does not hold what was asked for."""
+"""The error to raise for a reply that is not what was requested."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def test_a_connection_of_another_type_is_wrong_usage(run, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_ELSE", "https://user@example.com")
     done = run("check", "else")
     assert done.code == Exit.USAGE
-    assert "gptunnel, tengrai or piapi" in done.told["message"]
+    assert "gptunnel, tengrai, piapi" in done.told["message"]
 
 
 def test_ctrl_c_is_taken_without_a_traceback(run, sandbox, monkeypatch):

@@ -113,7 +113,7 @@ def test_a_unit_that_is_not_told_is_named_with_those_that_are(vendor):
 
 
 def test_tengrai_tells_no_balance_and_is_not_asked(vendor):
-    with pytest.raises(InvalidRequestError, match="does not tell a balance"):
+    with pytest.raises(InvalidRequestError, match="does not report a balance"):
         check("tengrai").execute({})
     assert not vendor.requests
 
