@@ -10,8 +10,8 @@ import pytest
 from PIL import Image as Pictures
 
 from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError
+from airflow_provider_faceswap.foundation.file_types import dimensions
 from airflow_provider_faceswap.images import Image
-from airflow_provider_faceswap.media.file_types import dimensions
 from airflow_provider_faceswap.media.fit import fitted, problems_with, upright
 from airflow_provider_faceswap.vendors.base import Accepts
 

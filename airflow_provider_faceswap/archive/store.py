@@ -16,9 +16,9 @@ from pydantic import ValidationError
 from airflow_provider_faceswap.archive.manifest import Archived, Manifest, RunInfo
 from airflow_provider_faceswap.archive.names import check_filename, folder_of, name_of
 from airflow_provider_faceswap.exceptions import ArchiveError, FaceSwapError, NotAnImageError, TooLargeError
+from airflow_provider_faceswap.foundation.file_types import HEAD, dimensions, sniff
 from airflow_provider_faceswap.foundation.redaction import bare_url, without_queries
 from airflow_provider_faceswap.http.download import Downloaded, download
-from airflow_provider_faceswap.media.file_types import HEAD, dimensions, sniff
 from airflow_provider_faceswap.media.inputs import open_hosts
 from airflow_provider_faceswap.storage.files import write
 

@@ -9,12 +9,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError
+from airflow_provider_faceswap.foundation.file_types import HEAD, sniff
 from airflow_provider_faceswap.foundation.redaction import without_queries
-from airflow_provider_faceswap.media.file_types import HEAD, sniff
 from airflow_provider_faceswap.storage.files import path_of
 
 if TYPE_CHECKING:
-    from airflow_provider_faceswap.media.file_types import MediaType
+    from airflow_provider_faceswap.foundation.file_types import MediaType
 
 #: Bytes; no larger file is read for an argument, whatever the vendor accepts.
 MAX_BYTES = 64 * 1024 * 1024

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from airflow_provider_faceswap.media.file_types import HEAD, dimensions, sniff
+from airflow_provider_faceswap.foundation.file_types import HEAD, dimensions, sniff
 
 PICTURES = [
     (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "image/png", ".png"),
