@@ -211,7 +211,7 @@ class JobHook(BaseHook):
             return False
         request = cancellation.request(kind, job_id)
         with self._logs_failed_cancel(job_id):
-            return cancellation.read(self._api.send(request))
+            return cancellation.read(self._api.send_once(request))
         return False
 
     async def acancel(self, job_id: str, kind: str) -> bool:
@@ -220,7 +220,7 @@ class JobHook(BaseHook):
             return False
         request = cancellation.request(kind, job_id)
         with self._logs_failed_cancel(job_id):
-            return cancellation.read(await self._api.asend(request))
+            return cancellation.read(await self._api.asend_once(request))
         return False
 
     @contextmanager

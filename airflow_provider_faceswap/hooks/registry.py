@@ -38,17 +38,19 @@ def hook_for(vendor: str, conn_id: str) -> JobHook:
     :param vendor: The vendor's name, which is the connection type.
     :raises InvalidRequestError: There is no such vendor.
     """
+    if vendor in _hook_classes:
+        return _hook_classes[vendor](conn_id)
     provided = {
         entry["connection-type"]: entry["hook-class-name"]
         for entry in get_provider_info()["connection-types"]
     }
-    if vendor not in _hook_classes and vendor in provided:
-        import_module(provided[vendor].rpartition(".")[0])
-    if vendor in _hook_classes:
-        return _hook_classes[vendor](conn_id)
+    if vendor in provided:  # and its module is not imported yet
+        module, _, name = provided[vendor].rpartition(".")
+        hook: JobHook = getattr(import_module(module), name)(conn_id)
+        return hook
     known = ", ".join(dict.fromkeys([*provided, *_hook_classes]))
     raise InvalidRequestError(
-        f"connection {conn_id!r} is of type {vendor!r}, which is none of this package",
+        f"connection {conn_id!r} is of type {vendor!r}, which this package does not have",
         advice=f"Nothing was bought. Use a connection of one of these types: {known}.",
     )
 

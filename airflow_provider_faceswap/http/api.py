@@ -119,7 +119,7 @@ class ApiClient:
             with sync_client() as http:
                 yield http
 
-    def send(self, request: Request) -> Reply:
+    def send_once(self, request: Request) -> Reply:
         """Send a request once, without the rate limit: for a cancel, which cannot wait."""
         with self._client() as http:
             return self.endpoint().send(http, request)
@@ -188,8 +188,8 @@ class ApiClient:
             self._endpoint = known
         return self._endpoint
 
-    async def asend(self, request: Request) -> Reply:
-        """Send a request once, as :meth:`send` does."""
+    async def asend_once(self, request: Request) -> Reply:
+        """Send a request once, as :meth:`send_once` does."""
         async with self.session() as session:
             endpoint = await self.aendpoint()
             return await endpoint.asend(session.http, request)
@@ -199,29 +199,31 @@ class ApiClient:
         async with self.session() as session:
             endpoint = await self.aendpoint()
             try:
-                return await self._aread(session, endpoint, request, parse)
+                return await self._asend_repeated(session.http, endpoint, request, parse)
             except AuthenticationError:
                 self._endpoint = None
                 changed = await self.aendpoint(refused=endpoint)
                 if changed == endpoint:
                     raise
-                return await self._aread(session, changed, request, parse)
-
-    async def _aread(
-        self, session: Session, endpoint: Endpoint, request: Request, parse: Callable[[Reply], T]
-    ) -> T:
-        async for attempt in retrying():
-            with attempt:
-                await endpoint.limiter.await_turn(endpoint.rate)
-                result = parse(await endpoint.asend(session.http, request))
-        return result
+                return await self._asend_repeated(session.http, changed, request, parse)
 
     async def asubmit(self, request: Request, parse: Callable[[Reply], T]) -> T:
         """Wait for the rate limit and send a submission, as :meth:`submitting` does."""
         async with self.session() as session:
             endpoint = await self.aendpoint()
-            async for attempt in retrying():
-                with attempt:
-                    await endpoint.limiter.await_turn(endpoint.rate)
-                    submitted = parse(await endpoint.asend(session.submissions, request, paid=True))
-        return submitted
+            return await self._asend_repeated(session.submissions, endpoint, request, parse, paid=True)
+
+    async def _asend_repeated(
+        self,
+        http: httpx.AsyncClient,
+        endpoint: Endpoint,
+        request: Request,
+        parse: Callable[[Reply], T],
+        *,
+        paid: bool = False,
+    ) -> T:
+        async for attempt in retrying():
+            with attempt:
+                await endpoint.limiter.await_turn(endpoint.rate)
+                result = parse(await endpoint.asend(http, request, paid=paid))
+        return result
