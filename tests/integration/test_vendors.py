@@ -296,7 +296,7 @@ def test_a_job_that_stays_without_a_link_is_malformed(run, two, fault, vendor):
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_an_unknown_status_is_running_until_the_deadline(run, two, fault, vendor):
     fault(vendor, "fetch", times=None, type="unknown_status", word="marinating")
-    with pytest.raises(JobTimeoutError, match="last seen as 'marinating'"):
+    with pytest.raises(JobTimeoutError, match="last status 'marinating'"):
         run(VENDORS[vendor], timeout=20, **two)
 
 
