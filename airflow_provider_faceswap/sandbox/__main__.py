@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_faceswap.sandbox",
-        description="Imitate GPTunneL, Tengrai and PiAPI on one port: real pictures, no real money.",
+        description="Imitate the vendors on one port: real pictures, no real money.",
     )
     parser.add_argument("--port", type=int, required=True, help="port to listen on; 0 picks a free one")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
