@@ -53,7 +53,6 @@ nitpick_ignore_regex = [
     ("py:class", rf"({'|'.join(_OTHERS)})\b.*"),
     # Internal names that public signatures mention.
     ("py:class", "Preflight"),
-    ("py:data", "UNITS"),
     ("py:class", r"airflow_provider_faceswap\.sandbox\.(\w+\.)*Sandbox"),
 ]
 
