@@ -191,7 +191,7 @@ def test_an_airflow_without_policies_imports_it_falls_back_and_says_what_is_miss
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", WITHOUT], capture_output=True, text=True, check=True
     )
-    assert "AirflowOptionalProviderFeatureException FaceSwapRetryPolicy needs an Airflow with" in done.stdout
+    assert "AirflowOptionalProviderFeatureException FaceSwapRetryPolicy needs Airflow 3.3" in done.stdout
     assert "retry_arguments()" in done.stdout
 
 

@@ -345,7 +345,7 @@ def test_a_vendor_without_a_list_is_asked_nothing(vendor, clock, log):
         assert find_job(hook, "face_swap", request, clock.moment(), log=log) is None
     assert not vendor.requests
     assert not clock.slept
-    assert "gptunnel has no list" in log.infos[-1]
+    assert "gptunnel has no job list" in log.infos[-1]
 
 
 # -- through the operator -------------------------------------------------------------------------------

@@ -115,7 +115,7 @@ class Steady:
 
 @pytest.fixture(autouse=True)
 def steady(monkeypatch):
-    monkeypatch.setattr(polling, "_JITTER", Steady())
+    monkeypatch.setattr(polling.Poller, "jitter", Steady())
 
 
 def driven(monkeypatch):
