@@ -302,7 +302,7 @@ def test_ctrl_c_twice_during_the_purchase_leaves_at_once_and_says_so(run, wire, 
     done = run(*SWAP)
     assert done.code == Exit.UNCERTAIN
     assert done.told["job_id"] is None
-    assert "Look in the vendor's list" in done.stderr
+    assert "Look in the vendor's job list" in done.stderr
 
 
 def test_ctrl_c_during_a_purchase_that_is_refused_is_a_refusal(run, wire, interrupt):
