@@ -8,7 +8,7 @@ import os
 import signal
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import psutil
@@ -32,7 +32,7 @@ HELD = 3600
 ON_ITS_WAY = 1.0
 #: How often such a moment is looked for.
 MOMENTS = 30
-#: Which triggerer is which: the first to be started has the lowest id.
+#: The triggerers that are alive.
 TRIGGERER_JOBS = (
     "select id from job where job_type = 'TriggererJob' and state = 'running'"
     " and latest_heartbeat > now() - interval '15 seconds' order by id"
@@ -43,12 +43,17 @@ LOG = logging.getLogger(__name__)
 
 @dataclass
 class Cluster:
-    """Airflow, its database, and the vendors of the two Dags."""
+    """
+    Airflow, its database, and the vendors of the two Dags.
+
+    :param triggerers: The job id of each triggerer in Airflow's database.
+    """
 
     home: Path
     database: PostgreSQL
     airflow: AirflowStack
     vendors: dict[str, SandboxServer]
+    triggerers: dict[str, int] = field(default_factory=dict)
     begun: float = 0.0
 
     def billed(self, vendor: str) -> list[str]:
@@ -107,13 +112,12 @@ class Cluster:
 
     def waiting(self) -> dict[str, int]:
         """How many triggers each triggerer has: they need not share them evenly."""
-        jobs = [job for (job,) in self.database.rows(TRIGGERER_JOBS)]
         held = dict(
             self.database.rows(
                 "select triggerer_id, count(*) from trigger where triggerer_id is not null group by 1"
             )
         )
-        return {name: held.get(job, 0) for name, job in zip(TRIGGERERS, jobs, strict=True)}
+        return {name: held.get(job, 0) for name, job in self.triggerers.items()}
 
     def until(self, what, timeout: float = 400.0):
         """Look until something is true; what it is then."""
@@ -189,7 +193,8 @@ def cluster(stack):
         pid_file = str(airflow.home / f"{worker}.pid")
         options = ("--skip-serve-logs", "--celery-hostname", f"{worker}@%h", "--pid", pid_file)
         airflow.start("celery", worker, "worker", *options)
-    found.until(lambda: ready(found))
+    found.until(lambda: all(" ready." in airflow.log(worker) for worker in WORKERS))
+    found.triggerers = found.until(lambda: triggerer_ids(found))
     yield found
     for worker in WORKERS:
         if airflow.runs(worker):
@@ -200,7 +205,7 @@ def cluster(stack):
         airflow.start("triggerer", TRIGGERERS[0])
 
 
-def ready(cluster) -> bool:
-    """Whether both workers take tasks and both triggerers are at work."""
-    alive = len(cluster.database.rows(TRIGGERER_JOBS))
-    return alive == len(TRIGGERERS) and all(" ready." in cluster.airflow.log(worker) for worker in WORKERS)
+def triggerer_ids(cluster) -> dict[str, int] | None:
+    """The job id of each triggerer, once all are at work: the first to be started has the lowest."""
+    alive = [job for (job,) in cluster.database.rows(TRIGGERER_JOBS)]
+    return dict(zip(TRIGGERERS, alive, strict=True)) if len(alive) == len(TRIGGERERS) else None
