@@ -181,10 +181,12 @@ def test_a_trigger_that_moves_cancels_nothing_though_airflow_ends_it(ended, worl
         "select t.triggerer_id from trigger t join task_instance i on i.trigger_id = t.id where i.dag_id = %s",
         "deferred_moved",
     )
-    [[other]] = world.database.rows(
-        "select id from job where job_type = 'TriggererJob' and state = 'running' and id != %s"
-        " and latest_heartbeat > now() - interval '15 seconds'",
-        now,
+    [[other]] = world.until(
+        lambda: world.database.rows(
+            "select id from job where job_type = 'TriggererJob' and state = 'running' and id != %s"
+            " and latest_heartbeat > now() - interval '15 seconds' order by id desc limit 1",
+            now,
+        )
     )
     world.database.rows(
         "update trigger set triggerer_id = %s where id ="
