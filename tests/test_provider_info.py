@@ -121,8 +121,10 @@ def test_every_module_that_a_user_imports_from_is_named(section, base):
     for found in pkgutil.iter_modules(folder.__path__):
         name = f"{PACKAGE}.{section}.{found.name}"
         classes = inspect.getmembers(import_module(name), inspect.isclass)
-        if found.name not in {"account", "base"} and any(
-            issubclass(each, base) and each.__module__ == name for _, each in classes
+        if (
+            found.name != "base"
+            and not found.name.startswith("_")
+            and any(issubclass(each, base) and each.__module__ == name for _, each in classes)
         ):
             public.append(name)
     assert sorted(modules(section)) == sorted(public)

@@ -18,7 +18,7 @@ from airflow_provider_faceswap.lifecycle.submissions import SubmissionTemplate, 
 from airflow_provider_faceswap.lifecycle.waiting import already_over, wait
 from airflow_provider_faceswap.links import ResultLink
 from airflow_provider_faceswap.media.inputs import PREFLIGHTS
-from airflow_provider_faceswap.operators.settlement import SettlingOperator
+from airflow_provider_faceswap.operators._settlement import SettlingOperator
 from airflow_provider_faceswap.telemetry.metrics import failures_counted
 from airflow_provider_faceswap.triggers._airflow_internals import can_succeed_in_triggerer
 from airflow_provider_faceswap.triggers.job import SAFE_RESUME_DELAY, JobTrigger, wait_in_triggerer

@@ -9,7 +9,7 @@ from airflow_provider_faceswap.hooks.base import hook_for
 from airflow_provider_faceswap.lifecycle.ledger import Ledger, epoch_of
 from airflow_provider_faceswap.lifecycle.outcomes import Outcome, kill_message, left_running_message
 from airflow_provider_faceswap.lifecycle.waiting import done_message, result_of
-from airflow_provider_faceswap.operators.content import ContentArguments
+from airflow_provider_faceswap.operators._content import ContentArguments
 from airflow_provider_faceswap.storage.task_records import store_of
 from airflow_provider_faceswap.telemetry import lineage
 from airflow_provider_faceswap.telemetry.metrics import job_ended
