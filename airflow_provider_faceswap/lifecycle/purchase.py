@@ -230,7 +230,7 @@ class Purchase:
             )
             return None
         state = job.state if job else "could not be polled now"
-        self.log.info("Resuming job %s (%s), which is paid for", record.job_id, state)
+        self.log.info("Resuming job %s (%s), which is already paid for", record.job_id, state)
         # A cleared task's finished job may have ended in the triggerer, which cannot write the record.
         ended = cleared and job is not None and job.state.terminal
         submission = submission.model_copy(update={"counted": record.counted or ended})

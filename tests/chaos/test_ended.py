@@ -110,7 +110,7 @@ def test_a_deferred_task_marked_success_leaves_its_job(ended):
 
 def test_a_cleared_deferred_task_takes_its_job_up_again(ended):
     ended.clear("deferred_cleared")
-    ended.logged("deferred_cleared", "Taking up job")
+    ended.logged("deferred_cleared", "Resuming job")
     ended.world.until(lambda: ended.state("deferred_cleared") == "deferred")
     [job] = ended.jobs("deferred_cleared")
     assert job.canceled_at is None
@@ -157,7 +157,7 @@ def test_a_running_task_marked_failed_cancels_its_job(ended):
 
 def test_a_cleared_running_task_takes_its_job_up_again(ended):
     ended.clear("running_cleared")
-    ended.logged("running_cleared", "Taking up job")
+    ended.logged("running_cleared", "Resuming job")
     [job] = ended.jobs("running_cleared")
     assert job.canceled_at is None
 
