@@ -30,12 +30,10 @@ class ConsoleLog:
     Log on stderr; stdout is for the result.
 
     It has the methods of a logger that :class:`~airflow_provider_faceswap.lifecycle.purchase.Purchase` calls.
-
-    :param console: Another console, for tests.
     """
 
-    def __init__(self, console: Console | None = None) -> None:
-        self._console = console or _Stderr()
+    def __init__(self) -> None:
+        self._console = _Stderr()
 
     def say(self, text: str) -> None:
         """Show one line as it is, without rich's markup."""

@@ -14,11 +14,7 @@ from airflow_provider_faceswap.storage.task_records import store_of
 from airflow_provider_faceswap.telemetry import lineage
 from airflow_provider_faceswap.telemetry.metrics import job_ended
 from airflow_provider_faceswap.telemetry.openlineage import facets
-from airflow_provider_faceswap.triggers._airflow_internals import (
-    ENDED_STATES,
-    UNSUPERVISED,
-    task_state_sync,
-)
+from airflow_provider_faceswap.triggers._airflow_internals import ENDED_STATES, UNSUPERVISED, task_state_sync
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

@@ -57,7 +57,6 @@ class FaceSwapOperator(JobOperator):
     """
 
     template_fields: Sequence[str] = ("target_image", "face_image", "conn_ids", "resume_job_id")
-    ui_color = "#e8e0f7"
     kind = "face_swap"
 
     def __init__(self, *, target_image: Any, face_image: Any, conn_ids: Sequence[str], **kwargs: Any) -> None:

@@ -10,8 +10,6 @@ from airflow_provider_faceswap.operators.base import JobOperator
 
 class _GPTunnelOperator(JobOperator):
     hook_class = GPTunnelHook
-    #: Pale violet in the graph, the same for every vendor.
-    ui_color = "#e8e0f7"
 
 
 class GPTunnelFaceSwapOperator(_GPTunnelOperator):

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 class _PiAPIOperator(JobOperator):
     hook_class = PiAPIHook
-    ui_color = "#e8e0f7"
 
 
 class PiAPIFaceSwapOperator(_PiAPIOperator):

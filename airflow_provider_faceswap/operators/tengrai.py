@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 class _TengraiOperator(JobOperator):
     hook_class = TengraiHook
-    ui_color = "#e8e0f7"
 
 
 class TengraiFaceSwapOperator(_TengraiOperator):

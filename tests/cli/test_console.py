@@ -6,7 +6,6 @@ import io
 import sys
 
 import pytest
-from rich.console import Console
 
 from airflow_provider_faceswap.cli.console import ConsoleLog
 from airflow_provider_faceswap.jobs import Job, JobState
@@ -24,41 +23,47 @@ def job(status="processing", percent=None):
 
 
 @pytest.fixture
-def terminal():
-    return Console(file=io.StringIO(), force_terminal=True, width=100)
+def shown(capsys):
+    return lambda: capsys.readouterr().err
 
 
-def test_on_a_terminal_there_is_a_bar_that_names_the_job_and_its_state(terminal):
-    with ConsoleLog(terminal).bar("gptunnel job j1") as show:
+@pytest.fixture
+def terminal(monkeypatch):
+    """Where rich takes stderr for a terminal."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "100")
+
+
+@pytest.mark.usefixtures("terminal")
+def test_on_a_terminal_there_is_a_bar_that_names_the_job_and_its_state(shown):
+    with ConsoleLog().bar("gptunnel job j1") as show:
         show(job(percent=40))
-    shown = terminal.file.getvalue()
-    assert "gptunnel job j1: processing" in shown
-    assert "━" in shown
+    text = shown()
+    assert "gptunnel job j1: processing" in text
+    assert "━" in text
 
 
-def test_a_vendor_that_tells_no_percentage_has_a_bar_too(terminal):
-    with ConsoleLog(terminal).bar("tengrai job j1") as show:
+@pytest.mark.usefixtures("terminal")
+def test_a_vendor_that_tells_no_percentage_has_a_bar_too(shown):
+    with ConsoleLog().bar("tengrai job j1") as show:
         show(job(status=""))
-    assert "tengrai job j1: running" in terminal.file.getvalue()
+    assert "tengrai job j1: running" in shown()
 
 
-def test_where_nobody_watches_there_is_no_bar():
-    console = Console(file=io.StringIO())
-    with ConsoleLog(console).bar("gptunnel job j1") as show:
+def test_where_nobody_watches_there_is_no_bar(shown):
+    with ConsoleLog().bar("gptunnel job j1") as show:
         show(job(percent=40))
-    assert console.file.getvalue() == ""
+    assert shown() == ""
 
 
-def test_a_line_is_shown_as_it_is_and_whole():
-    console = Console(file=io.StringIO(), width=40)
-    ConsoleLog(console).warning("%s [HTTP 402] :moon: %s", "gptunnel", "x" * 80)
-    assert console.file.getvalue() == f"gptunnel [HTTP 402] :moon: {'x' * 80}\n"
+def test_a_line_is_shown_as_it_is_and_whole(shown):
+    ConsoleLog().warning("%s [HTTP 402] :moon: %s", "gptunnel", "x" * 80)
+    assert shown() == f"gptunnel [HTTP 402] :moon: {'x' * 80}\n"
 
 
-def test_a_percent_sign_without_values_is_a_percent_sign():
-    console = Console(file=io.StringIO())
-    ConsoleLog(console).info("91 % done")
-    assert console.file.getvalue() == "91 % done\n"
+def test_a_percent_sign_without_values_is_a_percent_sign(shown):
+    ConsoleLog().info("91 % done")
+    assert shown() == "91 % done\n"
 
 
 class Deaf(io.StringIO):
