@@ -52,7 +52,7 @@ def part(home, database):
             "AIRFLOW__CELERY__RESULT_BACKEND": f"db+{database.url}",
             "AIRFLOW__CELERY__WORKER_CONCURRENCY": "6",
             # A task of a lost worker that had begun: no heartbeat.
-            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "40",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
             # A task that the lost worker had taken and not begun: queued for too long.
             "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "60",
