@@ -44,7 +44,7 @@ with DAG(
     # [START batch_file]
     @task
     def write_items() -> str:
-        """One line per picture: a hundred thousand items belong in a file, not in an XCom."""
+        """Write one line per picture. Many items, such as a hundred thousand, belong in a file, not in an XCom."""
         params = get_current_context()["params"]
         path = ObjectStoragePath(params["destination"]) / "items.csv"
         path.parent.mkdir(parents=True, exist_ok=True)

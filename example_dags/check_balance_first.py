@@ -26,7 +26,7 @@ with DAG(
         task_id="enough",
         conn_id="gptunnel_default",
         at_least="{{ params.roubles }}",
-        on_short="fail",  # or "skip", which skips the tasks below
+        on_short="fail",  # or "skip", which skips the downstream tasks
     )
     swap = GPTunnelFaceSwapOperator(
         task_id="swap",

@@ -1,7 +1,7 @@
 """
 Swap several faces in each picture of a list at PiAPI, with one mapped task per picture.
 
-Run it in a pool with ``include_deferred=True`` to limit how many jobs are at the vendor at once.
+To limit how many jobs run at the vendor at the same time, use a pool with ``include_deferred=True``.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@ Two face swaps from plain Python, in ``@task`` functions.
 
 A hook keeps no record: a task that calls ``submit`` pays again each time it runs, after a failure, a crash or a clear. So
 the tasks that submit have no retries here. If a task should submit *and* be retried, use an operator such as
-``GPTunnelFaceSwapOperator``: it pays once.
+``GPTunnelFaceSwapOperator``: it pays for the job once.
 """
 
 from __future__ import annotations
