@@ -22,7 +22,7 @@ FaceSwapError
 └── ArchiveError                                                      retry
     ├── ResultExpiredError          the link has expired              no retry
     ├── UnsafeURLError              not a public https address        no retry
-    ├── TooLargeError               over the byte cap                 no retry
+    ├── TooLargeError               larger than the limit             no retry
     └── NotAnImageError             neither picture nor video         retry
 
 "No retry" classes are also Airflow fail-fast exceptions: the task fails at once, whatever its ``retries``. Their base
@@ -144,32 +144,32 @@ class VendorError(FaceSwapError):
 class AuthenticationError(VendorError, AirflowFailException):
     """The API key is missing or wrong."""
 
-    advice = "This request submitted no job. Put a valid API key into the connection's password field."
+    advice = "Nothing was bought by this request. Put a valid API key into the connection's password field."
 
 
 class PermissionDeniedError(VendorError, AirflowFailException):
     """The API key is valid, but not for this request."""
 
-    advice = "This request submitted no job. Use a key, or a plan, that covers this API."
+    advice = "Nothing was bought by this request. Use a key, or a plan, that covers this API."
 
 
 class InsufficientBalanceError(VendorError, AirflowFailException):
     """The account cannot pay."""
 
-    advice = "No new job was submitted. Top up the account, then clear the task."
+    advice = "Nothing was bought by this request. Top up the account, then clear the task."
 
 
 class InvalidRequestError(VendorError, AirflowFailException, ValueError):
     """An argument is wrong: found before anything was sent, or refused by the vendor."""
 
-    advice = "No job was submitted. Correct the argument."
+    advice = "Nothing was bought. Correct the argument."
 
 
 class PictureNotTakenError(InvalidRequestError):
     """This vendor cannot take this picture, or cannot get it; another may. Nothing was sent."""
 
     advice = (
-        "No job was submitted. Give another picture, or set preflight='fit' to have it converted and shrunk."
+        "Nothing was bought. Give another picture, or set preflight='fit' to have it converted and shrunk."
     )
 
 
@@ -243,15 +243,15 @@ class SubmissionUncertainError(FaceSwapError, AirflowFailException):
 
 
 class ArchiveError(FaceSwapError):
-    """A result could not be archived. The job itself is done and paid."""
+    """A result could not be archived. The job itself is done and paid for."""
 
-    advice = "The job is paid. Archive its result before the link expires."
+    advice = "The job is paid for. Archive its result before the link expires."
 
 
 class ResultExpiredError(ArchiveError, AirflowFailException):
     """The link to the result has expired."""
 
-    advice = "The job is paid, but its link has expired. Only a new job brings the picture back."
+    advice = "The job is paid for, but its link has expired. Only a new job brings the picture back."
 
 
 class UnsafeURLError(ArchiveError, AirflowFailException):
@@ -261,7 +261,7 @@ class UnsafeURLError(ArchiveError, AirflowFailException):
 
 
 class TooLargeError(ArchiveError, AirflowFailException):
-    """The result is larger than the byte cap."""
+    """The result is larger than the limit."""
 
     advice = "Raise max_bytes, or [faceswap] max_archive_bytes, if that size is expected."
 

@@ -17,7 +17,7 @@ def get_provider_info() -> dict[str, Any]:
         "package-name": "airflow-provider-faceswap",
         "name": "Face swap",
         "description": "Face swaps and generated images from GPTunneL, Tengrai and PiAPI: "
-        "each job is paid once and its result is archived.",
+        "each job is paid for once and its result is archived.",
         "versions": ["0.1.0"],
         "integrations": [
             {

@@ -1,4 +1,4 @@
-"""Images as arguments: the public address of :class:`Image`."""
+"""The public import path of :class:`Image`, for pictures as arguments."""
 
 from airflow_provider_faceswap.media.image import Image
 

@@ -29,16 +29,16 @@ class OutcomeLink(BaseOperatorLink):
     empty and the UI shows no button.
     """
 
-    #: The field of the outcome with the address.
+    #: The field of the outcome with the URL.
     part: ClassVar[str]
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """
-        The address.
+        The URL of the link.
 
         :param operator: The operator as it ran.
         :param ti_key: The task instance; only its ids are read.
-        :returns: An http(s) address; empty if there is nothing to open.
+        :returns: An http(s) URL; empty if there is nothing to open.
         """
         outcome = getattr(operator, "outcome", None)
         if isinstance(outcome, list) and len(outcome) == 1:
@@ -79,7 +79,7 @@ class ResultLink(OutcomeLink):
 
 
 class ArchivedLink(OutcomeLink):
-    """The archived file; for several, the page that lists them."""
+    """The archived file, or, if there are several, the page that lists them."""
 
     name = "Archived file"
     part = "uri"
@@ -94,11 +94,11 @@ class ManifestLink(OutcomeLink):
 
 def result_links(result: Mapping[str, Any], instance: Any) -> dict[str, str]:
     """
-    The links of a job's task that ends without a worker, as a worker would store them.
+    The links for a task that a trigger ends without a worker, in the form in which a worker would store them.
 
     :param result: The task's return value.
     :param instance: The task instance; only its ids are read.
-    :returns: XCom key to address.
+    :returns: XCom key to URL.
     """
     link = ResultLink()
     return {link.xcom_key: link.address(result.get("url") or "", instance)}
@@ -109,7 +109,7 @@ def xcom_page(instance: Any) -> str:
     The page of the UI that shows a task's return value.
 
     :param instance: Anything with the ids of a task instance.
-    :returns: An address on ``[api] base_url``, or relative to the UI if that is not set. It is empty for a task that
+    :returns: A URL on ``[api] base_url``, or relative to the UI if that is not set. It is empty for a task that
         has failed, because it has no return value.
     """
     if getattr(instance, "state", None) in {"failed", "up_for_retry"}:
@@ -127,7 +127,7 @@ def console_page(uri: str, conn_id: str | None) -> str:
 
     :param uri: The file in object storage.
     :param conn_id: The connection, if the URI names none.
-    :returns: An address; empty if there is no console, as for a disk or another S3-compatible storage.
+    :returns: A URL; empty if there is no console, as for a disk or another S3-compatible storage.
     """
     if urlsplit(uri).scheme not in {"s3", "s3a", "s3n", "gs", "gcs"}:
         return ""

@@ -65,8 +65,8 @@ class FaceSwapRetryPolicy(RetryPolicy):
             )
         if not 0 < self.first <= self.longest:
             raise InvalidRequestError(
-                f"first and longest: must be seconds above 0, first not above longest, got {self.first!r} and "
-                f"{self.longest!r}"
+                "first and longest: must be numbers of seconds greater than 0, and first must not exceed longest; "
+                f"got {self.first!r} and {self.longest!r}"
             )
 
     def evaluate(

@@ -124,7 +124,7 @@ def test_every_ending_says_what_to_do_next_and_an_instance_may_know_better(cls):
         (exceptions.JobLostError, ["charged"]),
         (exceptions.ResultExpiredError, ["paid"]),
         (exceptions.ArchiveError, ["paid"]),
-        (InvalidRequestError, ["No job was submitted"]),
+        (InvalidRequestError, ["Nothing was bought"]),
         (JobFailedError, ["submits a new job"]),
         (exceptions.JobCanceledError, ["submits a new job"]),
     ],

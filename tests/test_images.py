@@ -222,7 +222,7 @@ def test_it_is_the_same_in_every_try():
 
 
 def test_what_cannot_be_made_fit_is_refused():
-    with pytest.raises(InvalidRequestError, match="cannot be made fit"):
+    with pytest.raises(InvalidRequestError, match="could not be converted and shrunk"):
         fitted(paint(), Accepts(max_bytes=5))
 
 

@@ -247,7 +247,7 @@ def test_a_trigger_that_cannot_be_stored_is_found_before_the_create(
 ):
     operator = swap(pictures)
     operator.poll_interval = odd
-    with pytest.raises(InvalidRequestError, match=r"the trigger cannot be stored.*No job was submitted"):
+    with pytest.raises(InvalidRequestError, match=r"cannot be stored as JSON.*Nothing was bought"):
         operator.execute(context)
     assert not vendor.requests
     assert not store.values, "nor is there an intent to worry about"

@@ -51,7 +51,7 @@ class RunInfo(_Frozen):
 
     @classmethod
     def of(cls, task_instance: Any) -> Self:
-        """The attempt that runs now."""
+        """The attempt of this task instance."""
         return cls(**{name: getattr(task_instance, name, None) for name in cls.model_fields})
 
     def is_earlier_attempt_of(self, other: RunInfo) -> bool:

@@ -29,8 +29,8 @@ def folder_of(destination: Any, conn_id: str | None) -> ObjectStoragePath:
     shown = bare_url(text)
     if not _is_absolute(text):
         raise InvalidRequestError(
-            "destination: must be the whole name of a folder, such as s3://bucket/swaps, file:///data/swaps or "
-            f"/data/swaps, got {shown!r}"
+            "destination: must be an absolute path or a full URI of a folder, such as s3://bucket/swaps, "
+            f"file:///data/swaps or /data/swaps, got {shown!r}"
         )
     try:
         return usable_path(destination, conn_id)
@@ -70,7 +70,7 @@ def check_filename(filename: str) -> None:
     if name.is_absolute() or ".." in name.parts or not name.name:
         raise InvalidRequestError(f"filename: must stay below the destination, got {filename!r}")
     if "::" in filename or "://" in filename:
-        raise InvalidRequestError(f"filename: must have no '::' and no '://', got {filename!r}")
+        raise InvalidRequestError(f"filename: must not contain '::' or '://', got {filename!r}")
 
 
 def name_of(source: ArchiveSource, filename: str | None, *, sha256: str, suffix: str) -> str:

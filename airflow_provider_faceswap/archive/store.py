@@ -46,7 +46,7 @@ class Archive:
     :param filename: Their name below it. A suffix is added if it has none, and a number if one job has several
         outputs. Default: vendor, kind and job id, or the hash for a bare link.
     :param overwrite: What to do if there is a file with that name and its manifest. A file without one was left by
-        an attempt that broke off, and is always replaced. ``error`` accepts the identical file from an earlier
+        an attempt that stopped early, and is always replaced. ``error`` accepts the identical file from an earlier
         attempt of the same task.
     :param max_bytes: The largest result that is accepted.
     :param open_hosts: Private or plain http hosts that downloads may reach.
@@ -106,7 +106,7 @@ class Archive:
         try:
             if (existing := self._existing(path, manifest_path, manifest)) is not None:
                 return existing
-            # The manifest comes last: a file without one was left by an attempt that broke off.
+            # The manifest comes last: a file without one was left by an attempt that stopped early.
             write(path, file)
             write(manifest_path, io.BytesIO(manifest.to_json()))
         except FaceSwapError:
@@ -142,7 +142,7 @@ class Archive:
         if not old.is_same_picture(new):
             if old.job is not None and old.origin != new.origin:
                 _log.warning("%s, which was %s, is replaced by %s", path, old.origin, new.origin)
-            # If this attempt breaks off between the two writes, the new file must not be beside the old manifest.
+            # If this attempt stops between the two writes, the new file must not be beside the old manifest.
             # A storage that does not allow deleting is written to all the same, because the picture is paid for.
             with suppress(Exception):
                 manifest_path.fs.rm_file(manifest_path.path)
@@ -176,7 +176,7 @@ class Archive:
             return download(source.url, into, max_bytes=self.max_bytes, open_hosts=self.open_hosts)
         size = len(source.data)
         if size > self.max_bytes:
-            raise TooLargeError(f"the inline picture has {size} bytes, over the cap of {self.max_bytes}")
+            raise TooLargeError(f"the inline picture is larger than the limit of {self.max_bytes} bytes")
         into.write(source.data)
         into.seek(0)
         return Downloaded(size, hashlib.sha256(source.data).hexdigest())

@@ -1,4 +1,4 @@
-"""The early end of a batch: cancels of running jobs, and the error of a batch that broke off."""
+"""The early end of a batch: cancels of running jobs, and the error of a batch that stopped early."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ def cancel_all(hook: JobHook, jobs: Mapping[str, str], seconds: float) -> int:
 
 def broken_off(runner: BatchRunner, errors: Sequence[BaseException]) -> BaseException:
     """
-    Log what broke a batch off and which jobs continue.
+    Log why a batch stopped early, and which jobs continue.
 
     :returns: The error to raise. It has the counters, and the ids of jobs that could not be recorded.
     """
     secrets = runner.jobs.hook.endpoint().secrets
     for error in errors:
-        runner.log.warning("The batch breaks off: %s", describe(error, secrets))
+        runner.log.warning("The batch stopped early: %s", describe(error, secrets))
     if runner.running:
         runner.log.warning("These jobs continue at the vendor: %s", ", ".join(runner.running))
-    text = f"the batch broke off: {runner.report.line()}"
+    text = f"the batch stopped early: {runner.report.line()}"
     advice = "A retry resumes the jobs that were submitted, and pays for nothing twice."
     if unrecorded := runner.unrecorded_jobs():
         text += f"; not recorded: {', '.join(unrecorded)}"

@@ -63,9 +63,10 @@ class ItemRecords:
 
     def remember(self, key: str, end: Mapping[str, Any]) -> None:
         """
-        Add the item's end to its record. The stage of the record stays: an intent is still an intent.
+        Add how the item ended to its record. A record that is only an intent remains one.
 
-        A long message is cut, because one value of the store has many records; the manifest has the whole message.
+        A long message is shortened, because many records share one value of the store; the manifest has the whole
+        message.
 
         :raises Exception: The store's own error.
         """

@@ -30,7 +30,7 @@ class JobOptions:
 
     :param epoch: Changes when the task is cleared, and never otherwise.
     :param timeout: Seconds for each job.
-    :param poll_interval: Least seconds between two polls of a job, ``None`` for the kind's own schedule.
+    :param poll_interval: Minimum seconds between two polls of a job, ``None`` for the kind's own schedule.
     """
 
     hook: JobHook

@@ -40,9 +40,9 @@ class BufferedItemLog:
         self._log.warning(f"items[%d]: {text}", self._position, *args)
 
     def flush(self) -> None:
-        """Write the buffered lines before an error: one of them may have the id of a job."""
+        """Write the buffered lines, so that they appear before the error: one of them may contain a job's id."""
         for line in self._buffer:
-            self.warning("before the error: %s", line)
+            self.warning("logged before the error that follows: %s", line)
         self._buffer.clear()
 
 

@@ -1,4 +1,4 @@
-"""Thousands of jobs in one task: as many at once as the vendor allows, each paid once and archived at once."""
+"""Thousands of jobs in one task: as many at once as the vendor allows, each paid for once and archived at once."""
 
 from __future__ import annotations
 
@@ -59,10 +59,10 @@ _NOT_STARTED = {"status": "not started"}
 @dataclass
 class BatchRunner:
     """
-    One run through the items.
+    One pass over the items.
 
     :param records: The store of the items' records; ``None`` if there is none.
-    :param concurrency: Jobs at once.
+    :param concurrency: Maximum number of jobs at the same time.
     :param log: The task's logger.
     """
 
@@ -91,7 +91,7 @@ class BatchRunner:
         """
         Go through all items. The counters are in the report, and the end of each item is in the manifest.
 
-        :raises BaseException: The error that broke the batch off; if there were several, the log has all.
+        :raises BaseException: The error that stopped the batch early; if there were several, the log has all.
         """
         try:
             with self.records or nullcontext():
@@ -217,7 +217,11 @@ class BatchRunner:
         )
 
     async def _obtain(self, purchase: Purchase, log: BufferedItemLog) -> tuple[Submission, Job | None]:
-        """Submit or resume. A submission that is refused for the moment is repeated until the item's timeout."""
+        """
+        Submit or resume.
+
+        If the vendor cannot accept a submission now, it is repeated until the item's timeout.
+        """
         until, pause = CLOCK.now() + self.jobs.timeout, FIRST_PAUSE
         submit = partial(self._submit_or_resume, purchase, log)
         while True:

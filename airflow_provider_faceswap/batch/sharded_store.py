@@ -127,8 +127,8 @@ class ShardedStore:
         """
         Write a record; it is in the store when this returns.
 
-        If it raises, a record with a job id is kept and goes with the next write. One without a job id is undone: it
-        is an intent, and an intent that could not be written is followed by no submission.
+        If the write fails, a record with a job id is kept and written with the next change. A record without a job
+        id is undone: it is an intent, and nothing is submitted if its intent could not be written.
 
         :raises Exception: The store's own error.
         """
@@ -143,7 +143,11 @@ class ShardedStore:
         change.written.result()
 
     def finish(self, key: str, value: Any) -> None:
-        """Write the last value of a record soon, without waiting. If it is lost, a retry polls its job once more."""
+        """
+        Queue the final value of a record, without waiting for the write.
+
+        If it is lost, a retry polls the job once more.
+        """
         with self._lock:
             self._in_progress.discard(key)
             self._change(key, value, revocable=False)

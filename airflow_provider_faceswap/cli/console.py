@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class _Stderr(Console):
-    """Console on stderr. The command must not fail if nobody reads it: the job may be paid."""
+    """Console on stderr. The command must not fail if nobody reads it: the job may be paid for."""
 
     def __init__(self) -> None:
         super().__init__(stderr=True)

@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class Exit(IntEnum):
-    """Exit codes. After 0 the same command submits another job; after 3 and 4 it could pay twice."""
+    """Exit codes. Repeating the command after 0 buys another job; after 3 or 4 it could pay twice for the same one."""
 
     DONE = 0
     FAILED = 1
@@ -19,7 +19,7 @@ class Exit(IntEnum):
 #: Texts for ``--help``; without square brackets, which Airflow's help reads as markup.
 MEANINGS = {
     Exit.DONE: "done",
-    Exit.FAILED: "refused, or the job is over without a picture: there is no job to resume",
+    Exit.FAILED: "rejected, or the job ended without a picture: there is no job to resume",
     Exit.USAGE: "the command, the connection, a file or the destination is wrong: nothing was sent",
     Exit.RESUMABLE: "there is a paid job: do not swap again, resume it with 'airflow faceswap job'",
     Exit.UNCERTAIN: "a submission got no answer: look in the vendor's job list before you swap again",

@@ -23,10 +23,12 @@ def interruptible() -> Iterator[None]:
 @contextmanager
 def first_interrupt_held(say: Callable[[str], None]) -> Iterator[None]:
     """
-    Let a submission get its answer, which has the id of the paid job.
+    Delay the first interrupt until the block ends.
+
+    So a submission gets its answer, which has the id of the paid job.
 
     :param say: Called with one line for the user.
-    :raises KeyboardInterrupt: After the block, if there was an interrupt; at once at the second.
+    :raises KeyboardInterrupt: After the block if there was one interrupt; at once on the second.
     """
     held = False
 

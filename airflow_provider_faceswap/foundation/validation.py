@@ -70,7 +70,7 @@ def as_job_id(name: str, value: object) -> str:
     if text[:1] in {"{", "["}:
         raise InvalidRequestError(
             f"{name}: is the text of a result, not a job id",
-            advice="No job was submitted. Pass the operator's output itself, or its ['job_id'] in the template.",
+            advice="Nothing was bought. Pass the operator's output itself, or its ['job_id'] in the template.",
         )
     if (
         not text

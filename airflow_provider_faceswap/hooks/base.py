@@ -78,7 +78,7 @@ class JobHook(BaseHook):
             yield self
 
     def endpoint(self) -> Endpoint:
-        """The endpoint of the connection, which is read once."""
+        """The connection's endpoint. The connection is read on the first call only."""
         return self._api.endpoint()
 
     def read(self, request: Request, parse: Callable[[Reply], T]) -> T:
@@ -165,7 +165,7 @@ class JobHook(BaseHook):
 
     @contextmanager
     def _names_job(self, job_id: str) -> Iterator[None]:
-        """Name the job in the errors of a poll."""
+        """Add the job's id to errors raised while polling it."""
         try:
             yield
         except FaceSwapError as error:
@@ -185,7 +185,7 @@ class JobHook(BaseHook):
 
         :param job: The result of :meth:`submit` or :meth:`fetch`.
         :param timeout: Seconds from now. The job is not cancelled after that.
-        :param poll_interval: Least seconds between two polls.
+        :param poll_interval: Minimum seconds between two polls.
         :returns: The succeeded job, with its links, and its cost if the vendor ever reported one.
         :raises JobTimeoutError: The job is still running. Call this again, or resume the job later by its id.
         :raises FaceSwapError: The job failed, was cancelled, or cannot be read; subclasses say which.
@@ -256,7 +256,11 @@ class JobHook(BaseHook):
         return self._read_account(self.vendor.balances.read)
 
     def concurrency_limit(self) -> int | None:
-        """How many jobs the account may run at once; ``None`` if the vendor does not report it, or not now."""
+        """
+        How many jobs the account may run at once.
+
+        :returns: ``None`` if the vendor does not report it, or if it cannot be read now.
+        """
         if self.vendor.concurrency_limit is None:
             return None
         try:

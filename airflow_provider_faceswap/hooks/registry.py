@@ -50,7 +50,7 @@ def hook_for(vendor: str, conn_id: str) -> JobHook:
         return hook
     known = ", ".join(dict.fromkeys([*provided, *_hook_classes]))
     raise InvalidRequestError(
-        f"connection {conn_id!r} is of type {vendor!r}, which this package does not have",
+        f"connection {conn_id!r} is of type {vendor!r}, which this package does not support",
         advice=f"Nothing was bought. Use a connection of one of these types: {known}.",
     )
 

@@ -172,8 +172,9 @@ class ApiClient:
         """
         The endpoint, without a blocking call.
 
-        All clients of an event loop share one reading of the connection. Each reading costs a triggerer several
-        messages to its supervisor, which would be most of its work for a thousand triggers.
+        All clients of an event loop share one reading of the connection. Reading it takes several messages between
+        triggerer and supervisor; if each of a thousand triggers did so, most of the triggerer's work would be these
+        messages.
 
         :param refused: The endpoint whose key the vendor refused: the connection is read again, unless another client
             has done so.

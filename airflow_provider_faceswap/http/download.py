@@ -69,7 +69,7 @@ def download(url: str, into: BinaryIO, *, max_bytes: int, open_hosts: Collection
     :param into: A seekable file. It is emptied first, and contains the whole result only on return.
     :param max_bytes: The most bytes.
     :param open_hosts: Hosts that may be private, and may use plain http.
-    :raises UnsafeURLError: The address, or one that it redirects to, is not public https.
+    :raises UnsafeURLError: The URL, or one that it redirects to, is not https at a public host.
     :raises ResultExpiredError: The link no longer works.
     :raises TooLargeError: The result has more than ``max_bytes``.
     :raises ArchiveError: The download failed; a retry may help.
@@ -94,7 +94,7 @@ def _follow(
         try:
             hop = _checked_hop(url, open_hosts, attempt)
         except (ValueError, httpx.InvalidURL):
-            raise UnsafeURLError(f"{shown} is not a valid address") from None
+            raise UnsafeURLError(f"{shown} is not a valid URL") from None
         try:
             with (
                 _client(hop.proxy) as http,
@@ -108,7 +108,7 @@ def _follow(
         except httpx.HTTPError as error:
             raise _TransientError(f"{shown} could not be read ({type(error).__name__})") from None
         except httpx.InvalidURL:
-            raise UnsafeURLError(f"{shown} is not a valid address") from None
+            raise UnsafeURLError(f"{shown} is not a valid URL") from None
     raise UnsafeURLError(f"more than {MAX_HOPS} redirects, the last to {bare_url(url)}")
 
 
@@ -125,7 +125,7 @@ def _client(proxy: str | None) -> httpx.Client:
         raise ArchiveError(
             f"the proxy of this worker's environment, {str(proxy).partition('://')[0]}://..., cannot be used "
             f"({type(error).__name__})",
-            advice="The job is paid; save it before its link expires. Set an http:// or https:// proxy, or "
+            advice="The job is paid for; save its result before its link expires. Set an http:// or https:// proxy, or "
             "install httpx[socks] for a socks5:// proxy.",
         ) from None
 
@@ -143,13 +143,13 @@ def _check_status(response: httpx.Response, shown: str) -> None:
 def _copy(response: httpx.Response, into: BinaryIO, max_bytes: int, shown: str) -> Downloaded:
     announced = response.headers.get("content-length", "")
     if announced.isdigit() and int(announced) > max_bytes:
-        raise TooLargeError(f"{shown} has {announced} bytes, over the cap of {max_bytes}")
+        raise TooLargeError(f"{shown} is larger than the limit of {max_bytes} bytes")
     digest = hashlib.sha256()
     size = 0
     for chunk in response.iter_bytes(CHUNK):
         size += len(chunk)
         if size > max_bytes:
-            raise TooLargeError(f"{shown} has more than {max_bytes} bytes, the cap")
+            raise TooLargeError(f"{shown} is larger than the limit of {max_bytes} bytes")
         digest.update(chunk)
         into.write(chunk)
     return Downloaded(size, digest.hexdigest())
@@ -176,7 +176,7 @@ def _checked_hop(url: str, open_hosts: Collection[str], attempt: int) -> _Hop:
     parts = urlsplit(url)
     host = parts.hostname
     if parts.scheme not in {"http", "https"} or not host or parts.username or parts.password:
-        raise UnsafeURLError(f"{shown} is not a plain http or https address")
+        raise UnsafeURLError(f"{shown} is not an http or https URL without user name and password")
     headers = {"Accept-Encoding": "identity"}
     if host in open_hosts:
         return _Hop(url, headers, {}, None)
@@ -191,7 +191,7 @@ def _checked_hop(url: str, open_hosts: Collection[str], attempt: int) -> _Hop:
     proxy = proxies.get(parts.scheme) or proxies.get("all")
     if proxy and not proxy_bypass(f"{host}:{port}"):
         if _is_local(host):
-            raise UnsafeURLError(f"{shown} is not a public address")
+            raise UnsafeURLError(f"{shown} does not point to a public host")
         return _Hop(url, headers, {}, proxy if "://" in proxy else f"http://{proxy}")
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -212,7 +212,7 @@ def _joined(url: str, location: str) -> str:
     try:
         return urljoin(url, location)
     except ValueError:
-        raise UnsafeURLError(f"{bare_url(url)} redirects to an address that is not valid") from None
+        raise UnsafeURLError(f"{bare_url(url)} redirects to something that is not a valid URL") from None
 
 
 def _is_local(host: str) -> bool:

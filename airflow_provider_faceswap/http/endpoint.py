@@ -52,7 +52,8 @@ class Endpoint:
         """
         Send a request once, and return the reply whatever its HTTP status.
 
-        :param paid: Whether the request creates a paid job: then a missing reply is not a refusal.
+        :param paid: Whether the request creates a paid job. If so, no reply does not mean that no job was
+            created.
         :raises VendorUnavailableError: There is no reply, and no job was created.
         :raises SubmissionUncertainError: There is no reply to a paid request.
         """

@@ -1,5 +1,5 @@
 """
-The record because of which a job is paid once.
+The record that makes sure that a job is paid for only once.
 
 There is one record for one logical job of one task instance (Dag, run, task, map index; the same for all attempts). Its
 stages are *intent → submitted → settled*. The intent is written before the paid call and the id right after it. So a crash
@@ -90,7 +90,7 @@ class Record(BaseModel):
         )
 
     def refused(self) -> Record:
-        """The record after the vendor has certainly accepted nothing."""
+        """The record once it is certain that the vendor did not accept the submission."""
         return self.model_copy(
             update={"stage": Stage.SETTLED, "outcome": "refused", "purchases": self.purchases - 1}
         )
@@ -169,12 +169,12 @@ class Ledger:
         except ValidationError:
             raise FaceSwapError(
                 f"the record {self._key!r} of this task is damaged",
-                advice="No job was submitted. To let the task submit one, delete the record.",
+                advice="This attempt bought nothing. To let the task submit a job, delete the record.",
             ) from None
         except Exception as error:
             raise FaceSwapError(
                 f"the record {self._key!r} of this task could not be read ({type(error).__name__})",
-                advice="No job was submitted. Retry when Airflow works again.",
+                advice="This attempt bought nothing. Retry when Airflow works again.",
             ) from error
 
     def earlier_job(self) -> str:
@@ -219,6 +219,6 @@ class Ledger:
                 advice=(
                     "The job was accepted and keeps running: resume it with resume_job_id."
                     if record.job_id
-                    else "No job was submitted. Retry when Airflow works again."
+                    else "This attempt bought nothing. Retry when Airflow works again."
                 ),
             ) from error

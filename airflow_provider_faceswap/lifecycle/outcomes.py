@@ -143,9 +143,9 @@ class WaitResult(BaseModel):
 
     def to_error(self, cost: Cost | None = None) -> FaceSwapError:
         """
-        The error that this outcome means; not for ``succeeded``.
+        The error for this outcome. Not to be called for ``succeeded``.
 
-        :param cost: What the vendor announced at the submission.
+        :param cost: The cost that the vendor reported when the job was submitted.
         """
         who: dict[str, Any] = {"vendor": self.vendor, "job_id": self.job_id}
         if self.outcome is Outcome.TIMED_OUT:
@@ -164,7 +164,7 @@ class WaitResult(BaseModel):
             return JobCanceledError(f"the job was cancelled at the vendor{_charge(self.job, cost)}", **who)
         return MalformedResponseError(
             f"the job is reported done, but without a usable link{_remark(self.job)}",
-            advice="It is paid. Resume it with resume_job_id, or ask the vendor for the result.",
+            advice="The job is paid for. Resume it with resume_job_id, or ask the vendor for the result.",
             **who,
         )
 
@@ -195,14 +195,18 @@ def read_event(event: object, submission: object = None) -> tuple[Submission, Wa
     except ValidationError:
         raise FaceSwapError(
             "the trigger event contains no job",
-            advice="The job may be done and paid. Its id is in the log: resume it with resume_job_id.",
+            advice="The job may be done and paid for. Its id is in the log: resume it with resume_job_id.",
         ) from None
     who = {"vendor": waited_for.vendor, "job_id": waited_for.job_id}
-    advice = "The job may be done and paid: resume it with resume_job_id."
+    advice = "The job may be done and paid for: resume it with resume_job_id."
     try:
         waited = WaitResult.model_validate(payload.get("ending"))
     except ValidationError:
-        raise FaceSwapError("this version cannot read the trigger event", **who, advice=advice) from None
+        raise FaceSwapError(
+            "the installed version of airflow-provider-faceswap cannot read the trigger's event",
+            **who,
+            advice=advice,
+        ) from None
     if waited.job_id != waited_for.job_id or waited.vendor != waited_for.vendor:
         raise FaceSwapError(
             f"the trigger event is about {waited.vendor} job {waited.job_id}", **who, advice=advice
@@ -214,7 +218,7 @@ def failure_error(job: Job, cost: Cost | None = None) -> FaceSwapError:
     """
     The error for a job that its vendor reports as failed.
 
-    :param cost: What the vendor announced at the submission.
+    :param cost: The cost that the vendor reported when the job was submitted.
     """
     message = f"the job failed: {job.failure or 'the vendor gave no reason'}{_charge(job, cost)}"
     advice = None

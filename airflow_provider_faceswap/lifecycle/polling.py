@@ -26,13 +26,13 @@ ERROR_BUDGET = 8
 EMPTY_BUDGET = 3
 #: Seconds. A failed poll is repeated after 2, 4, 8 ... seconds, but never later than this.
 LONGEST_ERROR_WAIT = 60.0
-#: Least seconds before the next poll of a job that is not found yet, or that has no link yet.
+#: Minimum seconds before the next poll of a job that is not found yet, or that has no link yet.
 SHORT_WAIT = 2.0
 #: The first poll comes at this many times the shortest time of the kind; before that, most polls would be in vain.
 START = 1.5
 #: The gap between two polls is this share of the geometric mean of the shortest time and the age,
 SPAN = 0.35
-#: or this share of the age, whichever is more. Together they need few more polls than the least possible.
+#: or this share of the age, whichever is more. Together they need only a few more polls than the minimum.
 GROWTH = 0.15
 #: Percent. While the vendor's status stays the same, progress is logged once for each such share.
 PROGRESS_STEP = 25.0
@@ -61,8 +61,8 @@ class Schedule:
     It needs no memory, so it continues unchanged on another triggerer.
 
     :param shortest: Seconds that a job of this kind takes at least.
-    :param floor: The least seconds between two polls.
-    :param cap: The most seconds between two polls, unless ``floor`` is more.
+    :param floor: Minimum seconds between two polls.
+    :param cap: Maximum seconds between two polls, unless ``floor`` is more.
     """
 
     shortest: float

@@ -51,7 +51,7 @@ def with_links(value: Any) -> Any:
         if not result.url:
             raise InvalidRequestError(
                 f"the result of {result.vendor} job {result.job_id} has no link",
-                advice="Nothing was bought. Archive it first and give the archived picture.",
+                advice="Nothing was bought. Archive that result first, then pass the archived picture.",
             )
         return result.url
     if isinstance(value, Mapping):

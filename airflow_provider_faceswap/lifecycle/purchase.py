@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class NotSubmittedError(Exception):
-    """``may_submit`` said no: this job was not submitted."""
+    """``may_submit`` returned false: this job was not submitted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Purchase:
         :raises SubmissionUncertainError: It may have been submitted, and its id is unknown.
         :raises JobLostError: It was submitted, and the vendor no longer knows it.
         :raises JobFailedError: The task has submitted as many as it may.
-        :raises NotSubmittedError: ``may_submit`` says no.
+        :raises NotSubmittedError: ``may_submit`` returned false.
         :raises VendorError: The vendor accepted nothing.
         """
         template = self.template
@@ -135,7 +135,7 @@ class Purchase:
         raise JobFailedError(
             f"this task has submitted {submissions} jobs, as many as max_submissions allows",
             vendor=self.template.vendor,
-            advice="Nothing was submitted now. Clear the task, or raise max_submissions, to submit again.",
+            advice="Nothing was bought now. Clear the task, or raise max_submissions, to submit again.",
         )
 
     def _write_intent(self, intent: Record) -> None:

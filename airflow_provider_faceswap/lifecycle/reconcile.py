@@ -45,7 +45,7 @@ def find_job(
     Find the one job of that time that came from this request.
 
     If the submission never arrived, that can be the job of an equal request on this account, such as one of another task
-    instance. Then both share its picture, which is paid once.
+    instance. Then both share its picture, which is paid for once.
 
     :param begun_at: When the submission was about to be sent.
     :param known: Ids of other jobs: those that this task has submitted before.
@@ -76,7 +76,7 @@ def find_job(
 
 @dataclass(frozen=True)
 class _Search:
-    """One search of a vendor's list, for the jobs of one request and one time."""
+    """One search of a vendor's job list, for jobs with a given request in a given time span."""
 
     client: JobClient
     history: History
@@ -93,7 +93,9 @@ class _Search:
         """
         candidates = [job_id for job_id in self._listed() if job_id not in known]
         if len(candidates) > MOST_CANDIDATES:
-            raise FaceSwapError(f"more than {MOST_CANDIDATES} jobs of that time would have to be polled")
+            raise FaceSwapError(
+                f"more than {MOST_CANDIDATES} jobs were submitted at about that time, too many to check one by one"
+            )
         jobs = map(self._read_if_own, candidates)
         return [job for job in jobs if job is not None]
 

@@ -36,7 +36,7 @@ def latest_deadline(begun_at: float, execution_timeout: timedelta | None) -> dat
 @dataclass(frozen=True, slots=True)
 class SubmissionTemplate:
     """
-    A submission without what is only in the vendor's answer.
+    All of a submission that is known before the vendor answers.
 
     :param timeout: Seconds to wait for the job, from its acceptance.
     :param latest: The deadline is never later than this.

@@ -27,7 +27,7 @@ LAST_POLL_MARGIN = 30.0
 
 
 class JobClient(Protocol):
-    """Client interface that the life of a job needs; a hook has it."""
+    """The client interface needed to submit, poll and cancel a job; hooks implement it."""
 
     conn_id: str
 
@@ -63,7 +63,7 @@ def poller_for(
     """
     The decisions of a wait for this job.
 
-    :param poll_interval: Least seconds between two polls, ``None`` for the kind's own schedule.
+    :param poll_interval: Minimum seconds between two polls, ``None`` for the kind's own schedule.
     :param not_before: Epoch seconds; no earlier poll.
     """
     return Poller(
@@ -105,7 +105,7 @@ def wait(
 
     :param log: Called with one line for each change worth logging.
     :param first: The job as just seen; if it is over, nothing is polled.
-    :param poll_interval: Least seconds between two polls, ``None`` for the kind's own schedule.
+    :param poll_interval: Minimum seconds between two polls, ``None`` for the kind's own schedule.
     :param seen: Called with the job after each poll, such as for a progress bar.
     :param cancel_on_timeout: Whether to cancel the job at the deadline, if the vendor can.
     """

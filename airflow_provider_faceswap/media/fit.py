@@ -98,7 +98,7 @@ def fitted(image: Image, accepts: Accepts) -> Image:
                 picture = picture.resize([max(1, int(side * _SHRINK)) for side in picture.size])
     except Exception as error:  # noqa: BLE001 - as above
         raise InvalidRequestError(f"the picture cannot be opened ({type(error).__name__})") from None
-    raise InvalidRequestError("the picture cannot be made fit")
+    raise InvalidRequestError("the picture could not be converted and shrunk to what the vendor accepts")
 
 
 def _output_type(picture: Any, image: Image, accepts: Accepts) -> str:

@@ -28,7 +28,7 @@ class ContentArguments(BaseOperator):
     _content: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Read the content arguments off the constructor."""
+        """Take the content arguments from the constructor's signature."""
         super().__init_subclass__(**options)
         own = vars(cls)
         if "kind" not in own or "__init__" not in own:

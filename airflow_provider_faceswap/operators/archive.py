@@ -55,7 +55,7 @@ class ArchiveOperator(BaseOperator):
         pictures. Default: vendor, kind and job id, so that a retry writes the same file.
     :param overwrite: If the name is taken: ``replace`` the file (default), ``skip``, or ``error``, unless an earlier
         attempt of the same task archived the identical file. A file without its manifest was left by an attempt that
-        broke off, and is always replaced.
+        stopped early, and is always replaced.
     :param max_bytes: The largest result that is accepted; default: ``[faceswap] max_archive_bytes``.
     :raises InvalidRequestError: An argument is wrong.
     :raises ArchiveError: A result could not be archived; subclasses say why.

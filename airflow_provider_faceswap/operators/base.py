@@ -49,19 +49,20 @@ class JobOperator(SettlingOperator):
     :param deferrable: Wait in the triggerer, without a worker slot. Default: ``[operators] default_deferrable``.
     :param timeout: Seconds for the whole job. At the deadline the job is left running and can be resumed. A shorter
         ``execution_timeout`` moves the deadline to just before it.
-    :param poll_interval: Least seconds between two polls; default: the kind's own schedule.
+    :param poll_interval: Minimum seconds between two polls; default: the kind's own schedule.
     :param cancel_on_kill: Cancel the job when a person ends the task, if the vendor can.
     :param cancel_on_timeout: Cancel the job at the deadline, if the vendor can.
     :param on_uncertain: What to do after a submission without an answer: ``fail``, or ``resubmit``, which may pay
         twice.
     :param on_clear: What a cleared task does with its job: ``reuse`` it, or ``resubmit``.
-    :param max_submissions: How many jobs one task instance may submit between clears.
+    :param max_submissions: How many jobs one task instance may submit before it is cleared; a clear resets the
+        count.
     :param resume_job_id: Submit nothing; wait for this job and return its result. A job id, or the whole result of
         the operator that submitted it. ``None``, or a template that renders to nothing: submit a job.
     :param preflight: What is checked before a job is submitted: ``auto`` checks pictures that pass through this
         worker (bytes, files in object storage), ``check`` fetches and checks links too, ``fit`` also converts and
         shrinks what the vendor would refuse, ``off`` leaves all checks to the vendor.
-    :raises InvalidRequestError: An argument is wrong. No job was submitted.
+    :raises InvalidRequestError: An argument is wrong. Nothing was bought.
     """
 
     #: Every subclass puts its content arguments before these.
@@ -133,7 +134,7 @@ class JobOperator(SettlingOperator):
         return self._complete(context, *read_event(event, submission))
 
     def _run(self, context: Context, hook: JobHook) -> dict[str, Any]:
-        """Submit or resume, then wait; again if the job was cancelled under this attempt and may be replaced."""
+        """Submit or resume, then wait; again if the job was cancelled meanwhile and may be replaced."""
         result = None
         with hook:
             while result is None:

@@ -58,22 +58,22 @@ class FaceSwapBatchOperator(BaseOperator):
     :param conn_id: A connection of this package's types.
     :param items: A list of mappings with ``target_image``, ``face_image`` and the other arguments of the vendor's
         face swap; another task's output; or the URI of a JSON Lines, CSV or Parquet file in object storage.
-    :param destination: Folder for pictures, their manifests, and the batch's own manifest, one JSON line an item.
-    :param concurrency: Jobs at once; fewer if the vendor reports a lower limit.
-    :param fail_on: When the task fails: ``any`` failed item, ``all`` of them, or a share as a float above 0.0 and up
-        to 1.0: when that share of the items, or more, have failed.
+    :param destination: Folder for pictures, their manifests, and the batch's own manifest, one JSON line per item.
+    :param concurrency: Maximum number of jobs at the same time; fewer if the vendor reports a lower limit.
+    :param fail_on: When the task fails: ``any`` item failed, ``all`` items failed, or a share as a float above 0.0
+        and up to 1.0: at least that share of the items failed.
     :param timeout: Seconds for each job.
-    :param poll_interval: Least seconds between two polls of one job.
+    :param poll_interval: Minimum seconds between two polls of one job.
     :param cancel_on_kill: Cancel the running jobs when a person ends the task, if the vendor can.
-    :param on_uncertain: As for a single job, for each item; so are ``on_clear``, ``max_submissions`` and
-        ``preflight``. Pictures that pass through the worker are read twice: when all items are checked, and when
-        the item's job is submitted.
+    :param on_uncertain: Applied to each item, as in a single-job operator. The same holds for ``on_clear``,
+        ``max_submissions`` and ``preflight``. Pictures that pass through the worker are read twice: when all items
+        are checked, and when the item's job is submitted.
     :raises InvalidRequestError: An argument or an item is wrong. Nothing was bought.
-    :raises BatchFailedError: More items failed than ``fail_on`` allows, or the task was ended before all were
-        started; the others are archived.
+    :raises BatchFailedError: More items failed than ``fail_on`` allows, or the task was ended before all items were
+        started. The items that succeeded are archived.
     :raises ArchiveError: All items succeeded, but the batch's manifest could not be written.
-    :raises FaceSwapError: The batch broke off, because its records or its items could not be read or written. The
-        message says how many jobs continue, and which of them could not be recorded.
+    :raises FaceSwapError: The batch stopped early, because its records or its items could not be read or written.
+        The message says how many jobs continue, and which of them could not be recorded.
     """
 
     template_fields: Sequence[str] = ("items", "destination", "conn_id")
@@ -141,7 +141,10 @@ class FaceSwapBatchOperator(BaseOperator):
         run = RunInfo.of(context["ti"])
         store = store_of(context)
         if store is None:
-            self.log.warning("There is no store for records: a retry of this task may pay for jobs again.")
+            self.log.warning(
+                "This Airflow has no task state store and [faceswap] ledger_uri is not set: a retry of this "
+                "task may pay for jobs again."
+            )
         manifest = BatchManifest(folder, run)
         runner = BatchRunner(
             jobs=jobs,
@@ -201,8 +204,8 @@ class FaceSwapBatchOperator(BaseOperator):
             self.log.info("%d jobs continue: the task's state is %s", len(jobs), state or "unknown")
             return
         self.log.warning(
-            "The task was ended (%s) while %d jobs were running: %d cancels confirmed. The other jobs may finish and "
-            "be charged; a later attempt resumes them",
+            "The task was ended (%s) with %d job(s) running; the vendor confirmed %d cancel(s). The other jobs may "
+            "finish and be charged; a later attempt resumes them",
             state,
             len(jobs),
             cancel_all(runner.jobs.hook, jobs, CANCEL_TIMEOUT),

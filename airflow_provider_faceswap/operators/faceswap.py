@@ -114,7 +114,11 @@ class FaceSwapOperator(JobOperator):
         return self._run(context, hook_for_connection(last))
 
     def _ledger(self, context: Context, conn_id: str) -> Ledger:
-        """One record for each connection: a job at one vendor says nothing about another's."""
+        """
+        The record for one connection.
+
+        Each connection has its own, because jobs at different vendors are independent.
+        """
         return Ledger(store_of(context), f"{KEY}.{conn_id}")
 
     def _has_job(self, context: Context, conn_id: str) -> bool:

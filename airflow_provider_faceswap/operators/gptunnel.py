@@ -88,7 +88,9 @@ class _MidjourneyOperator(_GPTunnelOperator):
 
 class GPTunnelImagineOperator(_MidjourneyOperator):
     """
-    Draw a 2x2 grid of four pictures with Midjourney; :class:`GPTunnelUpsampleOperator` extracts one.
+    Draw a 2x2 grid of four pictures with Midjourney.
+
+    :class:`GPTunnelUpsampleOperator` takes one of them out.
 
     :param prompt: What to draw, with Midjourney's own options such as ``--ar 1:1``.
     :param use_wallet_balance: Pay from the personal wallet instead of the organisation's account.

@@ -1,7 +1,7 @@
 """
 Lineage of pictures: the extras of asset events, and Airflow's hook lineage.
 
-A dataset is named by its place alone, without the connection and without anything that gives access.
+A dataset's name is only its location: no Airflow connection id, no credentials and no signature.
 """
 
 from __future__ import annotations
@@ -202,7 +202,7 @@ def _with_jobs(
 
 def archive_event(sources: Sequence[ArchiveSource], archived: Sequence[Archived]) -> dict[str, Any]:
     """
-    The extra of an outlet's event for archived files.
+    The extra field of the asset event for archived files.
 
     :returns: ``files``, at most :data:`MAX_LISTED`; ``total``, the number of files; ``cost`` of all jobs.
     """
@@ -223,7 +223,7 @@ def _job_of(source: ArchiveSource) -> dict[str, Any]:
 
 def batch_event(outcome: Mapping[str, Any], vendor: str) -> dict[str, Any]:
     """
-    The extra of an outlet's event for a batch. The manifest that it names lists the files.
+    The extra field of the asset event for a batch. It names the batch's manifest, which lists the files.
 
     :param outcome: What the operator returns.
     """

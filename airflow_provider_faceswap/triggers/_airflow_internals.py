@@ -52,7 +52,7 @@ def uses_default_xcom() -> bool:
     """
     True if Airflow's database stores return values.
 
-    Another XCom backend may store them elsewhere, by calls that block or fail, which a trigger must not make.
+    Another XCom backend may store them elsewhere. Its calls may block or fail, so a trigger must not make them.
     """
     from airflow.sdk.bases.xcom import BaseXCom
     from airflow.sdk.execution_time.xcom import XCom

@@ -46,7 +46,7 @@ class JobTrigger(BaseTrigger):
     The arguments are stored in clear: ids and plain values, never a key.
 
     :param submission: :class:`~airflow_provider_faceswap.jobs.Submission` as plain JSON.
-    :param poll_interval: Least seconds between two polls, ``None`` for the kind's own schedule.
+    :param poll_interval: Minimum seconds between two polls, ``None`` for the kind's own schedule.
     :param resume_after: Epoch seconds; no event that resumes the task on a worker is fired earlier.
     :param cancel_on_kill: Cancel the job when a person ends the deferred task, if the vendor can.
     :param cancel_on_timeout: Cancel the job at its deadline, if the vendor can.
@@ -97,7 +97,8 @@ class JobTrigger(BaseTrigger):
             json.dumps(self.serialize(), allow_nan=False)
         except (TypeError, ValueError) as error:
             raise InvalidRequestError(
-                f"the trigger cannot be stored: {error}", vendor=self.submission.vendor
+                f"an argument cannot be stored as JSON, which deferrable=True needs: {error}",
+                vendor=self.submission.vendor,
             ) from None
 
     async def run(self) -> AsyncIterator[TriggerEvent]:

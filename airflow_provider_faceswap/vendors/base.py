@@ -266,7 +266,7 @@ class Vendor(ABC):
         return self.states.get(status.casefold(), JobState.RUNNING)
 
     def failure_reason(self, text: str | None) -> FailureReason:
-        """The reason that a failure text shows."""
+        """The reason for a failure, recognised by words in the vendor's text."""
         folded = f" {text or ''}".casefold()
         return next(
             (reason for words, reason in self.failure_words.items() if words in folded), FailureReason.UNKNOWN

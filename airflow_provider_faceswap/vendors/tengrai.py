@@ -135,7 +135,11 @@ def _matches(kind: str, request: Request, artwork: Mapping[str, Any]) -> bool:
 
 
 def _list_request(since: datetime, until: datetime, page: int) -> Request:  # noqa: ARG001 - no such filter
-    """The vendor documents neither the names of its date filters nor the order of the list."""
+    """
+    The request for one page of the artwork list.
+
+    It has no date filter, because the vendor documents neither the filters' names nor the order of the list.
+    """
     return Request("GET", "/v2/artworks", params={"offset": str(page * _PAGE), "limit": str(_PAGE)})
 
 

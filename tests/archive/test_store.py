@@ -263,7 +263,7 @@ def test_the_cap_is_for_links_and_inline_pictures(disk, web, made, picture, link
     web.will(data, data)
     source = ArchiveSource(url=URL if linked else None, result=made())
     inline = None if linked else data
-    with pytest.raises(TooLargeError, match=f"over the cap of {len(data) - 1}"):
+    with pytest.raises(TooLargeError, match=f"larger than the limit of {len(data) - 1}"):
         keep(disk, source, inline, max_bytes=len(data) - 1)
     assert files(disk) == []
     assert keep(disk, source, inline, max_bytes=len(data)).bytes == len(data)

@@ -148,7 +148,7 @@ def test_an_accepted_create_is_sent_once(face, wire, hook):
 
 @pytest.mark.parametrize("arguments", [{"target_image": "x"}, {**PICTURES, "colour": "blue"}])
 def test_a_wrong_argument_is_refused_before_anything_is_sent(face, wire, hook, arguments):
-    with pytest.raises(InvalidRequestError, match="No job was submitted"):
+    with pytest.raises(InvalidRequestError, match="Nothing was bought"):
         face.submit(hook, **arguments)
     assert wire.requests == []
 

@@ -202,7 +202,7 @@ def test_a_create_that_waits_for_its_turn_when_the_end_begins_is_not_sent(batch,
 
     batch.turn = turn
     away = Items(items, batch, sound=4, jobs=2)
-    with pytest.raises(FaceSwapError, match=r"broke off: .* 0 failed"):
+    with pytest.raises(FaceSwapError, match=r"stopped early: .* 0 failed"):
         batch(away, concurrency=4)
     assert len(turns) > 2
     assert len(batch.bought) == 2
@@ -393,7 +393,7 @@ def test_a_manifest_that_cannot_be_written_hides_no_other_outcome(batch, items, 
         with pytest.raises(BatchFailedError, match="1 of 6 items failed"):
             batch(items)
     assert told_of(batch, "could not be written (RuntimeError: bucket is away)")
-    with pytest.raises(FaceSwapError, match="the batch broke off"):
+    with pytest.raises(FaceSwapError, match="the batch stopped early"):
         batch(Items(items, batch, sound=3, jobs=5))
 
 
@@ -459,7 +459,7 @@ def test_all_cancels_of_an_ended_task_are_sent_together(batch, items, monkeypatc
     assert all(f"job-{number}" in order[ids] for number in range(1, 7))
     cancels = [position for position, line in enumerate(order) if line.startswith("cancel of")]
     assert (len(cancels), min(cancels) > ids) == (6, True)
-    assert told_of(batch, "6 jobs were running: 4 cancels confirmed")
+    assert told_of(batch, "6 job(s) running; the vendor confirmed 4 cancel(s)")
 
 
 def test_cancels_that_take_too_long_are_not_waited_for(batch, items, monkeypatch, state):
@@ -476,4 +476,4 @@ def test_cancels_that_take_too_long_are_not_waited_for(batch, items, monkeypatch
     monkeypatch.setattr(GPTunnelHook, "afetch", running)
     with pytest.raises(BatchFailedError):
         batch(items, concurrency=1)
-    assert told_of(batch, "1 jobs were running: 0 cancels confirmed")
+    assert told_of(batch, "1 job(s) running; the vendor confirmed 0 cancel(s)")

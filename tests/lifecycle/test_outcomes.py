@@ -158,7 +158,7 @@ def test_a_failed_job_has_the_class_of_its_reason_and_tells_the_charge_as_far_as
     assert "no luck" in str(error)
     assert ("charged 15 RUB" in str(error)) is (cost is not None)
     # An accepted job was bought, whatever the class says of requests.
-    assert "No job was submitted" not in str(error)
+    assert "Nothing was bought" not in str(error)
 
 
 @pytest.mark.parametrize("word", [Outcome.FAILED, Outcome.CANCELED])
@@ -292,7 +292,7 @@ GOOD = ENDINGS[0].to_event(SUBMISSION)
     ],
 )
 def test_an_event_that_nobody_knows_is_no_ending_and_least_of_all_a_success(event):
-    with pytest.raises(FaceSwapError, match="cannot read the trigger event") as caught:
+    with pytest.raises(FaceSwapError, match="cannot read the trigger's event") as caught:
         read_event(event, SUBMISSION)
     assert (caught.value.vendor, caught.value.job_id) == ("tengrai", "j1")
     assert "resume_job_id" in str(caught.value)

@@ -85,7 +85,7 @@ def test_a_result_is_sent_as_its_whole_link(value, expected):
 )
 def test_a_result_without_a_link_cannot_be_sent(wrap):
     with pytest.raises(
-        InvalidRequestError, match=r"piapi job p1 has no link.*Nothing was bought.*Archive it first"
+        InvalidRequestError, match=r"piapi job p1 has no link.*Nothing was bought.*Archive that result first"
     ):
         with_links(wrap(result("p1", vendor="piapi", url=None)))
 

@@ -365,7 +365,9 @@ def test_the_destinations_connection_is_used_for_everything(web, picture, keep, 
 )
 def test_a_missing_or_relative_destination_is_refused(web, keep, destination, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InvalidRequestError, match="destination: must be the whole name of a folder"):
+    with pytest.raises(
+        InvalidRequestError, match="destination: must be an absolute path or a full URI of a folder"
+    ):
         keep("https://files.test/pic.png", destination=destination)
     assert web.requests == []
     assert list(tmp_path.iterdir()) == []
@@ -477,10 +479,10 @@ def test_the_largest_size_is_the_operators_then_the_settings(web, picture, keep,
     size = len(picture())
     monkeypatch.setenv("AIRFLOW__FACESWAP__MAX_ARCHIVE_BYTES", str(size - 1))
     web.will(picture(), picture(), picture())
-    with pytest.raises(TooLargeError, match=f"the cap of {size - 1}"):
+    with pytest.raises(TooLargeError, match=f"the limit of {size - 1}"):
         keep("https://files.test/pic.png")
     assert keep("https://files.test/pic.png", max_bytes=size)["bytes"] == size
-    with pytest.raises(TooLargeError, match="the cap of 10"):
+    with pytest.raises(TooLargeError, match="the limit of 10"):
         keep("https://files.test/pic.png", max_bytes=10)
 
 

@@ -193,7 +193,7 @@ URL = "https://pictures.test/p.jpg"
     ],
 )
 def test_a_wrong_argument_is_named_and_buys_nothing(vendor, context, clock, make, names):
-    with pytest.raises(InvalidRequestError, match="No job was submitted") as caught:
+    with pytest.raises(InvalidRequestError, match="Nothing was bought") as caught:
         make().execute(context)
     assert names in str(caught.value)
     assert not vendor.requests
@@ -238,7 +238,7 @@ def test_a_trigger_that_could_not_be_stored_is_found_before_the_paid_call(
         return "path", {"not json": object()}
 
     monkeypatch.setattr(JobTrigger, "serialize", serialize)
-    with pytest.raises(InvalidRequestError, match="cannot be stored"):
+    with pytest.raises(InvalidRequestError, match="cannot be stored as JSON"):
         swap(deferrable=True).execute(context)
     assert not vendor.requests
 
@@ -475,7 +475,7 @@ def test_a_ledger_that_cannot_be_read_is_not_an_empty_one(vendor, context, clock
 
 def test_a_ledger_that_cannot_be_written_stops_the_create(vendor, context, clock, store):
     store.broken_for = "set"
-    with pytest.raises(FaceSwapError, match=r"could not be written.*No job was submitted"):
+    with pytest.raises(FaceSwapError, match=r"could not be written.*This attempt bought nothing"):
         swap().execute(context)
     assert not vendor.requests
 

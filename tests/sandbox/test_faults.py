@@ -175,7 +175,7 @@ def test_downloads(desk):
         ({"fault": {"type": "truncate"}, "times": 0}, "times must"),
         ({"fault": {"type": "truncate"}, "skip": -1}, "skip must"),
         ({"fault": {"type": "truncate"}, "more": 1}, "unknown fields"),
-        ({"fault": {"type": "fail_job", "message": "m"}, "operation": "fetch"}, "meets only: create"),
+        ({"fault": {"type": "fail_job", "message": "m"}, "operation": "fetch"}, "applies only to: create"),
     ],
 )
 def test_wrong_orders_say_what_is_wrong(desk, order, text):

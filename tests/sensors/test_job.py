@@ -133,7 +133,7 @@ def test_an_unknown_kind_is_refused(vendor, clock):
 
 def test_a_connection_of_another_type_is_refused(vendor, clock, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_OTHER", '{"conn_type": "http"}')
-    with pytest.raises(InvalidRequestError, match="of type 'http', which this package does not have"):
+    with pytest.raises(InvalidRequestError, match="of type 'http', which this package does not support"):
         sensor(conn_id="other").poke({})
 
 

@@ -304,7 +304,7 @@ def test_a_file_that_cannot_be_read_is_not_an_empty_one(vendor, older, clock, le
         raise PermissionError("storage said no")
 
     monkeypatch.setattr(ObjectStoragePath, "read_text", refuse)
-    with pytest.raises(FaceSwapError, match=r"could not be read.*No job was submitted"):
+    with pytest.raises(FaceSwapError, match=r"could not be read.*This attempt bought nothing"):
         swap().execute(older)
     assert not vendor.requests
 
@@ -323,7 +323,7 @@ def test_a_damaged_file_is_not_an_empty_one(vendor, older, clock, ledger, text):
 
 def test_a_file_that_cannot_be_written_stops_the_create(vendor, older, clock, ledger, monkeypatch):
     monkeypatch.setattr(shutil, "copyfileobj", interrupted)
-    with pytest.raises(FaceSwapError, match=r"could not be written.*No job was submitted"):
+    with pytest.raises(FaceSwapError, match=r"could not be written.*This attempt bought nothing"):
         swap().execute(older)
     assert not vendor.requests
     assert not files(ledger)

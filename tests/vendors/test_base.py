@@ -139,7 +139,7 @@ def test_what_cannot_be_a_job_id_is_not_asked_for(vendor, job_id):
         if vendor.cancellation is not None:
             requests.append(vendor.cancellation.request)
         for request in requests:
-            with pytest.raises(InvalidRequestError, match="No job was submitted"):
+            with pytest.raises(InvalidRequestError, match="Nothing was bought"):
                 request(kind, job_id)
 
 

@@ -31,7 +31,10 @@ _EYES, _MOUTH, _CROWN = -0.08, 0.56, -1.27
 
 @lru_cache(maxsize=32)
 def draw_portrait(words: str, width: int, height: int, *, take: int = 0, mood: int = 0) -> Picture:
-    """A portrait, for reading only; words, take and mood decide who is drawn, as in :class:`Person`."""
+    """A portrait. It is cached, so do not modify it.
+
+    The person depends on words, take and mood, as in :class:`Person`.
+    """
     person = Person(words, take, mood)
     canvas, stretch = Canvas(_ground(person, width, height), person.tilt), (person.half_width, 1)
     if person.hair_style == "long":
@@ -59,7 +62,7 @@ def draw_portrait(words: str, width: int, height: int, *, take: int = 0, mood: i
 
 
 def _ground(person: Person, width: int, height: int) -> Picture:
-    """The background: a gradient with soft lights, which are stars at night; at sunset a sun."""
+    """The background: a gradient with soft lights. At night the lights are stars; at sunset there is also a sun."""
     rng, night = np.random.default_rng(person.seed), person.scene == "night"
     plain = (mixed(person.ground, WHITE, 0.3), mixed(person.ground, BLACK, 0.2))
     above, below = np.array(_SCENES.get(person.scene, plain))

@@ -1,1 +1,1 @@
-"""The sandbox's HTTP server: requests, jobs, accounts, files, faults. Names no vendor."""
+"""The sandbox's HTTP server: requests, jobs, accounts, files, faults. No vendor-specific code."""

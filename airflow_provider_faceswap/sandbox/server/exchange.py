@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class RefusedError(Exception):
-    """A handler refuses the request.
+    """Raised when a handler refuses the request.
 
     :param response: the vendor's answer.
     """
@@ -65,7 +65,7 @@ class Call:
 
     @property
     def inputs(self) -> Inputs:
-        """Reads the pictures that the request names."""
+        """A reader for the pictures that the request names."""
         return Inputs(self.sandbox, self.base_url)
 
     def json(self) -> Any:

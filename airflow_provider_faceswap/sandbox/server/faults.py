@@ -102,7 +102,7 @@ class Fault:
 
 @dataclass
 class FaultBook:
-    """The ordered faults, oldest first; the first that matches a request takes it.
+    """The ordered faults, oldest first; the first one that matches a request is applied to it.
 
     :param vendors: the names that an order can give as ``vendor``.
     """
@@ -126,7 +126,7 @@ class FaultBook:
         vendor = _one_of(description.get("vendor"), "vendor", self.vendors)
         operation = _one_of(description.get("operation"), "operation", OPERATIONS)
         if operation is not None and operation not in _MEETS[fault_type]:
-            raise FaultError(f"a {fault_type} fault meets only: {', '.join(sorted(_MEETS[fault_type]))}")
+            raise FaultError(f"a {fault_type} fault applies only to: {', '.join(sorted(_MEETS[fault_type]))}")
         kind = description.get("kind")
         if kind is not None and not isinstance(kind, str):
             raise FaultError("kind must be a string or null")

@@ -29,7 +29,7 @@ def picture_response(output: Output) -> Response:
 
 
 def storage_error(status: int = 404) -> Response:
-    """The XML that an object storage answers about a file that is missing or forbidden."""
+    """The XML that an object store returns for a missing or forbidden file."""
     code, text = _ERRORS.get(status, ("InternalError", "The storage has a problem."))
     error = f"<Error><Code>{code}</Code><Message>{text}</Message></Error>"
     xml = f'<?xml version="1.0" encoding="UTF-8"?>\n{error}'

@@ -1,1 +1,1 @@
-"""The vendors that the sandbox plays: one module or package each, which declares a ``VENDOR``."""
+"""The vendors that the sandbox imitates: one package each, which declares a ``VENDOR``."""

@@ -107,7 +107,7 @@ def _drawn(inputs: Inputs, body: dict[str, Any]) -> list[Output]:
     """The file of a media job: a portrait, an edit of the first image, or a clip."""
     model, prompt, links = body["model"], body["prompt"], body.get("images") or []
     if model in _AUDIO:
-        raise JobFailedError("the sandbox makes no music")
+        raise JobFailedError("the sandbox does not generate audio")
     if model in _VIDEO:
         return [draw_clip(prompt)]
     width, height = frame(body.get("ar") or "1:1")

@@ -63,7 +63,7 @@ class Task:
 
     :param model: as requested.
     :param task_type: as requested.
-    :param kind: the sandbox's word for the work, such as ``multi_face_swap``.
+    :param kind: the sandbox's name for the task, such as ``multi_face_swap``.
     :param price: points.
     :param input: the input as requested.
     :param config: the echoed configuration, webhook secret included.
