@@ -13,8 +13,8 @@ FaceSwapError
 │   ├── RateLimitError              429; .retry_after                 retry
 │   ├── VendorUnavailableError      not reached; 5xx (submit: 503)    retry
 │   └── MalformedResponseError      not what the contract says        retry
-├── JobFailedError                  the vendor gave up                retry submits a new job
-├── JobCanceledError                somebody cancelled it             retry submits a new job
+├── JobFailedError                  the vendor reported a failure     retry submits a new job
+├── JobCanceledError                cancelled at the vendor           retry submits a new job
 ├── JobTimeoutError                 still running, resumable          retry resumes the job
 ├── JobLostError                    the vendor no longer knows it     retry
 ├── BatchFailedError                items of a batch failed           retry repeats those
@@ -251,7 +251,7 @@ class ArchiveError(FaceSwapError):
 class ResultExpiredError(ArchiveError, AirflowFailException):
     """The link to the result has expired."""
 
-    advice = "The job is paid for, but its link has expired. Only a new job brings the picture back."
+    advice = "The job is paid for, but its link has expired. To get a picture, submit a new job."
 
 
 class UnsafeURLError(ArchiveError, AirflowFailException):

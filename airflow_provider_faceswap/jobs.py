@@ -13,7 +13,7 @@ from airflow_provider_faceswap.exceptions import InvalidRequestError
 
 
 class JobState(StrEnum):
-    """The state of a job. An unknown status word of a vendor is ``running``: only the deadline ends it."""
+    """The state of a job. An unknown status word counts as ``running``: only the deadline ends the wait."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -76,7 +76,7 @@ class Balance(_Frozen):
 
 class Job(_Frozen):
     """
-    One paid piece of work at a vendor, as last seen.
+    One paid job at a vendor, as last polled.
 
     :param status: The vendor's own word for the state.
     :param urls: Links to the output; ``()`` until the job succeeded.
@@ -117,7 +117,8 @@ class Submission(_Frozen):
     :param deadline: When waiting stops. The job itself may continue.
     :param cost: The cost in the answer to the submission; some vendors never report it again.
     :param reused: True if an earlier attempt submitted it.
-    :param counted: True if metrics have, or may have, its end already, or will get it from the task that submitted it.
+    :param counted: True if metrics have counted its end, or may have, or if the task that submitted it will
+        count it.
     :param provenance: The job's part of a manifest: arguments that may be shown, and the jobs before it.
     """
 
@@ -158,7 +159,7 @@ class Submission(_Frozen):
 
 class GivenResult(_Frozen):
     """
-    A job's result as an argument has it: what a job operator returned, or the part of it that a user wrote by hand.
+    A job's result as an argument: what a job operator returned, or the part of it that a user wrote by hand.
 
     Only ``vendor``, ``job_id`` and ``url`` must be there; unknown keys are ignored.
     """
@@ -210,8 +211,9 @@ class JobResult(GivenResult):
 
     :param url: The first output, with its query, which the archive needs. ``None`` if the vendor answered with the
         picture itself; the archive then polls the job again.
-    :param expires_at: When the vendor may delete the output, if the vendor says how long it keeps one; never too late.
-    :param attempt_reused: True if this attempt paid nothing because an earlier one had.
+    :param expires_at: The earliest time at which the vendor may delete the output, if it says how long it
+        keeps one.
+    :param attempt_reused: True if this attempt paid nothing because an earlier attempt had paid.
     :param provenance: The job's part of a manifest: arguments that may be shown, and the jobs before it.
     """
 

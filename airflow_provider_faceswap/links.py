@@ -109,8 +109,8 @@ def xcom_page(instance: Any) -> str:
     The page of the UI that shows a task's return value.
 
     :param instance: Anything with the ids of a task instance.
-    :returns: A URL on ``[api] base_url``, or relative to the UI if that is not set. It is empty for a task that
-        has failed, because it has no return value.
+    :returns: A URL on ``[api] base_url``, or relative to the UI if that is not set. It is empty for a task
+        that has failed, because it has no return value.
     """
     if getattr(instance, "state", None) in {"failed", "up_for_retry"}:
         return ""

@@ -49,7 +49,7 @@ class FaceSwapRetryPolicy(RetryPolicy):
     Airflow's ``AirflowOptionalProviderFeatureException``. :func:`retry_arguments` works with every Airflow.
 
     :param first: Seconds before the second attempt.
-    :param longest: The most seconds between two attempts, unless the vendor asks for more.
+    :param longest: Maximum seconds between two attempts, unless the vendor asks for more.
     :raises InvalidRequestError: A number is not above zero, or ``longest`` is below ``first``.
     """
 
@@ -65,8 +65,8 @@ class FaceSwapRetryPolicy(RetryPolicy):
             )
         if not 0 < self.first <= self.longest:
             raise InvalidRequestError(
-                "first and longest: must be numbers of seconds greater than 0, and first must not exceed longest; "
-                f"got {self.first!r} and {self.longest!r}"
+                "first and longest: must be numbers of seconds greater than 0, and first must not exceed "
+                f"longest; got {self.first!r} and {self.longest!r}"
             )
 
     def evaluate(
@@ -118,9 +118,9 @@ def retry_arguments(retries: int = 5, *, first: float = 15.0, longest: float = 9
     On Airflow 3.3 and newer they contain a :class:`FaceSwapRetryPolicy`. Below, only Airflow's own growing delay: it
     ignores ``Retry-After``, and it also retries after ``JobLostError``.
 
-    :param retries: The most retries of a task.
+    :param retries: Maximum number of retries of a task.
     :param first: Seconds before the second attempt.
-    :param longest: The most seconds between two attempts.
+    :param longest: Maximum seconds between two attempts.
     :returns: Keyword arguments: ``GPTunnelFaceSwapOperator(..., **retry_arguments())``.
     """
     # Airflow 3.1 takes a switch, later versions a factor; there True means 1, which is no growth.

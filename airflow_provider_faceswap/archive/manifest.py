@@ -41,7 +41,7 @@ class Archived(_Frozen):
 
 
 class RunInfo(_Frozen):
-    """The task attempt that a manifest names; empty for a command, which is no task."""
+    """The task attempt that a manifest names; empty for a command, which is not a task."""
 
     dag_id: str | None = None
     run_id: str | None = None
@@ -62,7 +62,7 @@ class RunInfo(_Frozen):
 
 
 class _Source(_Frozen):
-    """The output that the file is, by its link without the query and its place among the job's outputs, from 1."""
+    """The output in the file: its link without the query, and its place among the job's outputs, from 1."""
 
     url: str | None = None
     output: int | None = None
@@ -114,7 +114,7 @@ class Manifest(_Frozen):
 
     @property
     def origin(self) -> str:
-        """The job and the output that the file is; for a bare link, the link."""
+        """The job and the output in the file; for a bare link, the link."""
         if self.job is None:
             return str(self.source.url)
         return f"output {self.source.output} of {self.job.get('vendor')} job {self.job.get('job_id')}"

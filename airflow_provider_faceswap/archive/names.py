@@ -45,7 +45,7 @@ def _is_absolute(place: str) -> bool:
     """True for a URI of object storage and for an absolute path; a relative path would be on the worker's disk."""
     scheme, mark, rest = place.partition("://")
     if "::" in place:
-        # The storage library reads the part before it as another storage and ignores the part after it.
+        # The storage library reads the part before '::' as another storage and ignores the part after it.
         return False
     if not mark:
         return place.startswith("/")
@@ -77,7 +77,7 @@ def name_of(source: ArchiveSource, filename: str | None, *, sha256: str, suffix:
     """
     The name of a source's file, which cannot lead out of the folder.
 
-    :param filename: The user's own, if there is one; see :func:`check_filename`.
+    :param filename: The user's filename, if there is one; see :func:`check_filename`.
     :param suffix: The usual suffix of the file's media type.
     """
     if filename is not None:

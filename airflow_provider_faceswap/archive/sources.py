@@ -1,4 +1,4 @@
-"""The sources of an archive: each one output, parsed from a result, a link, or a list of these."""
+"""The sources of an archive: one output each, parsed from a result, a link, or a list of these."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def parse_sources(value: Any, fetch: FetchJob) -> tuple[list[ArchiveSource], boo
     :param value: What a job operator returned, a URL, or a list of these; a mapped task's results are a lazy sequence.
     :param fetch: Polls a job whose result has no link, because its vendor sends the picture inside the answer.
     :returns: The sources in their order, and whether the argument was a list.
-    :raises InvalidRequestError: A part of it is something else.
+    :raises InvalidRequestError: The argument, or an item of it, is something else.
     :raises ArchiveError: A job has neither a link nor a picture.
     """
     values, is_list = _flat(value)

@@ -46,8 +46,8 @@ class Archive:
     :param filename: Their name below it. A suffix is added if it has none, and a number if one job has several
         outputs. Default: vendor, kind and job id, or the hash for a bare link.
     :param overwrite: What to do if there is a file with that name and its manifest. A file without one was left by
-        an attempt that stopped early, and is always replaced. ``error`` accepts the identical file from an earlier
-        attempt of the same task.
+        an attempt that stopped early, and is always replaced. ``error`` accepts the identical file from an
+        earlier attempt of the same task.
     :param max_bytes: The largest result that is accepted.
     :param open_hosts: Private or plain http hosts that downloads may reach.
     :param run: The task attempt that manifests name.
@@ -80,7 +80,8 @@ class Archive:
             raise error.replaced(job_id=source.job_id) from error.__cause__
         except Exception as error:  # noqa: BLE001 - such as a full disk: the job is paid all the same
             raise ArchiveError(
-                f"{_described(source)} could not be kept ({type(error).__name__}: {without_queries(str(error))})",
+                f"{_described(source)} could not be archived "
+                f"({type(error).__name__}: {without_queries(str(error))})",
                 job_id=source.job_id,
             ) from None
 
@@ -111,7 +112,7 @@ class Archive:
             write(manifest_path, io.BytesIO(manifest.to_json()))
         except FaceSwapError:
             raise
-        except Exception as error:  # every storage has its own errors
+        except Exception as error:  # every object store has its own errors
             raise ArchiveError(
                 f"{path} could not be written ({type(error).__name__}: {without_queries(str(error))})"
             ) from error
@@ -143,7 +144,7 @@ class Archive:
             if old.job is not None and old.origin != new.origin:
                 _log.warning("%s, which was %s, is replaced by %s", path, old.origin, new.origin)
             # If this attempt stops between the two writes, the new file must not be beside the old manifest.
-            # A storage that does not allow deleting is written to all the same, because the picture is paid for.
+            # A store that does not allow deleting is still written to, because the picture is paid for.
             with suppress(Exception):
                 manifest_path.fs.rm_file(manifest_path.path)
         return None
@@ -162,7 +163,7 @@ class Archive:
             return None
         except Exception as error:
             if self.overwrite == "replace":
-                # Some storages may be written to but not read. The picture is paid for.
+                # Some stores may be written to but not read. The picture is paid for.
                 return None
             if isinstance(error, ValidationError):
                 raise ArchiveError(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from airflow_provider_faceswap.batch.runner import BatchRunner
     from airflow_provider_faceswap.hooks.base import JobHook
 
-#: Cancels that are sent at a time.
+#: Cancels that are sent at the same time.
 MAX_CANCELS = 64
 
 

@@ -46,7 +46,7 @@ class ItemRecords:
 
     def earlier_end(self, key: str) -> dict[str, Any] | None:
         """
-        The final end of this item in an earlier attempt, if it has one.
+        How this item finally ended in an earlier attempt, if it did.
 
         :raises Exception: The store's own error.
         """
@@ -57,7 +57,7 @@ class ItemRecords:
         return end if end["status"] == "archived" or end["final"] else None
 
     def mark_counted(self, key: str) -> None:
-        """Note that metrics have the end of the item's job."""
+        """Note that metrics have counted the end of the item's job."""
         if self._records is not None:
             self._counted.add(key)
 
@@ -65,8 +65,8 @@ class ItemRecords:
         """
         Add how the item ended to its record. A record that is only an intent remains one.
 
-        A long message is shortened, because many records share one value of the store; the manifest has the whole
-        message.
+        A long message is shortened, because many records share one value of the store; the manifest has the
+        whole message.
 
         :raises Exception: The store's own error.
         """

@@ -92,7 +92,7 @@ class Items:
             yield from self._read()
         except FaceSwapError:
             raise
-        except Exception as error:  # every storage has its own errors
+        except Exception as error:  # every object store has its own errors
             wrong = isinstance(error, _WRONG_FILE)
             raise (InvalidRequestError if wrong else FaceSwapError)(
                 f"items: the file could not be read ({type(error).__name__}: {without_queries(str(error))})",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 IN_MEMORY = 1024 * 1024
 #: Characters of the readable part of the manifest's name. A disk allows 255 bytes, and the other parts need some.
 MAX_NAME_LENGTH = 120
-#: What an item's record keeps for itself.
+#: Fields of an item's record that the manifest leaves out.
 _NOT_SHOWN = {"final", "epoch"}
 
 
@@ -32,7 +32,7 @@ class BatchManifest:
     Collects the lines of a batch, and writes them at its end.
 
     :param folder: The batch's destination.
-    :param run: The task attempt, which the name is made of.
+    :param run: The task attempt, from which the file's name is made.
     """
 
     def __init__(self, folder: ObjectStoragePath, run: RunInfo) -> None:
@@ -52,9 +52,10 @@ class BatchManifest:
 
     def write(self) -> str | None:
         """
-        Write the manifest. It takes no more lines.
+        Write the manifest. No line can be added after that.
 
-        :returns: Why that failed. It raises nothing, because the batch may have ended with a more important error.
+        :returns: Why the write failed, if it did. It raises nothing, because the batch may have ended with a
+            more important error.
         """
         try:
             with self._file:

@@ -69,7 +69,7 @@ class JobOptions:
                 wrong.append(f"{name}: {error.message}")
             except FaceSwapError as error:
                 raise error.replaced(message=f"{name}: {error.message}") from error.__cause__
-            except Exception as error:  # every storage has its own errors
+            except Exception as error:  # every object store has its own errors
                 raise FaceSwapError(
                     f"{name}: could not be checked ({describe(error, self.hook.endpoint().secrets)})",
                     vendor=vendor,

@@ -40,7 +40,7 @@ class BufferedItemLog:
         self._log.warning(f"items[%d]: {text}", self._position, *args)
 
     def flush(self) -> None:
-        """Write the buffered lines, so that they appear before the error: one of them may contain a job's id."""
+        """Write the buffered lines, so that they appear before the error: one may contain a job's id."""
         for line in self._buffer:
             self.warning("logged before the error that follows: %s", line)
         self._buffer.clear()
@@ -117,7 +117,7 @@ class BatchReport:
         Decide whether the task has failed.
 
         :param fail_on: ``any``, ``all``, or a share.
-        :raises BatchFailedError: It has.
+        :raises BatchFailedError: The task has failed.
         :raises FaceSwapError: An error of the account stopped the batch.
         """
         if self.seen != self.total:
@@ -126,7 +126,7 @@ class BatchReport:
                 f"{manifest_uri} lists each"
             )
         if self.stopped is not None:
-            text = f"{self.stopped.message}; the batch stopped there: {self.line()}; {manifest_uri}"
+            text = f"{self.stopped.message}; the batch stopped early: {self.line()}; {manifest_uri}"
             raise self.stopped.replaced(message=text) from self.stopped
         if self.ended < self.total:
             raise BatchFailedError(

@@ -1,4 +1,4 @@
-"""Thousands of jobs in one task: as many at once as the vendor allows, each paid for once and archived at once."""
+"""Thousands of jobs in one task: many at the same time, each paid for once and archived when it is done."""
 
 from __future__ import annotations
 
@@ -232,7 +232,7 @@ class BatchRunner:
                 seconds = pause if retry_after is None else max(retry_after, FIRST_PAUSE)
                 if CLOCK.now() + seconds > until or self.report.stopped is not None or self.ending:
                     raise
-                log.warning("not accepted now, next attempt in %.0f s: %s", seconds, error.message)
+                log.warning("not accepted now, submitting again in %.0f s: %s", seconds, error.message)
                 await CLOCK.asleep(seconds)
                 pause = min(pause * 2, LONGEST_PAUSE)
 
@@ -249,7 +249,7 @@ class BatchRunner:
             if unrecorded is not None:
                 self._unrecorded.append(unrecorded)
                 self.running[unrecorded] = self.jobs.kind
-            if unrecorded is not None or self.ending:  # nobody else may be left to report it
+            if unrecorded is not None or self.ending:  # nothing later may report it
                 log.warning("%s", describe(error, self._secrets(error)))
             raise
         self.running[submission.job_id] = submission.kind

@@ -56,7 +56,7 @@ class ShardedStore:
     A store for many records; safe to use from many threads, inside a ``with`` block.
 
     :param store: The store that the shards are written to.
-    :param key: The beginning of the shards' keys.
+    :param key: Prefix of the shards' keys.
     """
 
     def __init__(self, store: Store, key: str) -> None:
@@ -127,8 +127,8 @@ class ShardedStore:
         """
         Write a record; it is in the store when this returns.
 
-        If the write fails, a record with a job id is kept and written with the next change. A record without a job
-        id is undone: it is an intent, and nothing is submitted if its intent could not be written.
+        If the write fails, a record with a job id is kept and written with the next change. A record without
+        a job id is undone: it is an intent, and nothing is submitted if its intent could not be written.
 
         :raises Exception: The store's own error.
         """
@@ -217,7 +217,7 @@ class ShardedStore:
                 change.written.set_result(None)
 
     def _fail(self, changes: list[_Change], error: BaseException) -> None:
-        """Undo what can be undone. The shards must be written all the same: the store may have some of them."""
+        """Undo what can be undone. The shards must still be written: the store may have some of them."""
         with self._lock:
             self._failed, self._error = changes, error
             for change in changes:

@@ -69,7 +69,7 @@ def job(options: Namespace) -> None:
         if destination:
             command.save(destination)
         else:
-            console.say("Nothing was saved. To save the result, say where with --out.")
+            console.say("Nothing was saved. To save the result, give a place with --out.")
         return Exit.DONE
 
     _end(options, console, command, work)

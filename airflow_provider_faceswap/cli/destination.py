@@ -56,5 +56,5 @@ class Destination:
         return cls(folder, name.name, "replace" if overwrite else "error")
 
     def archive(self) -> Archive:
-        """What saves there, by the settings of this Airflow; its manifests name no run."""
+        """The archive at this place, with the settings of this Airflow. Its manifests name no run."""
         return archive_at(self.folder, None, run=None, filename=self.filename, overwrite=self.overwrite)

@@ -6,7 +6,11 @@ from enum import IntEnum
 
 
 class Exit(IntEnum):
-    """Exit codes. Repeating the command after 0 buys another job; after 3 or 4 it could pay twice for the same one."""
+    """
+    Exit codes.
+
+    Repeating the command after 0 buys another job; after 3 or 4 it could pay twice for the same one.
+    """
 
     DONE = 0
     FAILED = 1

@@ -82,7 +82,7 @@ class JobCommand:
 
         :param arguments: Neutral names to values, as the hook takes them.
         :param preflight: As the hook takes it.
-        :raises FaceSwapError: It was not submitted, or that is unknown.
+        :raises FaceSwapError: The job was not submitted, or it is unknown whether it was.
         """
         request = hook.prepare(self._kind, preflight=preflight, **arguments)
         for warning in hook.vendor.warnings(self._kind, request):
@@ -106,9 +106,9 @@ class JobCommand:
         """
         Poll a job that was submitted before.
 
-        :param patient: Whether it will be polled again, so that a failed poll may pass.
-        :raises JobLostError: The vendor does not know it.
-        :raises FaceSwapError: It could not be polled, which says nothing about the job.
+        :param patient: Whether the job will be polled again, so that a failed poll is no error.
+        :raises JobLostError: The vendor does not have the job.
+        :raises FaceSwapError: The poll failed, which says nothing about the job.
         """
         hook.vendor.kind(self._kind)
         hook.endpoint()
@@ -134,7 +134,7 @@ class JobCommand:
 
         :param until_over: False to return at once if the job is still running.
         :returns: True if it succeeded, False if it is not over.
-        :raises FaceSwapError: It ended otherwise, or the wait did.
+        :raises FaceSwapError: The job did not succeed, or the wait ended before the job.
         """
         assert self._submission is not None  # noqa: S101 - submitted or polled before
         waited = already_over(hook, self._submission, self._job)

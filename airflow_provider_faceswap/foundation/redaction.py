@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-#: Query parameters that sign a link: AWS and compatible storages, Google, CloudFront, Azure.
+#: Query parameters that sign a link: AWS and compatible stores, Google, CloudFront, Azure.
 _SIGNING = re.compile(
     r"(x-(amz|goog|oss|obs|tos)|q)-.*|(aws|oss)?accesskeyid|googleaccessid|expires|signature|policy|key-pair-id"
     r"|(x-cos-)?security-token"
@@ -32,7 +32,8 @@ _REST = r"(?:[^\s\"'<>\\]|['\\](?=[\w\\]))*"
 _URL = re.compile(rf"(?P<place>https?:\\?/\\?/(?:[^\s?#\"'<>\\]|\\/|'(?=\w))+)[?#]{_REST}", re.IGNORECASE)
 _SPACE = re.compile(r"\s")
 _CREDENTIALS = re.compile(r"(?P<scheme>https?://)[^\s/\"'<>]+@", re.IGNORECASE)
-#: A signing parameter anywhere in a text. Needed for a link with an unencoded space, of which ``_URL`` sees only a part.
+#: A signing parameter anywhere in a text. Needed for a link with an unencoded space, of which ``_URL``
+#: matches only a part.
 _SIGNED = re.compile(
     r"[?&](?:x-[\w-]{1,40}|[\w-]{0,40}(?:sig|token|secret|credential|policy|key)[\w-]{0,40})=" + _REST,
     re.IGNORECASE,

@@ -20,7 +20,7 @@ def as_seconds(name: str, value: float | timedelta) -> float:
     """
     Check a duration.
 
-    :raises InvalidRequestError: It is not a number of seconds above zero, or a deadline so far away does not exist.
+    :raises InvalidRequestError: It is not a number of seconds above zero, or is too long for a deadline.
     """
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
     try:
@@ -47,7 +47,7 @@ def as_choice(name: str, value: Choice, known: tuple[str, ...]) -> Choice:
     """
     Check a choice.
 
-    :raises InvalidRequestError: It is none of the known ones.
+    :raises InvalidRequestError: The value is not one of the known ones.
     """
     if value not in known:
         raise InvalidRequestError(f"{name}: must be one of {', '.join(known)}, got {value!r}")
@@ -60,7 +60,7 @@ def as_job_id(name: str, value: object) -> str:
 
     The error does not repeat the value: a result that a template has turned into text contains signed links.
 
-    :raises InvalidRequestError: It is neither.
+    :raises InvalidRequestError: The value is neither.
     """
     if isinstance(value, Mapping):
         value = value.get("job_id")
@@ -70,7 +70,7 @@ def as_job_id(name: str, value: object) -> str:
     if text[:1] in {"{", "["}:
         raise InvalidRequestError(
             f"{name}: is the text of a result, not a job id",
-            advice="Nothing was bought. Pass the operator's output itself, or its ['job_id'] in the template.",
+            advice="Nothing was bought. Pass the operator's output itself, or its ['job_id'] in a template.",
         )
     if (
         not text

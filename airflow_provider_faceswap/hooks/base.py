@@ -256,11 +256,7 @@ class JobHook(BaseHook):
         return self._read_account(self.vendor.balances.read)
 
     def concurrency_limit(self) -> int | None:
-        """
-        How many jobs the account may run at once.
-
-        :returns: ``None`` if the vendor does not report it, or if it cannot be read now.
-        """
+        """How many jobs the account may run at once; ``None`` if not reported, or not readable now."""
         if self.vendor.concurrency_limit is None:
             return None
         try:
@@ -276,7 +272,7 @@ class JobHook(BaseHook):
         """
         Test key, host and fields with a free request, for the *Test* button of the connection form.
 
-        :returns: Whether all is well, and one line: the account, or what is wrong.
+        :returns: Whether the test succeeded, and one line: the account, or what is wrong.
         """
         asked = ""
         try:

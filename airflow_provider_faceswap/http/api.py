@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: How often a request is sent that may be repeated.
+#: Maximum number of times that a repeatable request is sent.
 MAX_SENDS = 3
-#: The most seconds to wait here before a request is repeated. The schedule of a job has longer waits.
+#: Maximum seconds to wait here before a request is repeated. The schedule of a job has longer waits.
 LONGEST_WAIT = 10.0
 #: Seconds after which an event loop reads a connection again. After a refused key it is read again at once.
 CONNECTION_LIFETIME = 60.0
@@ -172,9 +172,9 @@ class ApiClient:
         """
         The endpoint, without a blocking call.
 
-        All clients of an event loop share one reading of the connection. Reading it takes several messages between
-        triggerer and supervisor; if each of a thousand triggers did so, most of the triggerer's work would be these
-        messages.
+        All clients of an event loop share one reading of the connection. Reading it takes several messages
+        between triggerer and supervisor; if each of a thousand triggers did so, most of the triggerer's work
+        would be these messages.
 
         :param refused: The endpoint whose key the vendor refused: the connection is read again, unless another client
             has done so.
@@ -196,7 +196,7 @@ class ApiClient:
             return await endpoint.asend(session.http, request)
 
     async def aread(self, request: Request, parse: Callable[[Reply], T]) -> T:
-        """Send a request that only reads, as :meth:`read` does; if its key is refused, with a key changed meanwhile."""
+        """Send a request that only reads, as :meth:`read` does; once more if a refused key has changed."""
         async with self.session() as session:
             endpoint = await self.aendpoint()
             try:

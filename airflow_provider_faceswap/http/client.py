@@ -25,7 +25,7 @@ MAX_CONNECTIONS = 50
 
 @cache
 def tls_context() -> ssl.SSLContext:
-    """The one TLS context of this process: making one costs about 20 ms and most of a megabyte."""
+    """The one TLS context of this process: creating one takes about 20 ms and almost a megabyte."""
     return httpx.create_ssl_context()
 
 

@@ -31,11 +31,11 @@ from airflow_provider_faceswap.http.client import tls_context
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-#: The most redirects that are followed.
+#: Maximum number of redirects that are followed.
 MAX_HOPS = 5
 #: Bytes read at a time, so that memory use does not depend on the size.
 CHUNK = 256 * 1024
-#: How often a download is tried.
+#: Maximum number of times that a download is tried.
 MAX_DOWNLOADS = 3
 
 _TIMEOUT = httpx.Timeout(connect=10, read=60, write=30, pool=30)
@@ -67,7 +67,7 @@ def download(url: str, into: BinaryIO, *, max_bytes: int, open_hosts: Collection
     Stream a result into a file.
 
     :param into: A seekable file. It is emptied first, and contains the whole result only on return.
-    :param max_bytes: The most bytes.
+    :param max_bytes: Maximum number of bytes.
     :param open_hosts: Hosts that may be private, and may use plain http.
     :raises UnsafeURLError: The URL, or one that it redirects to, is not https at a public host.
     :raises ResultExpiredError: The link no longer works.
@@ -125,8 +125,8 @@ def _client(proxy: str | None) -> httpx.Client:
         raise ArchiveError(
             f"the proxy of this worker's environment, {str(proxy).partition('://')[0]}://..., cannot be used "
             f"({type(error).__name__})",
-            advice="The job is paid for; save its result before its link expires. Set an http:// or https:// proxy, or "
-            "install httpx[socks] for a socks5:// proxy.",
+            advice="The job is paid for; save its result before its link expires. Set an http:// or https:// "
+            "proxy, or install httpx[socks] for a socks5:// proxy.",
         ) from None
 
 

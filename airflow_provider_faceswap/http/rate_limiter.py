@@ -10,8 +10,8 @@ from airflow_provider_faceswap.foundation.clock import CLOCK
 QUEUE_GAP = 0.02
 #: Seconds of a pause after HTTP 429, if the vendor does not say how long.
 PAUSE = 2.0
-#: The most seconds of a pause, whatever the vendor asks for. The job that got the 429 keeps to the vendor's figure in
-#: its own schedule; the other jobs have deadlines of their own.
+#: Maximum seconds of a pause, whatever the vendor asks for. The job that got the 429 keeps to the vendor's
+#: figure in its own schedule; the other jobs have deadlines of their own.
 LONGEST_PAUSE = 30.0
 
 
@@ -33,7 +33,7 @@ class RateLimiter:
         Reserve the next time at which a request may be sent.
 
         :param now: Epoch seconds.
-        :param rate: The most requests per second, ``None`` for no limit.
+        :param rate: Maximum requests per second, ``None`` for no limit.
         :param pauses: Whether a pause applies to this request.
         :returns: Seconds to wait until then.
         """
@@ -48,7 +48,7 @@ class RateLimiter:
 
     def pause(self, now: float, retry_after: float | None) -> None:
         """
-        Delay all later requests on event loops, because the vendor got too many.
+        Delay all later requests on event loops, because the vendor received too many.
 
         :param retry_after: Seconds the vendor asked to wait, ``None`` if it did not say.
         """

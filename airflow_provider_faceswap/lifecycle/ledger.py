@@ -33,7 +33,7 @@ KEY = "faceswap_job"
 
 
 class Stage(StrEnum):
-    """How far a logical job has got."""
+    """The stage of a logical job."""
 
     INTENT = "intent"
     SUBMITTED = "submitted"

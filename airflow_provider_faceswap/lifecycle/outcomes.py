@@ -28,7 +28,7 @@ from airflow_provider_faceswap.vendors.messages import clean
 
 
 class Outcome(StrEnum):
-    """Every way a wait can end. Nothing else is accepted, least of all as a success."""
+    """Every way a wait can end. Any other value is rejected, so it cannot count as a success."""
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -40,7 +40,7 @@ class Outcome(StrEnum):
     REFUSED = "refused"
 
 
-#: Outcomes that are read off the job, and outcomes that follow from a failed poll.
+#: Outcomes that follow from the state of the job, and outcomes that follow from a failed poll.
 _OF_JOB = frozenset({Outcome.SUCCEEDED, Outcome.FAILED, Outcome.CANCELED, Outcome.NO_OUTPUT})
 _OF_FAILURE = frozenset({Outcome.LOST, Outcome.UNREADABLE, Outcome.REFUSED})
 
@@ -77,7 +77,7 @@ class ReadFailure(BaseModel):
         """
         Build the error again.
 
-        :param advice: The next step. That of the class is about a submission.
+        :param advice: The next step; the class's own advice is about a submission.
         """
         known = getattr(exceptions, self.type, None)
         cls = known if isinstance(known, type) and issubclass(known, VendorError) else VendorUnavailableError
@@ -253,7 +253,7 @@ def left_running_message(job: Submission, state: str | None) -> str:
 
 
 def is_transient(error: FaceSwapError) -> bool:
-    """True for a failed poll that says nothing about the job: a network error, a bad moment of the vendor."""
+    """True for a failed poll that says nothing about the job: a network error, a fault of the vendor."""
     return isinstance(error, VendorUnavailableError | RateLimitError | MalformedResponseError) or (
         type(error) is VendorError
     )
@@ -266,5 +266,5 @@ def _charge(job: Job, announced: Cost | None) -> str:
 
 
 def _remark(job: Job) -> str:
-    """The vendor's text beside the status, in brackets; empty if there is none."""
+    """The vendor's text besides the status, in brackets; empty if there is none."""
     return f" ({job.failure})" if job.failure else ""

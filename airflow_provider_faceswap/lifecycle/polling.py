@@ -28,7 +28,8 @@ EMPTY_BUDGET = 3
 LONGEST_ERROR_WAIT = 60.0
 #: Minimum seconds before the next poll of a job that is not found yet, or that has no link yet.
 SHORT_WAIT = 2.0
-#: The first poll comes at this many times the shortest time of the kind; before that, most polls would be in vain.
+#: The first poll comes at this many times the shortest time of the kind; before that, most jobs are still
+#: running.
 START = 1.5
 #: The gap between two polls is this share of the geometric mean of the shortest time and the age,
 SPAN = 0.35
@@ -36,7 +37,7 @@ SPAN = 0.35
 GROWTH = 0.15
 #: Percent. While the vendor's status stays the same, progress is logged once for each such share.
 PROGRESS_STEP = 25.0
-#: Every wait varies by this share, so that jobs submitted in one second are not polled in one second for ever.
+#: Every wait varies by this share, so that jobs submitted in one second do not stay in step.
 JITTER = 0.1
 
 
@@ -99,8 +100,8 @@ class Poller:
     Times are epoch seconds, given by the caller; nothing here reads a clock.
 
     :param submitted_at: When the job was submitted.
-    :param deadline: When to stop waiting; the job itself is left alone.
-    :param not_before: No earlier poll.
+    :param deadline: When to stop waiting; the job itself is not cancelled.
+    :param not_before: The earliest time of a poll.
     :param grace: Seconds after the submission during which "not found" means "not yet".
     """
 
@@ -174,7 +175,7 @@ class Poller:
             error, f"could not be polled ({type(error).__name__}: {error.message}), polling again"
         )
         if isinstance(error, RateLimitError):
-            # The vendor works and wants fewer requests. That says nothing against the job.
+            # The vendor is available and limits requests. That says nothing about the job.
             pause = error.retry_after or self.schedule.cap
             return self._until_deadline(max(pause, self.schedule.floor), now, message)
         self._errors += 1

@@ -58,7 +58,7 @@ class Purchase:
 
     :param epoch: A number that changes when the task is cleared, and never otherwise.
     :param log: The task's logger.
-    :param may_submit: Asked just before a submission, before and after its intent is written.
+    :param may_submit: Called just before a submission, before and after its intent is written.
     """
 
     client: JobClient
@@ -75,9 +75,9 @@ class Purchase:
         Resume the recorded job, or submit one.
 
         :returns: The submission, and the job as last seen, ``None`` if it cannot be polled now.
-        :raises SubmissionUncertainError: It may have been submitted, and its id is unknown.
-        :raises JobLostError: It was submitted, and the vendor no longer knows it.
-        :raises JobFailedError: The task has submitted as many as it may.
+        :raises SubmissionUncertainError: A job may have been submitted, and its id is unknown.
+        :raises JobLostError: The job was submitted, and the vendor no longer has it.
+        :raises JobFailedError: The task has submitted as many jobs as it may.
         :raises NotSubmittedError: ``may_submit`` returned false.
         :raises VendorError: The vendor accepted nothing.
         """
@@ -119,7 +119,7 @@ class Purchase:
                 except SubmissionUncertainError as error:
                     uncertain = error
                 except VendorError:
-                    # Certainly not accepted: no intent to worry about, no submission to count.
+                    # Certainly not accepted, so the record keeps no intent and counts no submission.
                     self.ledger.write(intent.refused())
                     raise
                 else:
@@ -239,7 +239,7 @@ class Purchase:
         return submission, job
 
     def _is_gone(self, submission: Submission, job: Job) -> bool:
-        """True if the result can no longer be had. An inline one is in the job itself."""
+        """True if the result can no longer be fetched. An inline result is in the job itself."""
         kept = self.client.vendor.kind(submission.kind).retention
         ended = job.finished_at or submission.submitted_at
         if kept is None or not job.urls or job.state is not JobState.SUCCEEDED:

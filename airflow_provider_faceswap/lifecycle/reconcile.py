@@ -25,7 +25,7 @@ CLOCK_SKEW = timedelta(seconds=60)
 LONGEST_SUBMISSION = timedelta(minutes=10)
 #: A longer list is not searched: the result would not be certain.
 MOST_PAGES = 20
-#: More jobs of that time are not polled, for the same reason.
+#: If more jobs were submitted at about that time, none is polled, for the same reason.
 MOST_CANDIDATES = 100
 #: Seconds before each search. The assumption is that a job is listed within five seconds of its acceptance. A search
 #: before that could find only an equal job of somebody else.
@@ -42,7 +42,7 @@ def find_job(
     log: Any,
 ) -> Job | None:
     """
-    Find the one job of that time that came from this request.
+    Find the one job that this request created at about that time.
 
     If the submission never arrived, that can be the job of an equal request on this account, such as one of another task
     instance. Then both share its picture, which is paid for once.
@@ -68,7 +68,7 @@ def find_job(
             return found[0]
         if found:
             ids = ", ".join(job.job_id for job in found)
-            log.warning("The submission may have become any of these jobs: %s", ids)
+            log.warning("The submission may have created any of these jobs: %s", ids)
             return None
     log.info("No job in the list of %s certainly came from this submission", client.vendor.name)
     return None
@@ -94,7 +94,8 @@ class _Search:
         candidates = [job_id for job_id in self._listed() if job_id not in known]
         if len(candidates) > MOST_CANDIDATES:
             raise FaceSwapError(
-                f"more than {MOST_CANDIDATES} jobs were submitted at about that time, too many to check one by one"
+                f"more than {MOST_CANDIDATES} jobs were submitted at about that time, "
+                "too many to check one by one"
             )
         jobs = map(self._read_if_own, candidates)
         return [job for job in jobs if job is not None]

@@ -36,7 +36,7 @@ class JobClient(Protocol):
         """What is known of the vendor."""
 
     def ready(self, kind: str, request: Request) -> AbstractContextManager[Callable[[], Job]]:
-        """Do all that comes before a submission; the block gets what sends it."""
+        """Do all that comes before a submission; the block gets the function that sends it."""
 
     def read(self, request: Request, parse: Callable[[Reply], T]) -> T:
         """Send a request that only reads."""
@@ -64,7 +64,7 @@ def poller_for(
     The decisions of a wait for this job.
 
     :param poll_interval: Minimum seconds between two polls, ``None`` for the kind's own schedule.
-    :param not_before: Epoch seconds; no earlier poll.
+    :param not_before: Epoch seconds; the earliest time of a poll.
     """
     return Poller(
         vendor=submission.vendor,
@@ -81,7 +81,7 @@ def already_over(client: JobClient, submission: Submission, job: Job | None) -> 
     """
     The result of a wait that needs no waiting.
 
-    :param job: The job as just seen, if it was.
+    :param job: The job as just polled, if it was.
     :returns: ``None`` if the job is not over, or must be polled for its output.
     """
     if job is None or not job.state.terminal:
@@ -106,7 +106,7 @@ def wait(
     :param log: Called with one line for each change worth logging.
     :param first: The job as just seen; if it is over, nothing is polled.
     :param poll_interval: Minimum seconds between two polls, ``None`` for the kind's own schedule.
-    :param seen: Called with the job after each poll, such as for a progress bar.
+    :param seen: Called with the job after each poll, for example to show a progress bar.
     :param cancel_on_timeout: Whether to cancel the job at the deadline, if the vendor can.
     """
     if (over := already_over(client, submission, first)) is not None:
@@ -142,7 +142,7 @@ async def wait_async(
     """
     Wait on an event loop, as :func:`wait` does in a worker.
 
-    :param not_before: Epoch seconds; no earlier poll.
+    :param not_before: Epoch seconds; the earliest time of a poll.
     """
     if (over := already_over(client, submission, first)) is not None:
         return over
@@ -172,7 +172,7 @@ def result_of(client: JobClient, submission: Submission, waited: WaitResult) -> 
     """
     The result of a job that succeeded.
 
-    :raises FaceSwapError: It did not; subclasses say how it ended.
+    :raises FaceSwapError: The job did not succeed; subclasses say how it ended.
     """
     if waited.outcome is not Outcome.SUCCEEDED or waited.job is None:
         raise waited.to_error(submission.cost)

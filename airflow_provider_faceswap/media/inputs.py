@@ -74,7 +74,7 @@ class MediaPreparer:
         :param media: The arguments that are pictures, and what the vendor accepts for each.
         :returns: The arguments to send; and those for the fingerprint, which are the same in every attempt.
         :raises InvalidRequestError: A picture would be refused, or cannot be sent; the message names the argument.
-        :raises FaceSwapError: It could not be read now; a retry may help.
+        :raises FaceSwapError: A picture could not be read now; a retry may help.
         """
         sent, known = {}, {}
         for name, value in given.items():
@@ -209,7 +209,7 @@ def _signed(path: ObjectStoragePath) -> str | None:
     """
     A link that gives access to the file; ``None`` if this storage cannot sign.
 
-    :raises FaceSwapError: It can sign, and failed.
+    :raises FaceSwapError: The storage can sign, but signing failed.
     """
     if path.protocol in {"", "file", "local"}:
         return None

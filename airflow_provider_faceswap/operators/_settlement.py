@@ -48,13 +48,15 @@ class SettlingOperator(ContentArguments):
         """
         Record the outcome and return the result.
 
-        :returns: ``None`` if the job was cancelled while this attempt was waiting for it, and may be replaced.
+        :returns: ``None`` if the job was cancelled while this attempt was waiting for it, and may be
+            replaced.
         :raises FaceSwapError: The job has no result.
         """
         job_ended(submission, waited)
         record = self._close(context, submission, waited) if waited.is_final else None
         if waited.outcome is Outcome.CANCELED and self._may_replace(context, submission, record):
-            # The task was ended, which cancelled the job, then cleared: this attempt resumed a job that was being cancelled.
+            # The task was ended, which cancelled the job, then cleared: this attempt resumed a job that was
+            # being cancelled.
             self.log.warning(
                 "Job %s was cancelled while this attempt was waiting for it; submitting a new job",
                 submission.job_id,

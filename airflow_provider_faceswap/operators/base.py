@@ -55,8 +55,8 @@ class JobOperator(SettlingOperator):
     :param on_uncertain: What to do after a submission without an answer: ``fail``, or ``resubmit``, which may pay
         twice.
     :param on_clear: What a cleared task does with its job: ``reuse`` it, or ``resubmit``.
-    :param max_submissions: How many jobs one task instance may submit before it is cleared; a clear resets the
-        count.
+    :param max_submissions: How many jobs one task instance may submit before it is cleared; a clear resets
+        the count.
     :param resume_job_id: Submit nothing; wait for this job and return its result. A job id, or the whole result of
         the operator that submitted it. ``None``, or a template that renders to nothing: submit a job.
     :param preflight: What is checked before a job is submitted: ``auto`` checks pictures that pass through this
@@ -113,7 +113,8 @@ class JobOperator(SettlingOperator):
         """
         A hook on the connection.
 
-        :raises InvalidRequestError: There is no connection id; the default connection is another account.
+        :raises InvalidRequestError: ``conn_id`` is empty. The default connection may be another account, so
+            it is not used.
         """
         if not isinstance(self.conn_id, str) or not self.conn_id.strip():
             raise InvalidRequestError("conn_id: must not be empty")
@@ -129,7 +130,7 @@ class JobOperator(SettlingOperator):
     def execute_complete(
         self, context: Context, event: Any = None, submission: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Take the trigger's event. Only a known outcome of this very job is accepted."""
+        """Handle the trigger's event. Only a known outcome of this job is accepted."""
         self._begun_at = CLOCK.now()
         return self._complete(context, *read_event(event, submission))
 
@@ -145,7 +146,7 @@ class JobOperator(SettlingOperator):
         return result
 
     def _complete(self, context: Context, submission: Submission, waited: WaitResult) -> dict[str, Any]:
-        """Go on where the trigger stopped."""
+        """Continue after the trigger's event."""
         hook = hook_for(submission.vendor, submission.conn_id)
         if waited.outcome is Outcome.SUCCEEDED:
             # The event carries no link, because events are logged: poll once more for it.

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from airflow_provider_faceswap.hooks.base import JobHook
     from airflow_provider_faceswap.media.inputs import Preflight
 
-#: The beginning of the keys of the records' shards.
+#: Prefix of the keys of the records' shards.
 KEY = "faceswap_batch"
 #: Seconds for all cancels when the task is ended. Airflow kills the process five seconds after the signal.
 CANCEL_TIMEOUT = 3.0
@@ -58,22 +58,23 @@ class FaceSwapBatchOperator(BaseOperator):
     :param conn_id: A connection of this package's types.
     :param items: A list of mappings with ``target_image``, ``face_image`` and the other arguments of the vendor's
         face swap; another task's output; or the URI of a JSON Lines, CSV or Parquet file in object storage.
-    :param destination: Folder for pictures, their manifests, and the batch's own manifest, one JSON line per item.
+    :param destination: Folder for pictures, their manifests, and the batch's own manifest, one JSON line per
+        item.
     :param concurrency: Maximum number of jobs at the same time; fewer if the vendor reports a lower limit.
-    :param fail_on: When the task fails: ``any`` item failed, ``all`` items failed, or a share as a float above 0.0
-        and up to 1.0: at least that share of the items failed.
+    :param fail_on: When the task fails: ``any`` item failed, ``all`` items failed, or a share as a float
+        above 0.0 and up to 1.0: at least that share of the items failed.
     :param timeout: Seconds for each job.
     :param poll_interval: Minimum seconds between two polls of one job.
     :param cancel_on_kill: Cancel the running jobs when a person ends the task, if the vendor can.
     :param on_uncertain: Applied to each item, as in a single-job operator. The same holds for ``on_clear``,
-        ``max_submissions`` and ``preflight``. Pictures that pass through the worker are read twice: when all items
-        are checked, and when the item's job is submitted.
+        ``max_submissions`` and ``preflight``. Pictures that pass through the worker are read twice: when all
+        items are checked, and when the item's job is submitted.
     :raises InvalidRequestError: An argument or an item is wrong. Nothing was bought.
-    :raises BatchFailedError: More items failed than ``fail_on`` allows, or the task was ended before all items were
-        started. The items that succeeded are archived.
+    :raises BatchFailedError: More items failed than ``fail_on`` allows, or the task was ended before all
+        items were started. The items that succeeded are archived.
     :raises ArchiveError: All items succeeded, but the batch's manifest could not be written.
-    :raises FaceSwapError: The batch stopped early, because its records or its items could not be read or written.
-        The message says how many jobs continue, and which of them could not be recorded.
+    :raises FaceSwapError: The batch stopped early, because its records or its items could not be read or
+        written. The message says how many jobs continue, and which of them could not be recorded.
     """
 
     template_fields: Sequence[str] = ("items", "destination", "conn_id")
@@ -180,7 +181,7 @@ class FaceSwapBatchOperator(BaseOperator):
         return facets(lineage.batch_lineage(self.outcome, self.items, self.destination))
 
     def _allowed_concurrency(self, hook: JobHook, total: int) -> int:
-        """Jobs at once: what the user wants, but no more than there are items, or than the vendor allows."""
+        """Maximum number of jobs at the same time: the user's, limited by the items and by the vendor."""
         allowed = hook.concurrency_limit()
         if allowed is not None and allowed < self.concurrency:
             self.log.info("%s allows %d jobs at once for this account", hook.vendor.name, allowed)
@@ -204,8 +205,8 @@ class FaceSwapBatchOperator(BaseOperator):
             self.log.info("%d jobs continue: the task's state is %s", len(jobs), state or "unknown")
             return
         self.log.warning(
-            "The task was ended (%s) with %d job(s) running; the vendor confirmed %d cancel(s). The other jobs may "
-            "finish and be charged; a later attempt resumes them",
+            "The task was ended (%s) with %d job(s) running; the vendor confirmed %d cancel(s). The other jobs "
+            "may finish and be charged; a later attempt resumes them",
             state,
             len(jobs),
             cancel_all(runner.jobs.hook, jobs, CANCEL_TIMEOUT),

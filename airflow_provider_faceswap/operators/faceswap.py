@@ -43,7 +43,7 @@ _REFUSALS = (
 
 class FaceSwapOperator(JobOperator):
     """
-    Put the face of one picture onto another, at the first vendor that does it.
+    Put the face of one picture onto another, at the first vendor that succeeds.
 
     The next connection is tried if a vendor accepts nothing (key, balance, limits, not reachable, a picture that it
     cannot take) or reports the job failed. It is not tried if the input is at fault (no face, content refused, a bad
@@ -60,7 +60,7 @@ class FaceSwapOperator(JobOperator):
     kind = "face_swap"
 
     def __init__(self, *, target_image: Any, face_image: Any, conn_ids: Sequence[str], **kwargs: Any) -> None:
-        # If another task chooses them, they are not known yet.
+        # Connection ids that another task chooses are not known yet.
         known = _checked(conn_ids) if isinstance(conn_ids, str | list | tuple) else ["unknown"]
         super().__init__(conn_id=known[0], **kwargs)
         self.target_image = target_image
@@ -87,7 +87,7 @@ class FaceSwapOperator(JobOperator):
     def execute_complete(
         self, context: Context, event: Any = None, submission: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Take the trigger's event. After a failed job, the connections behind that job's are tried."""
+        """Handle the trigger's event. After a failed job, the connections after that job's are tried."""
         self._begun_at = CLOCK.now()
         waited_for, waited = read_event(event, submission)
         try:
@@ -102,7 +102,7 @@ class FaceSwapOperator(JobOperator):
         return self._run_at_first(context, rest)
 
     def _run_at_first(self, context: Context, conn_ids: Sequence[str]) -> dict[str, Any]:
-        """Swap at the first of these connections whose vendor does it."""
+        """Swap at the first of these connections whose vendor succeeds."""
         *others, last = conn_ids
         for position, conn_id in enumerate(others):
             try:

@@ -1,4 +1,4 @@
-"""What a job ends in: files of known formats, or a failure."""
+"""The output of a job: files of known formats, or a failure."""
 
 from __future__ import annotations
 

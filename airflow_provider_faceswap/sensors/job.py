@@ -93,7 +93,7 @@ class JobSensor(BaseSensorOperator):
             job = hook.fetch(submission.job_id, self.kind)
         except FaceSwapError as error:
             if self.reschedule and isinstance(error, JobLostError):
-                # Each poll is made by a new process, which would take every job for a new one.
+                # Each poll is made by a new process, which would treat every job as new.
                 raise
             decision = poller.after_error(error, CLOCK.now())
         else:
@@ -110,7 +110,7 @@ class JobSensor(BaseSensorOperator):
     def execute_complete(
         self, context: Context, event: Any = None, submission: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Take the trigger's event. Only a known outcome of this very job is accepted."""
+        """Handle the trigger's event. Only a known outcome of this job is accepted."""
         del context
         waited_for, waited = read_event(event, submission)
         hook = hook_for(waited_for.vendor, waited_for.conn_id)

@@ -134,7 +134,7 @@ def batch_lineage(outcome: Mapping[str, Any] | None, items: Any, folder: object)
     """
     The lineage of a batch. Its jobs are not listed, because the batch's own manifest lists them.
 
-    :param outcome: What the operator returns; ``None`` if it did not get that far.
+    :param outcome: What the operator returns; ``None`` if the batch failed before that.
     :param items: The operator's argument.
     :param folder: Where the pictures are.
     """

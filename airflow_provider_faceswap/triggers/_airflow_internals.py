@@ -1,8 +1,8 @@
 """
 What triggers and operators need of Airflow beyond its public interface.
 
-These are internals of the task SDK. Each is imported when it is used; if this Airflow lacks it, the caller does without.
-Tested with Airflow 3.3.2.
+These are internals of the task SDK. Each is imported when it is used; if this Airflow lacks it, the caller
+works without it. Tested with Airflow 3.3.2.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ ENDED_STATES = frozenset({"failed", "skipped", "upstream_failed", "removed"})
 #: The state of a task without a supervisor, as in ``task.test()``: only the user can have ended its process.
 UNSUPERVISED = "alone"
 
-#: Seconds to wait until another thread's message to the supervisor is answered, such as the writer's of a batch. A lock
-#: that is held longer is held by the thread that the signal interrupted.
+#: Seconds to wait until another thread's message to the supervisor is answered, such as one from a batch's
+#: writer. A lock that is held longer is held by the thread that the signal interrupted.
 SUPERVISOR_LOCK_TIMEOUT = 1.0
 
 
@@ -52,7 +52,8 @@ def uses_default_xcom() -> bool:
     """
     True if Airflow's database stores return values.
 
-    Another XCom backend may store them elsewhere. Its calls may block or fail, so a trigger must not make them.
+    Another XCom backend may store them elsewhere. Its calls may block or fail, so a trigger must not make
+    them.
     """
     from airflow.sdk.bases.xcom import BaseXCom
     from airflow.sdk.execution_time.xcom import XCom
@@ -127,8 +128,8 @@ async def end_with_success(
     ``TaskSuccessEvent(xcoms=...)`` would store a JSON string where downstream tasks expect a dict. So the value is
     stored first, in the SDK's own encoding.
 
-    :param links: What a worker would store as the task's links: XCom key to address. They always go into Airflow's
-        database, whatever the XCom backend, because the API server reads them there.
+    :param links: What a worker would store as the task's links: XCom key to URL. They always go into
+        Airflow's database, whatever the XCom backend, because the API server reads them there.
     :returns: The event; ``None`` if this Airflow has none, and the task must resume on a worker.
     """
     try:

@@ -108,7 +108,7 @@ class JobTrigger(BaseTrigger):
             hook,
             self.submission,
             poll_interval=self.poll_interval,
-            # If every outcome needs a worker, an earlier poll is a wasted one.
+            # If every outcome needs a worker, an earlier poll is wasted.
             not_before=0.0 if self.end_in_place else self.resume_after,
             log=self.log.info,
             cancel_on_timeout=self.cancel_on_timeout,
@@ -130,7 +130,8 @@ class JobTrigger(BaseTrigger):
         """
         Store the result and end the task with success.
 
-        :returns: The event; ``None`` if a worker must end the task: only there a failure has its own class.
+        :returns: The event; ``None`` if a worker must end the task: a failure has its own error class only
+            there.
         """
         # dag.test() sets no task instance, and cannot end a task from a trigger.
         if not self.end_in_place or self.task_instance is None:
@@ -157,8 +158,8 @@ class JobTrigger(BaseTrigger):
         """
         Cancel the job if a person ended the task.
 
-        Airflow also calls this when the trigger moves to another triggerer, so the task's state is read first. And it
-        cancels this call after about a second, so the work is shielded.
+        Airflow also calls this when the trigger moves to another triggerer, so the task's state is read
+        first. Airflow cancels this call after about a second, so the work is shielded.
         """
         if not self.cancel_on_kill or self.task_instance is None:
             return

@@ -1,1 +1,1 @@
-"""One file a vendor, without I/O: arguments to a request, a reply to a job."""
+"""One file per vendor, without I/O: arguments to a request, a reply to a job."""

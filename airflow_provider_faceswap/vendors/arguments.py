@@ -64,7 +64,7 @@ def inline_media(value: str, types: frozenset[str], max_bytes: int | None = None
     """
     Decode a ``data:`` URI of one of the given media types.
 
-    :param max_bytes: The most decoded bytes.
+    :param max_bytes: Maximum number of decoded bytes.
     :raises ValueError: The value has another type, is not base64, or is too large.
     """
     parsed = _DATA_URI.fullmatch(value)

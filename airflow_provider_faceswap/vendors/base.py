@@ -44,7 +44,7 @@ class Timing:
     How long a kind of job takes, which decides when to poll.
 
     :param first: Seconds before the first poll: near the shortest time this kind is known to take.
-    :param cap: The most seconds between two polls.
+    :param cap: Maximum seconds between two polls.
     """
 
     first: float
@@ -58,9 +58,9 @@ class Accepts:
 
     :param formats: Media types; empty if the vendor does not say.
     :param link: Whether a link is accepted.
-    :param inline: The most bytes that may be sent in the request as a ``data:`` URI; 0 for none.
-    :param max_bytes: The most bytes of a file, ``None`` if the vendor does not say.
-    :param max_side: The most pixels of a side, ``None`` if the vendor does not say.
+    :param inline: Maximum number of bytes that may be sent in the request as a ``data:`` URI; 0 for none.
+    :param max_bytes: Maximum number of bytes of a file, ``None`` if the vendor does not say.
+    :param max_side: Maximum number of pixels of a side, ``None`` if the vendor does not say.
     :param fit_side: The pixels to which a side is shrunk, if not ``max_side``.
     """
 

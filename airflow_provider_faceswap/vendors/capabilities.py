@@ -20,8 +20,8 @@ class History:
     A list of the account's jobs, in which a job can be found whose submission got no reply.
 
     :param request: Builds the request for a page (from 0) of the jobs created between two aware times.
-    :param read: Reads a page: which of its jobs, of these kind and times, this submission may have created. Raises
-        ``VendorError`` if the list cannot be read.
+    :param read: Reads a page: which of its jobs of this kind and time span this submission may have created.
+        Raises ``VendorError`` if the list cannot be read.
     :param matches: Whether the reply to a poll shows that this submission, or an equal one, created the job.
     """
 

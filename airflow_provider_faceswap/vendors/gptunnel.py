@@ -185,7 +185,7 @@ class GPTunnel(Vendor):
 
     def account(self, options: Mapping[str, Any]) -> Request:
         """
-        The balance, of the wallet or of the organisation, whichever the connection lets pay.
+        The balance, of the wallet or of the organisation, whichever the connection charges.
 
         It is the only free call, and does not prove access to every API.
         """

@@ -29,7 +29,7 @@ def same_request(sent: Mapping[str, Any], shown: object, defaults: Mapping[str, 
     """
     Whether the vendor's copy of a request is what was sent.
 
-    In doubt it is not: to adopt the job of another request is worse than to ask a person.
+    If unsure, the answer is no: adopting the job of another request is worse than failing as uncertain.
 
     :param shown: The vendor's copy, of any type.
     :param defaults: The values that the vendor may show for a name that was not sent; :data:`ANY` for any value.

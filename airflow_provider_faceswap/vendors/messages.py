@@ -17,11 +17,11 @@ from airflow_provider_faceswap.foundation.redaction import without_queries
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: The most characters of a vendor's text in a message.
+#: Maximum number of characters of a vendor's text in a message.
 LONGEST_MESSAGE = 500
-#: The most characters of a vendor's word, such as a code, in a message.
+#: Maximum number of characters of a vendor's word, such as a code, in a message.
 LONGEST_WORD = 80
-#: The most seconds that a vendor's ``Retry-After`` can ask for.
+#: Maximum seconds that a vendor's ``Retry-After`` can ask for.
 LONGEST_DELAY = 86_400.0
 
 

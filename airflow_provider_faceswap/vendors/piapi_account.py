@@ -1,5 +1,5 @@
 """
-What PiAPI offers beside jobs: a history, uploads, balances, a concurrency limit, and a cancel.
+What PiAPI offers besides jobs: a history, uploads, balances, a concurrency limit, and a cancel.
 
 Facts are from the vendor's pages (piapi.ai/docs), unless a comment says "assumed" or names public clients.
 """

@@ -18,7 +18,7 @@ from airflow_provider_faceswap.vendors.arguments import Arguments, HttpUrl, Json
 if TYPE_CHECKING:
     from typing import Self
 
-#: 10 MB a file, on older versions of the pages and in public clients.
+#: 10 MB per file, on older versions of the pages and in public clients.
 MAX_BYTES = 10_000_000
 #: "Under 2048 x 2048". It is not clear whether 2048 itself is accepted, so the vendor decides.
 MAX_SIDE = 2048
@@ -53,7 +53,7 @@ Indices = Annotated[str, BeforeValidator(_indices)]
 
 
 class AnyTask(Arguments):
-    """Arguments that every task may have beside its input."""
+    """Arguments that every task may have besides its input."""
 
     service_mode: Literal["public", "private"] | None = Field(None, exclude=True)
     webhook: HttpUrl | None = Field(None, exclude=True)

@@ -296,13 +296,13 @@ def test_a_worker_whose_disk_is_full_says_which_job_is_not_kept(
 
     monkeypatch.setattr("airflow_provider_faceswap.archive.store.tempfile.SpooledTemporaryFile", Full)
     web.will(picture())
-    with pytest.raises(ArchiveError, match=r"could not be kept \(OSError: .*No space left.*job 65819c48"):
+    with pytest.raises(ArchiveError, match=r"could not be archived \(OSError: .*No space left.*job 65819c48"):
         keep(disk, ArchiveSource(url=URL if linked else None, result=made()), None if linked else picture())
     assert files(disk) == []
 
 
 def test_a_result_whose_provenance_makes_no_sense_is_an_archive_error(disk, made, picture):
-    with pytest.raises(ArchiveError, match=r"could not be kept .*job 65819c48"):
+    with pytest.raises(ArchiveError, match=r"could not be archived .*job 65819c48"):
         keep(disk, ArchiveSource(url=None, result=made(provenance={"parents": 5})), picture())
     assert files(disk) == []
 

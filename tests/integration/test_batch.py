@@ -203,7 +203,7 @@ def test_how_many_may_fail_is_a_choice(items, batch, fault, fail_on, failed, fai
 
 def test_an_account_without_money_stops_the_rest_but_not_what_runs(sandbox, items, batch):
     httpx.post(f"{sandbox.url}/sandbox/settings", json={"balance": {"RUB": 45.0}}).raise_for_status()
-    with pytest.raises(InsufficientBalanceError, match=r"the batch stopped there: 3 of 30 archived"):
+    with pytest.raises(InsufficientBalanceError, match=r"the batch stopped early: 3 of 30 archived"):
         batch(items(30), concurrency=3)
     assert bills(sandbox)["creates"] == 3
     lines = manifest(batch)

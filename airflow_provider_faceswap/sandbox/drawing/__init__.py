@@ -1,1 +1,1 @@
-"""Pictures: portraits drawn from words, face swaps, edits, short videos. Knows nothing of vendors or HTTP."""
+"""Pictures: portraits drawn from words, face swaps, edits, short videos. No code for vendors or HTTP."""

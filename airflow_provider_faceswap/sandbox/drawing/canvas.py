@@ -1,4 +1,4 @@
-"""A picture in the making, in units of the head that is drawn on it."""
+"""A picture that is being drawn, in units of the head that is drawn on it."""
 
 from __future__ import annotations
 

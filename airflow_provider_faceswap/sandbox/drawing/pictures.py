@@ -69,7 +69,7 @@ def mixed(one: Colour, other: Colour, share: float) -> Colour:
 
 
 def colours(names: str) -> list[Colour]:
-    """The colours in a text, by their names in CSS or as ``#rrggbb``; other words are passed over."""
+    """The colours in a text, by their names in CSS or as ``#rrggbb``; other words are ignored."""
     known = [word for word in names.lower().split() if word in ImageColor.colormap or word.startswith("#")]
     return [(float(b), float(g), float(r)) for r, g, b, *_ in map(ImageColor.getrgb, known)]
 

@@ -62,7 +62,7 @@ def draw_portrait(words: str, width: int, height: int, *, take: int = 0, mood: i
 
 
 def _ground(person: Person, width: int, height: int) -> Picture:
-    """The background: a gradient with soft lights. At night the lights are stars; at sunset there is also a sun."""
+    """The background: a gradient with soft lights: stars at night; at sunset there is also a sun."""
     rng, night = np.random.default_rng(person.seed), person.scene == "night"
     plain = (mixed(person.ground, WHITE, 0.3), mixed(person.ground, BLACK, 0.2))
     above, below = np.array(_SCENES.get(person.scene, plain))

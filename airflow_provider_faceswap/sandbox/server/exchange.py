@@ -48,7 +48,7 @@ class Call:
     :param request: the request, its body already read.
     :param body: the raw body.
     :param job: the job that the request names, if it exists.
-    :param fault: the fault that this request meets, if any.
+    :param fault: the fault that applies to this request, if any.
     """
 
     request: Request
@@ -87,7 +87,7 @@ class Call:
         return value if isinstance(value, str) and value else None
 
     def pay(self, price: float) -> None:
-        """Check that the account can pay a job.
+        """Check that the account can pay for a job.
 
         :raises RefusedError: with the vendor's 402 if it cannot.
         """
@@ -150,7 +150,7 @@ class Call:
         return self.fault.details if self.fault is not None and self.fault.type == fault_type else None
 
     def ordered_failure(self) -> str | None:
-        """The text with which a job that is created now fails by order."""
+        """The text of an ordered failure for a job that is created now."""
         details = self.ordered("fail_job")
         return None if details is None else str(details["message"])
 
@@ -201,7 +201,7 @@ async def answer(
     unknown: Callable[[], Response],
     handle: Callable[[], Awaitable[Response]],
 ) -> Response:
-    """Answer a request, with the fault that it meets if there is one.
+    """Answer a request, with the fault that applies to it if there is one.
 
     :param error: makes the answer with a given HTTP status.
     :param unknown: makes the answer about something that does not exist.
@@ -239,7 +239,7 @@ def _unprocessed(
 def _spoilt(
     fault: Fault, response: Response, error: Callable[[int], Response], stopping: asyncio.Event
 ) -> Response:
-    """What a fault makes of the true answer."""
+    """The true answer, changed by a fault."""
     if fault.type == "status":
         return _with_status(fault.details, error)
     if fault.type == "drop":

@@ -1,4 +1,4 @@
-"""Faults that a test can order: their types, the requests that they meet, and how often."""
+"""Faults that a test can order: their types, the requests that they apply to, and how often."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 OPERATIONS = ("create", "fetch", "cancel", "list", "account", "upload", "download")
 
 _ANY = frozenset(OPERATIONS)
-#: Operations that each type of fault can meet; a fault that is ordered without an operation meets these.
+#: Operations that each type of fault can apply to; one ordered without an operation applies to all of these.
 _MEETS = {
     "status": _ANY,
     "hang": _ANY,
@@ -60,7 +60,7 @@ class Fault:
     :param type: a key of the table of types.
     :param details: the type's own fields.
     :param vendor: a vendor's name, ``files``, or ``None`` for any.
-    :param operation: one of :data:`OPERATIONS`, or ``None`` for every one the type can meet.
+    :param operation: one of :data:`OPERATIONS`, or ``None`` for every one that the type can apply to.
     :param kind: kind of job, or ``None`` for any.
     :param times: hits left; ``None`` until cleared.
     :param skip: matching requests still let through.
@@ -142,7 +142,7 @@ class FaultBook:
         return fault
 
     def take(self, vendors: tuple[str, ...], operation: str, kind: str | None) -> Fault | None:
-        """The fault that a request meets, if any; this counts the hit.
+        """The fault that applies to a request, if any; this counts the hit.
 
         :param vendors: the names that the request belongs to.
         :param operation: one of :data:`OPERATIONS`.

@@ -1,4 +1,4 @@
-"""A job of the sandbox, its life by the clock, and what it costs."""
+"""A job of the sandbox: its state over time, and its price."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Job:
     :param lifetime: seconds for which the finished files can be fetched; ``None`` when no figure is known.
     :param failure: text of a failure that is already decided (moderation, an ordered fault).
     :param born_failed: whether the answer to create reported the failure.
-    :param facts: what only this vendor needs to remember.
+    :param facts: facts that only this vendor needs.
     """
 
     job_id: str
@@ -117,10 +117,10 @@ class Job:
 
 @dataclass(frozen=True)
 class View:
-    """A job as an answer shows it: as it is, or as a fault wants it.
+    """A job as an answer shows it: as it is, or as a fault changes it.
 
     :param now: epoch seconds.
-    :param fresh: whether this answers create: the job is then queued, or failed from birth.
+    :param fresh: whether this answers create: the job is then queued, or already failed.
     :param word: status word to show instead of the true one.
     :param empty: whether to show a success without a link.
     """

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from airflow_provider_faceswap.sandbox.server.exchange import Endpoint
     from airflow_provider_faceswap.sandbox.server.state import Sandbox
 
-#: Each module or package in it plays one vendor and has a :class:`Vendor` named ``VENDOR``.
+#: Each module or package in it imitates one vendor and has a :class:`Vendor` named ``VENDOR``.
 _PACKAGE = "airflow_provider_faceswap.sandbox.vendors"
 
 
@@ -27,7 +27,7 @@ def _no_routes(_: Sandbox) -> list[Route]:
 
 @dataclass(frozen=True)
 class Vendor:
-    """One vendor, as the sandbox plays it.
+    """One vendor, as the sandbox imitates it.
 
     :param name: name in the ledger and in orders of faults.
     :param unit: unit of its prices.
@@ -54,7 +54,7 @@ class Vendor:
     keyless_routes: Callable[[Sandbox], list[Route]] = _no_routes
 
     def authorizes(self, headers: Mapping[str, str], key: str) -> bool:
-        """Whether a request carries the key in the way this vendor wants it."""
+        """Whether a request carries the key in the way this vendor requires."""
         return secrets.compare_digest(
             headers.get(self.key_header, "").encode(), f"{self.key_scheme}{key}".encode()
         )

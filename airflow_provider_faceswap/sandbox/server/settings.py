@@ -18,7 +18,7 @@ class Settings:
 
     :param job_seconds: how long a job takes from its creation to its end. A change does not affect jobs that exist.
     :param key: the one key that all vendors accept.
-    :param balance: money on the accounts at the start, by unit. A unit that is left out has plenty.
+    :param balance: money on the accounts at the start, by unit. A unit that is left out has a large balance.
     :param clock: the present time in epoch seconds. Tests can pass a clock that they move.
     """
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from airflow_provider_faceswap.sandbox.server.jobs import Job
     from airflow_provider_faceswap.sandbox.server.settings import Settings
 
-#: The file storage: it counts and meets faults under a name of its own.
+#: The name and the one operation of the file store, for counts and faults.
 FILES, DOWNLOAD = "files", "download"
 #: Name of a file: the identifier of its job or upload, its number, its suffix.
 FILE_NAME = re.compile(r"(?P<job>[0-9a-f-]+)-(?P<number>\d{1,3})\.(?P<suffix>[a-z0-9]+)")
@@ -131,7 +131,7 @@ class Sandbox:
         """The file with this name.
 
         :param signature: the link's ``sig``.
-        :raises NotStoredError: if it cannot be had.
+        :raises NotStoredError: if it cannot be fetched.
         """
         match, now = FILE_NAME.fullmatch(name), self.now()
         owner = match and (self.uploads.get(match["job"]) or self.jobs.get(match["job"]))

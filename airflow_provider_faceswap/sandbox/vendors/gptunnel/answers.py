@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 WORDS = {QUEUED: "idle", RUNNING: "processing", DONE: "done", FAILED: "failed", CANCELED: "canceled"}
-#: A prompt that contains it is refused by the pretended moderation.
+#: A prompt that contains it is refused by the imitated moderation.
 FORBIDDEN = "forbidden-content"
 
 _ERROR_TYPES = {

@@ -55,7 +55,7 @@ def error(status: int, message: str | None = None) -> JSONResponse:
 
 
 def unknown_task() -> PlainTextResponse:
-    """Plain text, as the vendor's own command line client has met it."""
+    """Plain text, as the vendor's own command line client has received it."""
     return PlainTextResponse("404 page not found", status_code=404)
 
 

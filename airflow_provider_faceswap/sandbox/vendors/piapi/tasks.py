@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _INVALID_IMAGE = "failed to get valid image"
 _INVALID_VIDEO = "failed to get valid video"
 _MOST_SIDE = 2048
-#: A prompt that contains it is refused by the pretended moderation.
+#: A prompt that contains it is refused by the imitated moderation.
 _FORBIDDEN = "forbidden-content"
 
 _IMAGE_TOOLKIT, _VIDEO_TOOLKIT = "Qubico/image-toolkit", "Qubico/video-toolkit"
@@ -192,7 +192,7 @@ def load(task: Task, inputs: Inputs) -> list[bytes]:
     """Fetch the inputs of a task, which PiAPI does before it answers create; may block.
 
     :returns: the receiving picture or video and the donor for a swap, the given image for a drawing.
-    :raises JobFailedError: with the text of a task that is born failed.
+    :raises JobFailedError: with the text of a task that create answers as failed.
     """
     names = {
         "face_swap": ("target_image", "swap_image"),
