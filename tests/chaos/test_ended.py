@@ -130,7 +130,7 @@ def test_an_execution_timeout_is_kept_and_leaves_the_job_resumable(ended, dag_id
     assert job.canceled_at is None
     log = ended.log(dag_id)
     assert "JobTimeoutError" in log
-    assert f"job {job.id}" in log
+    assert f"job {job.job_id}" in log
     assert "resume_job_id" in log
 
 
@@ -237,7 +237,7 @@ def test_a_deferred_task_marked_failed_before_a_triggerer_runs_its_trigger_leave
     world.until(lambda: not world.database.rows("select 1 from trigger where id = %s", trigger))
     [job] = ended.jobs(UNWATCHED)
     assert job.canceled_at is None
-    assert f"accepted face_swap as job {job.id}" in ended.log(UNWATCHED)
+    assert f"accepted face_swap as job {job.job_id}" in ended.log(UNWATCHED)
     assert "the vendor confirmed the cancel" not in ended.log(UNWATCHED)
 
 
