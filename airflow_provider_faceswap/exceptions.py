@@ -156,7 +156,7 @@ class PermissionDeniedError(VendorError, AirflowFailException):
 class InsufficientBalanceError(VendorError, AirflowFailException):
     """The account cannot pay."""
 
-    advice = "Nothing was bought by this request. Top up the account, then clear the task."
+    advice = "Nothing new was bought. Top up the account, then clear the task."
 
 
 class InvalidRequestError(VendorError, AirflowFailException, ValueError):

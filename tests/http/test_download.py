@@ -376,7 +376,7 @@ def test_an_announced_excess_is_refused_before_a_byte_is_read(web):
 def test_a_body_longer_than_it_says_is_cut_off(web, headers):
     body = Drip(bytes(300_000), 10_000)
     web.will(httpx.Response(200, headers=headers, content=body))
-    with pytest.raises(TooLargeError, match="more than 1000000 bytes"):
+    with pytest.raises(TooLargeError, match="larger than the limit of 1000000 bytes"):
         fetch(URL)
     assert body.given < 10
     assert len(web.requests) == 1

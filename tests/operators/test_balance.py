@@ -54,7 +54,7 @@ def test_an_account_that_cannot_pay_fails_the_task_at_once(vendor):
         check(at_least=31).execute({})
     assert str(raised.value) == (
         "gptunnel: the account has 30.5 RUB, but 31 RUB are needed. "
-        "Nothing was bought by this request. Top up the account, then clear the task."
+        "Nothing new was bought. Top up the account, then clear the task."
     )
 
 
