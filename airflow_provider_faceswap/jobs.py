@@ -38,7 +38,8 @@ class FailureReason(StrEnum):
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Schemas are built at first use: a Dag that is parsed uses none.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Cost(_Frozen):
@@ -164,7 +165,7 @@ class GivenResult(_Frozen):
     Only ``vendor``, ``job_id`` and ``url`` must be there; unknown keys are ignored.
     """
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", defer_build=True)
 
     vendor: str
     kind: str | None = None
@@ -217,7 +218,7 @@ class JobResult(GivenResult):
     :param provenance: The job's part of a manifest: arguments that may be shown, and the jobs before it.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     kind: str
     conn_id: str
