@@ -99,7 +99,7 @@ class VendorConnection:
             )
         if not (key.isascii() and key.isprintable()):  # a header could not carry it
             raise AuthenticationError(
-                f"the API key of connection {self.conn_id!r} has characters that no key has",
+                f"the API key of connection {self.conn_id!r} contains characters that cannot be in a key",
                 vendor=self.vendor.name,
                 advice="Nothing was bought. Copy only the key into the password field.",
             )

@@ -290,8 +290,8 @@ REFUSED_BY_PIAPI = httpx.Response(401, json={"code": 401, "message": "invalid ap
     ("vendor", "fields", "answer", "says"),
     [
         ("gptunnel", {"password": ""}, None, "this connection has no API key"),
-        ("gptunnel", {"password": f"\u201c{KEY}\u201d"}, None, "has characters that no key has"),
-        ("gptunnel", {"password": f"{KEY}\n{KEY}"}, None, "has characters that no key has"),
+        ("gptunnel", {"password": f"\u201c{KEY}\u201d"}, None, "contains characters that cannot be in a key"),
+        ("gptunnel", {"password": f"{KEY}\n{KEY}"}, None, "contains characters that cannot be in a key"),
         ("gptunnel", {}, REFUSED, "Unauthorized [HTTP 401]"),
         ("piapi", {}, REFUSED_BY_PIAPI, "invalid api key [HTTP 401, code 401]"),
         ("piapi", {}, REFUSED_BY_PIAPI, "Put a valid API key into the connection's password field"),
