@@ -18,6 +18,8 @@ class Store:
         self.broken: Exception | None = None
         self.gate = threading.Event()
         self.gate.set()
+        #: Set once a write is held back.
+        self.held = threading.Event()
 
     def get(self, key, default=None):
         self.reads.append(key)
@@ -26,6 +28,8 @@ class Store:
         return self.values.get(key, default)
 
     def set(self, key, value, **_):
+        if not self.gate.is_set():
+            self.held.set()
         self.gate.wait(10)
         if self.broken:
             raise self.broken
@@ -198,6 +202,8 @@ def test_an_intent_of_a_write_that_failed_halfway_is_taken_out_of_the_store_agai
         fill(records, SHARD - 1)
         store.gate.clear()
         records.finish("job0", {"id": 0, "changed": True})
+        # The next write takes both intents only if the writer is busy with this one.
+        assert store.held.wait(10)
         refused = []
 
         def buy(key):

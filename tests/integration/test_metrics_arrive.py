@@ -19,7 +19,8 @@ with suppress(ImportError):
     from airflow.sdk.observability import stats
     from airflow.sdk.observability.metrics import stats_utils
     stats.initialize(factory=stats_utils.get_stats_factory(), export_legacy_names=False)
-metrics.purchase_failed("piapi", "face_swap", RateLimitError("slowly"))
+with suppress(RateLimitError), metrics.failures_counted("piapi", "face_swap"):
+    raise RateLimitError("slowly")
 """
 
 
