@@ -31,10 +31,7 @@ _EYES, _MOUTH, _CROWN = -0.08, 0.56, -1.27
 
 @lru_cache(maxsize=32)
 def draw_portrait(words: str, width: int, height: int, *, take: int = 0, mood: int = 0) -> Picture:
-    """A portrait. It is cached, so do not modify it.
-
-    The person depends on words, take and mood, as in :class:`Person`.
-    """
+    """A portrait of :class:`Person`. It is cached, so do not modify it."""
     person = Person(words, take, mood)
     canvas, stretch = Canvas(_ground(person, width, height), person.tilt), (person.half_width, 1)
     if person.hair_style == "long":
