@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import random
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -38,6 +37,7 @@ from airflow_provider_faceswap.exceptions import (
     JobLostError,
     SubmissionUncertainError,
 )
+from airflow_provider_faceswap.lifecycle.polling import Poller
 from airflow_provider_faceswap.operators.gptunnel import GPTunnelFaceSwapOperator
 from airflow_provider_faceswap.operators.tengrai import TengraiFaceSwapOperator
 from airflow_provider_faceswap.triggers.job import JobTrigger
@@ -435,8 +435,7 @@ def worlds(clock, connections, monkeypatch, no_waiting_between_tries):
 
     connections("https://vendor.test")
     # Waits vary by chance; an example must be the same each time it is run.
-    dice = SimpleNamespace(Random=lambda: random.Random(0))
-    monkeypatch.setattr("airflow_provider_faceswap.lifecycle.polling.random", dice)
+    monkeypatch.setattr(Poller, "jitter", SimpleNamespace(uniform=lambda least, most: (least + most) / 2))
     transport = httpx.MockTransport(answer)
     monkeypatch.setattr(
         "airflow_provider_faceswap.http.api.sync_client", lambda **_: httpx.Client(transport=transport)
