@@ -38,8 +38,7 @@ class FailureReason(StrEnum):
 
 
 class _Frozen(BaseModel):
-    # Schemas are built at first use: a Dag that is parsed uses none.
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Cost(_Frozen):
@@ -165,7 +164,7 @@ class GivenResult(_Frozen):
     Only ``vendor``, ``job_id`` and ``url`` must be there; unknown keys are ignored.
     """
 
-    model_config = ConfigDict(extra="ignore", defer_build=True)
+    model_config = ConfigDict(extra="ignore")
 
     vendor: str
     kind: str | None = None
@@ -218,7 +217,7 @@ class JobResult(GivenResult):
     :param provenance: The job's part of a manifest: arguments that may be shown, and the jobs before it.
     """
 
-    model_config = ConfigDict(extra="forbid", defer_build=True)
+    model_config = ConfigDict(extra="forbid")
 
     kind: str
     conn_id: str

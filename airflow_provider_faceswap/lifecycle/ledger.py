@@ -53,7 +53,7 @@ class Record(BaseModel):
     :param counted: Whether metrics have counted its end, or may have.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     fingerprint: str
     stage: Stage

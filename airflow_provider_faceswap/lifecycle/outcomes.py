@@ -56,7 +56,7 @@ _FAILURE_CLASSES: dict[FailureReason, type[VendorError]] = {
 class ReadFailure(BaseModel):
     """A failed poll as plain values, so that it can travel from the triggerer to a worker."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     type: str
     message: str
@@ -102,9 +102,7 @@ class WaitResult(BaseModel):
     :param cancel_confirmed: Whether the vendor confirmed the cancel sent at the deadline; ``None`` if none was sent.
     """
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True, defer_build=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
 
     outcome: Outcome = Field(alias="word")
     vendor: str
