@@ -14,7 +14,7 @@ from collections import Counter
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from queue import SimpleQueue
-from threading import RLock, Thread
+from threading import Lock, RLock, Thread
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
@@ -62,7 +62,9 @@ class ShardedStore:
     def __init__(self, store: Store, key: str) -> None:
         self._store = store
         self._key = key
-        #: Guards everything below. It is not held while the writer writes.
+        #: Held during a whole write: of two writes of a shard at once, the older copy could be the last.
+        self._writing = Lock()
+        #: Guards everything below. It is not held while the store is called.
         self._lock = RLock()
         self._shards: dict[int, dict[str, Any]] = {}
         self._count = 0
@@ -138,8 +140,9 @@ class ShardedStore:
         if self._closed:
             # An id that arrives after the end is written by the thread that has it.
             self._writer.join(timeout=LAST_WRITE_TIMEOUT)
-            if not change.written.done():
-                self._write([change])
+            if self._writer.is_alive():
+                raise TimeoutError("the store does not answer")
+            self._write([change])
         change.written.result()
 
     def finish(self, key: str, value: Any) -> None:
@@ -199,22 +202,23 @@ class ShardedStore:
 
     def _write(self, changes: Iterable[_Change]) -> None:
         """Write every shard with one of these changes, or with one that failed before, and complete the futures."""
-        changes = [*self._failed, *changes]
-        with self._lock:
-            shards = {change.shard: dict(self._shards[change.shard]) for change in changes}
-        try:
-            for number, shard in sorted(shards.items()):
-                self._store.set(f"{self._key}.{number}", shard)
-        except BaseException as error:  # noqa: BLE001 - its callers raise it
-            self._fail(changes, error)
-            return
-        with self._lock:
-            self._failed, self._error = [], None
-            self._unwritten -= Counter(change.shard for change in changes)
-            self._drop_finished_shards()
-        for change in changes:
-            if not change.written.done():
-                change.written.set_result(None)
+        with self._writing:
+            changes = [*self._failed, *(change for change in changes if not change.written.done())]
+            with self._lock:
+                shards = {change.shard: dict(self._shards[change.shard]) for change in changes}
+            try:
+                for number, shard in sorted(shards.items()):
+                    self._store.set(f"{self._key}.{number}", shard)
+            except BaseException as error:  # noqa: BLE001 - its callers raise it
+                self._fail(changes, error)
+                return
+            with self._lock:
+                self._failed, self._error = [], None
+                self._unwritten -= Counter(change.shard for change in changes)
+                self._drop_finished_shards()
+            for change in changes:
+                if not change.written.done():
+                    change.written.set_result(None)
 
     def _fail(self, changes: list[_Change], error: BaseException) -> None:
         """Undo what can be undone. The shards must still be written: the store may have some of them."""

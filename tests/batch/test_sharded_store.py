@@ -258,6 +258,36 @@ def test_a_record_that_comes_after_the_end_is_written_by_whoever_brings_it(store
         records.set("b", {"job_id": "later"})
 
 
+def test_two_records_that_come_after_the_end_do_not_overwrite_each_other(store, monkeypatch):
+    with ShardedStore(store, "k") as records:
+        records.set("a", {"stage": "intent"})
+        records.set("b", {"stage": "intent"})
+    write = Store.set
+    first = threading.Thread(target=records.set, args=("a", {"job_id": "job a"}))
+    begun, overtaken = threading.Event(), threading.Event()
+
+    def bring_the_second():
+        records.set("b", {"job_id": "job b"})
+        overtaken.set()
+
+    second = threading.Thread(target=bring_the_second)
+
+    def slow_for_the_first(self, key, value):
+        if threading.current_thread() is first:
+            begun.set()
+            # A second write that does not wait for this one ends here.
+            overtaken.wait(0.5)
+        write(self, key, value)
+
+    monkeypatch.setattr(Store, "set", slow_for_the_first)
+    first.start()
+    assert begun.wait(10)
+    second.start()
+    first.join(10)
+    second.join(10)
+    assert store.values["k.0"] == {"a": {"job_id": "job a"}, "b": {"job_id": "job b"}}
+
+
 def test_a_store_that_hangs_at_the_end_is_said(store, monkeypatch):
     monkeypatch.setattr("airflow_provider_faceswap.batch.sharded_store.LAST_WRITE_TIMEOUT", 0.01)
 
