@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -164,11 +164,14 @@ class GivenResult(_Frozen):
     Only ``vendor``, ``job_id`` and ``url`` must be there; unknown keys are ignored.
     """
 
+    #: A wrong value of any other field counts as not set: the result may be kept without it.
+    _NEEDED: ClassVar[frozenset[str]] = frozenset({"vendor", "job_id", "url", "urls"})
+
     model_config = ConfigDict(extra="ignore")
 
     vendor: str
     kind: str | None = None
-    job_id: str = Field(coerce_numbers_to_str=True)
+    job_id: str = Field(coerce_numbers_to_str=True, min_length=1)
     conn_id: str | None = None
     url: str | None
     urls: tuple[str, ...] | None = None
@@ -185,19 +188,24 @@ class GivenResult(_Frozen):
         Recognise a result.
 
         :returns: ``None`` if the value is something else.
-        :raises InvalidRequestError: It is a result with a wrong field.
+        :raises InvalidRequestError: It is a result without a usable vendor, job id or link.
         """
         if not isinstance(value, Mapping) or not {"vendor", "job_id", "url"} <= value.keys():
             return None
+        fields = dict(value)
         try:
-            return cls.model_validate(dict(value))
+            return cls.model_validate(fields)
         except ValidationError as error:
-            wrong = (f"{'.'.join(map(str, part['loc']))}: {part['msg']}" for part in error.errors())
-            raise InvalidRequestError(
-                f"this job's result cannot be read ({'; '.join(wrong)})",
-                vendor=str(value["vendor"]),
-                job_id=str(value["job_id"]),
-            ) from None
+            wrong = error.errors()
+        if not any(part["loc"][0] in cls._NEEDED for part in wrong):
+            unusable = {part["loc"][0] for part in wrong}
+            return cls.model_validate({name: fields[name] for name in fields if name not in unusable})
+        reasons = "; ".join(f"{'.'.join(map(str, part['loc']))}: {part['msg']}" for part in wrong)
+        raise InvalidRequestError(
+            f"this job's result cannot be read ({reasons})",
+            vendor=str(value["vendor"] or "") or None,
+            job_id=str(value["job_id"] or "") or None,
+        )
 
     @property
     def links(self) -> tuple[str, ...]:

@@ -200,11 +200,33 @@ def test_anything_else_is_no_result(value):
     assert GivenResult.parse(value) is None
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"url": 5}, {"urls": [None]}, {"provenance": "nonsense"}, {"finished_at": "SECRET"}]
-)
+@pytest.mark.parametrize("wrong", [{"url": 5}, {"urls": [None]}, {"url": None, "urls": "SECRET"}])
 def test_a_result_with_a_wrong_field_is_refused_with_its_job_and_without_the_value(wrong):
     name = next(iter(wrong))
     with pytest.raises(InvalidRequestError, match=rf"piapi: .*cannot be read \({name}.*job j1") as caught:
         GivenResult.parse({**a_result().to_xcom(), **wrong})
     assert "SECRET" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "unusable",
+    [
+        {"expires_at": ""},
+        {"submitted_at": "yesterday"},
+        {"finished_at": 10**30},
+        {"cost": {"amount": 1, "unit": "RUB", "currency": "RUB"}},
+        {"provenance": "nonsense"},
+        {"kind": 7, "attempt_reused": "perhaps"},
+    ],
+)
+def test_a_paid_result_is_kept_without_its_unusable_details(unusable):
+    given = GivenResult.parse({**a_result().to_xcom(), **unusable})
+    assert (given.job_id, given.links) == ("j1", LINKS)
+    assert all(getattr(given, name) is None for name in unusable)
+
+
+@pytest.mark.parametrize("missing", ["", None])
+def test_a_result_without_a_job_id_is_refused_and_names_no_job(missing):
+    with pytest.raises(InvalidRequestError, match="cannot be read \\(job_id") as caught:
+        GivenResult.parse({"vendor": "piapi", "job_id": missing, "url": None})
+    assert caught.value.job_id is None

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, ClassVar
 
 import httpx
 import pytest
 
 from airflow_provider_faceswap.exceptions import InvalidRequestError, JobFailedError
+from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.hooks.base import JobHook, hook_for, hook_for_connection
-from airflow_provider_faceswap.jobs import Job, JobState
+from airflow_provider_faceswap.jobs import Job, JobState, Submission
+from airflow_provider_faceswap.lifecycle.outcomes import WaitResult
 from airflow_provider_faceswap.operators.base import JobOperator
 from airflow_provider_faceswap.operators.faceswap import FaceSwapOperator
 from airflow_provider_faceswap.vendors.arguments import Arguments, HttpUrl
@@ -122,6 +125,32 @@ def test_its_operator_swaps(toy, context, pictures):
     assert (result["vendor"], result["job_id"], result["url"]) == ("toy", "toy-1", RESULT)
     assert toy.submissions == ["https://api.toy.test/swaps"]
     assert {request.headers["X-Toy-Key"] for request in toy.requests} == {"toy-key"}
+
+
+def test_an_operators_own_hook_class_also_ends_its_job(toy, context, pictures):
+    class ThroughAProxy(ToyHook):
+        conn_type = ""
+
+        def fetch(self, job_id, kind):
+            return super().fetch(job_id, kind).model_copy(update={"urls": ("https://proxy.test/1.png",)})
+
+    class ThroughAProxyOperator(ToyFaceSwapOperator):
+        hook_class = ThroughAProxy
+
+    operator = ThroughAProxyOperator(task_id="swap", deferrable=True, **pictures)
+    job = Submission(
+        vendor="toy",
+        kind="face_swap",
+        job_id="toy-1",
+        conn_id="toy_default",
+        submitted_at=CLOCK.moment(),
+        deadline=CLOCK.moment() + timedelta(minutes=5),
+    )
+    toy.polls = 2
+    done = operator.hook.fetch("toy-1", "face_swap")
+    event = WaitResult(outcome="succeeded", vendor="toy", job_id="toy-1", job=done).to_event(job)
+    result = operator.execute_complete(context, event)
+    assert result["url"] == "https://proxy.test/1.png"
 
 
 def test_its_failed_job_is_an_error_like_any_other(toy, context, pictures):

@@ -39,7 +39,7 @@ def broken_off(runner: BatchRunner, errors: Sequence[BaseException]) -> BaseExce
 
     :returns: The error to raise. It has the counters, and the ids of jobs that could not be recorded.
     """
-    secrets = runner.jobs.hook.endpoint().secrets
+    secrets = runner.jobs.hook.secrets
     for error in errors:
         runner.log.warning("The batch stopped early: %s", describe(error, secrets))
     if runner.running:

@@ -71,7 +71,7 @@ class JobOptions:
                 raise error.replaced(message=f"{name}: {error.message}") from error.__cause__
             except Exception as error:  # every object store has its own errors
                 raise FaceSwapError(
-                    f"{name}: could not be checked ({describe(error, self.hook.endpoint().secrets)})",
+                    f"{name}: could not be checked ({describe(error, self.hook.secrets)})",
                     vendor=vendor,
                     advice="This attempt bought nothing. Retry; if it fails again, leave the item out.",
                 ) from error

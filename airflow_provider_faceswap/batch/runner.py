@@ -202,7 +202,7 @@ class BatchRunner:
 
     def _secrets(self, error: Exception) -> tuple[str, ...]:
         """Texts that must not be in an error's text. An error of this package never has them."""
-        return () if isinstance(error, FaceSwapError) else self.jobs.hook.endpoint().secrets
+        return () if isinstance(error, FaceSwapError) else self.jobs.hook.secrets
 
     def _purchase(self, log: BufferedItemLog, item: BatchItem, request: Request, key: str) -> Purchase:
         return Purchase(

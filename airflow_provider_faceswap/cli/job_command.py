@@ -20,7 +20,7 @@ from airflow_provider_faceswap.lifecycle.outcomes import Outcome, is_transient
 from airflow_provider_faceswap.lifecycle.provenance import provenance
 from airflow_provider_faceswap.lifecycle.purchase import Purchase, PurchasePolicy
 from airflow_provider_faceswap.lifecycle.submissions import SubmissionTemplate
-from airflow_provider_faceswap.lifecycle.waiting import already_over, done_message, result_of, wait
+from airflow_provider_faceswap.lifecycle.waiting import done_message, is_over, result_of, wait
 from airflow_provider_faceswap.operators.archive import fetch_job
 from airflow_provider_faceswap.telemetry.metrics import failures_counted
 
@@ -137,13 +137,11 @@ class JobCommand:
         :raises FaceSwapError: The job did not succeed, or the wait ended before the job.
         """
         assert self._submission is not None  # noqa: S101 - submitted or polled before
-        waited = already_over(hook, self._submission, self._job)
-        if waited is None:
-            if not until_over:
-                return False
-            title = f"{self._submission.vendor} job {self._submission.job_id}"
-            with self._console.bar(title) as show:
-                waited = wait(hook, self._submission, log=self._console.say, seen=show)
+        if not (until_over or is_over(self._job)):
+            return False
+        title = f"{self._submission.vendor} job {self._submission.job_id}"
+        with self._console.bar(title) as show:
+            waited = wait(hook, self._submission, first=self._job, log=self._console.say, seen=show)
         self._job = waited.job or self._job
         self._over = waited.is_final and waited.outcome is not Outcome.SUCCEEDED
         result = result_of(hook, self._submission, waited)

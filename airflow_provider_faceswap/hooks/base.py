@@ -81,6 +81,11 @@ class JobHook(BaseHook):
         """The connection's endpoint. The connection is read on the first call only."""
         return self._api.endpoint()
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Texts that no message may show: the key and webhook secrets, as far as they are known yet."""
+        return self._api.secrets
+
     def read(self, request: Request, parse: Callable[[Reply], T]) -> T:
         """
         Send a request that only reads; it is repeated if that can help.
@@ -227,7 +232,7 @@ class JobHook(BaseHook):
     def _logs_failed_cancel(self, job_id: str) -> Iterator[None]:
         try:
             yield
-        except FaceSwapError as error:
+        except (FaceSwapError, AirflowNotFoundException) as error:
             self.log.warning("The cancel of job %s was not confirmed: %s", job_id, error)
 
     # -- account --------------------------------------------------------------------------------------

@@ -83,6 +83,7 @@ class ApiClient:
         self._name = name
         self._connection = connection
         self._endpoint: Endpoint | None = None
+        self._hidden: tuple[str, ...] = ()
         self._http: httpx.Client | None = None
 
     def __enter__(self) -> None:
@@ -99,16 +100,24 @@ class ApiClient:
 
     def hide(self, secret: str) -> None:
         """Remove this secret, too, from all later replies: the vendor repeats a webhook's secret."""
-        endpoint = self.endpoint()
-        if secret not in {"", *endpoint.secrets}:
-            self._endpoint = replace(endpoint, secrets=(*endpoint.secrets, secret))
+        if secret and secret not in self._hidden:
+            self._hidden = (*self._hidden, secret)
+            self._endpoint = self._hiding(self.endpoint())
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """All texts that no message may show, as far as the connection has been read."""
+        return self._hidden if self._endpoint is None else self._endpoint.secrets
+
+    def _hiding(self, endpoint: Endpoint) -> Endpoint:
+        return replace(endpoint, secrets=(*endpoint.secrets, *self._hidden)) if self._hidden else endpoint
 
     # -- sync -----------------------------------------------------------------------------------------
 
     def endpoint(self) -> Endpoint:
         """The endpoint; the connection is read once."""
         if self._endpoint is None:
-            self._endpoint = self._connection.read()
+            self._endpoint = self._hiding(self._connection.read())
         return self._endpoint
 
     @contextmanager
@@ -186,7 +195,7 @@ class ApiClient:
                 if known is None or known == refused or age > CONNECTION_LIFETIME:
                     known = session.endpoint = await self._connection.aread()
                     session.read_at = CLOCK.now()
-            self._endpoint = known
+            self._endpoint = self._hiding(known)
         return self._endpoint
 
     async def asend_once(self, request: Request) -> Reply:

@@ -75,13 +75,17 @@ def download(url: str, into: BinaryIO, *, max_bytes: int, open_hosts: Collection
     :raises ArchiveError: The download failed; a retry may help.
     """
     fetched = Downloaded(0, "")
-    for attempt in stamina.retry_context(
-        on=_TransientError, attempts=MAX_DOWNLOADS, timeout=None, wait_initial=0.5, wait_max=5
-    ):
-        with attempt:
-            into.seek(0)
-            into.truncate()
-            fetched = _follow(url, into, max_bytes, open_hosts, attempt.num - 1)
+    try:
+        for attempt in stamina.retry_context(
+            on=_TransientError, attempts=MAX_DOWNLOADS, timeout=None, wait_initial=0.5, wait_max=5
+        ):
+            with attempt:
+                into.seek(0)
+                into.truncate()
+                fetched = _follow(url, into, max_bytes, open_hosts, attempt.num - 1)
+    except _TransientError as error:
+        # The class of an error is in manifests and results of batches.
+        raise ArchiveError(error.message) from None
     into.seek(0)
     return fetched
 

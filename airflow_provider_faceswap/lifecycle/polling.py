@@ -133,11 +133,18 @@ class Poller:
         self._errors = 0
         self._empty = 0
 
-    def start(self, now: float) -> Wait:
-        """Decide when to poll first. An old job, resumed, is polled at once."""
+    def start(self, now: float, first: Job | None = None) -> Wait | WaitResult:
+        """
+        Decide when to poll first. An old job, resumed, is polled at once.
+
+        :param first: The job as just seen, ``None`` if it was not. If it is over, no poll is needed.
+        """
+        if first is not None and first.state.terminal:
+            return self.after_poll(first, now)
+        self._job = first
         age = self._age(now)
-        first = self._vary(self.schedule.first - age) if age < self.schedule.first else 0.0
-        return self._until_deadline(max(first, self.not_before - now), now)
+        seconds = self._vary(self.schedule.first - age) if age < self.schedule.first else 0.0
+        return self._until_deadline(max(seconds, self.not_before - now), now)
 
     def after_poll(self, job: Job, now: float) -> Wait | WaitResult:
         """Decide after a successful poll."""

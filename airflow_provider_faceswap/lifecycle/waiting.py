@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from airflow_provider_faceswap.exceptions import FaceSwapError, VendorUnavailableError
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.foundation.redaction import without_queries
+from airflow_provider_faceswap.jobs import JobState
 from airflow_provider_faceswap.lifecycle.outcomes import Outcome, WaitResult
 from airflow_provider_faceswap.lifecycle.polling import Poller, Schedule, Wait
 
@@ -77,17 +78,9 @@ def poller_for(
     )
 
 
-def already_over(client: JobClient, submission: Submission, job: Job | None) -> WaitResult | None:
-    """
-    The result of a wait that needs no waiting.
-
-    :param job: The job as just polled, if it was.
-    :returns: ``None`` if the job is not over, or must be polled for its output.
-    """
-    if job is None or not job.state.terminal:
-        return None
-    decision = poller_for(client, submission).after_poll(job, CLOCK.now())
-    return decision if isinstance(decision, WaitResult) else None
+def is_over(job: Job | None) -> bool:
+    """True if a wait for this job, as last polled, would end at once."""
+    return job is not None and job.state.terminal and (job.has_output or job.state is not JobState.SUCCEEDED)
 
 
 def wait(
@@ -109,10 +102,8 @@ def wait(
     :param seen: Called with the job after each poll, for example to show a progress bar.
     :param cancel_on_timeout: Whether to cancel the job at the deadline, if the vendor can.
     """
-    if (over := already_over(client, submission, first)) is not None:
-        return over
     poller = poller_for(client, submission, poll_interval=poll_interval)
-    decision: Wait | WaitResult = poller.start(CLOCK.now())
+    decision = poller.start(CLOCK.now(), first)
     while isinstance(decision, Wait):
         _log_message(log, poller, decision)
         CLOCK.sleep(decision.seconds)
@@ -144,11 +135,11 @@ async def wait_async(
 
     :param not_before: Epoch seconds; the earliest time of a poll.
     """
-    if (over := already_over(client, submission, first)) is not None:
-        return over
     poller = poller_for(client, submission, poll_interval=poll_interval, not_before=not_before)
+    decision = poller.start(CLOCK.now(), first)
+    if isinstance(decision, WaitResult):
+        return decision
     async with client.session():
-        decision: Wait | WaitResult = poller.start(CLOCK.now())
         while isinstance(decision, Wait):
             _log_message(log, poller, decision)
             await CLOCK.asleep(decision.seconds)

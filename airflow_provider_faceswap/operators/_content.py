@@ -23,6 +23,7 @@ class ContentArguments(BaseOperator):
 
     A class that sets ``kind`` declares content arguments: the keyword-only arguments of its own constructor. It
     stores each under its own name. They become its first template fields, unless it lists its template fields itself.
+    So a subclass of yours that sets ``kind`` sends every keyword-only argument of its constructor to the vendor.
     """
 
     _content: ClassVar[tuple[str, ...]] = ()

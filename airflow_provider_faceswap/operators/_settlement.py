@@ -42,6 +42,11 @@ class SettlingOperator(ContentArguments):
         """True if nothing is submitted, and a known job is waited for. A template may render to no job."""
         return self.resume_job_id not in (None, "")
 
+    def _hook_of(self, submission: Submission) -> JobHook:
+        """A hook on the account of a job, of the operator's own class if it names one."""
+        own: type[JobHook] | None = getattr(self, "hook_class", None)
+        return own(submission.conn_id) if own else hook_for(submission.vendor, submission.conn_id)
+
     def _settle(
         self, context: Context, hook: JobHook, submission: Submission, waited: WaitResult
     ) -> dict[str, Any] | None:
@@ -111,5 +116,5 @@ class SettlingOperator(ContentArguments):
             return
         self._ended = True
         # A hook of its own: the signal may have interrupted a request of the other one.
-        confirmed = hook_for(job.vendor, job.conn_id).cancel(job.job_id, job.kind)
+        confirmed = self._hook_of(job).cancel(job.job_id, job.kind)
         self.log.warning(kill_message(job, state, confirmed=confirmed))

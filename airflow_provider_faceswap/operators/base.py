@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 from airflow.providers.common.compat.sdk import conf
@@ -9,13 +10,12 @@ from airflow.providers.common.compat.sdk import conf
 from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.foundation.validation import as_choice, as_count, as_job_id, as_seconds
-from airflow_provider_faceswap.hooks.base import hook_for
 from airflow_provider_faceswap.lifecycle.ledger import epoch_of
 from airflow_provider_faceswap.lifecycle.outcomes import Outcome, read_event
 from airflow_provider_faceswap.lifecycle.provenance import provenance, request_arguments
 from airflow_provider_faceswap.lifecycle.purchase import Purchase, PurchasePolicy
 from airflow_provider_faceswap.lifecycle.submissions import SubmissionTemplate, latest_deadline
-from airflow_provider_faceswap.lifecycle.waiting import already_over, wait
+from airflow_provider_faceswap.lifecycle.waiting import is_over, wait
 from airflow_provider_faceswap.links import ResultLink
 from airflow_provider_faceswap.media.inputs import PREFLIGHTS
 from airflow_provider_faceswap.operators._settlement import SettlingOperator
@@ -24,7 +24,7 @@ from airflow_provider_faceswap.triggers._airflow_internals import can_succeed_in
 from airflow_provider_faceswap.triggers.job import SAFE_RESUME_DELAY, JobTrigger, wait_in_triggerer
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from datetime import timedelta
 
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from airflow_provider_faceswap.lifecycle.ledger import Ledger
     from airflow_provider_faceswap.lifecycle.outcomes import WaitResult
     from airflow_provider_faceswap.media.inputs import Preflight
-    from airflow_provider_faceswap.vendors.messages import Request
 
 
 class JobOperator(SettlingOperator):
@@ -140,14 +139,14 @@ class JobOperator(SettlingOperator):
         with hook:
             while result is None:
                 submission, job = self._submit(context, hook)
-                if self.deferrable and already_over(hook, submission, job) is None:
+                if self.deferrable and not is_over(job):
                     self._defer(submission)
                 result = self._wait(context, hook, submission, job)
         return result
 
     def _complete(self, context: Context, submission: Submission, waited: WaitResult) -> dict[str, Any]:
         """Continue after the trigger's event."""
-        hook = hook_for(submission.vendor, submission.conn_id)
+        hook = self._hook_of(submission)
         if waited.outcome is Outcome.SUCCEEDED:
             # The event carries no link, because events are logged: poll once more for it.
             with hook:
@@ -163,20 +162,21 @@ class JobOperator(SettlingOperator):
         :returns: The submission, and the job as last seen, if it was polled.
         """
         arguments = self._rendered_arguments(context)
-        template = SubmissionTemplate(
-            hook.vendor.name,
-            self.kind,
-            hook.conn_id,
-            self.timeout,
-            latest_deadline(self._begun_at, self.execution_timeout),
-            provenance(arguments),
-        )
-        if self.resumes:
-            hook.vendor.kind(self.kind)
-            job_id = as_job_id("resume_job_id", self.resume_job_id)
-            return template.submission(job_id, reused=True, counted=True), None
         ledger = self._ledger(context, hook.conn_id)
-        request = self._request(hook, arguments, ledger)
+        with self._names_earlier_job(ledger):
+            template = SubmissionTemplate(
+                hook.vendor.name,
+                self.kind,
+                hook.conn_id,
+                self.timeout,
+                latest_deadline(self._begun_at, self.execution_timeout),
+                provenance(arguments),
+            )
+            if self.resumes:
+                hook.vendor.kind(self.kind)
+                job_id = as_job_id("resume_job_id", self.resume_job_id)
+                return template.submission(job_id, reused=True, counted=True), None
+            request = hook.prepare(self.kind, preflight=self.preflight, **request_arguments(arguments))
         self._trigger(template.submission("0")).check_storable()
         for warning in hook.vendor.warnings(self.kind, request):
             self.log.warning("%s: %s", hook.vendor.name, warning)
@@ -198,15 +198,15 @@ class JobOperator(SettlingOperator):
         with failures_counted(hook.vendor.name, self.kind):
             return purchase.resume_or_submit()
 
-    def _request(self, hook: JobHook, arguments: Mapping[str, Any], ledger: Ledger) -> Request:
+    @contextmanager
+    def _names_earlier_job(self, ledger: Ledger) -> Iterator[None]:
         """
-        Check the arguments and build the request.
+        Add the job of an earlier attempt to errors of the arguments.
 
-        :raises FaceSwapError: An argument is wrong, or a picture cannot be read. An earlier attempt may have read it
-            and submitted a job, so the error names that job.
+        A picture that cannot be read now may have been read then.
         """
         try:
-            return hook.prepare(self.kind, preflight=self.preflight, **request_arguments(arguments))
+            yield
         except FaceSwapError as error:
             earlier = ledger.earlier_job()
             if not earlier:

@@ -20,6 +20,7 @@ from airflow_provider_faceswap.hooks.base import hook_for_connection
 from airflow_provider_faceswap.lifecycle.ledger import KEY, Ledger, Stage
 from airflow_provider_faceswap.lifecycle.outcomes import Outcome, read_event
 from airflow_provider_faceswap.lifecycle.provenance import materialized
+from airflow_provider_faceswap.lifecycle.submissions import latest_deadline
 from airflow_provider_faceswap.operators.base import JobOperator
 from airflow_provider_faceswap.storage.task_records import store_of
 
@@ -96,7 +97,7 @@ class FaceSwapOperator(JobOperator):
             conn_ids = list(materialized(self.conn_ids))
             tried = conn_ids.index(waited_for.conn_id) if waited_for.conn_id in conn_ids else -1
             rest = conn_ids[tried + 1 :]
-            if self.resumes or not rest:
+            if self.resumes or not rest or self._is_late():
                 raise
             self.log.warning("Trying %s next: %s", rest[0], error)
         return self._run_at_first(context, rest)
@@ -108,10 +109,15 @@ class FaceSwapOperator(JobOperator):
             try:
                 return self._run(context, hook_for_connection(conn_id))
             except FaceSwapError as error:
-                if not _another_may(error):
+                if not _another_may(error) or self._is_late():
                     raise
                 self.log.warning("Trying %s next: %s", conn_ids[position + 1], error)
         return self._run(context, hook_for_connection(last))
+
+    def _is_late(self) -> bool:
+        """True if a job that is submitted now could only time out."""
+        latest = latest_deadline(self._begun_at, self.execution_timeout)
+        return latest is not None and CLOCK.moment() >= latest
 
     def _ledger(self, context: Context, conn_id: str) -> Ledger:
         """

@@ -242,16 +242,21 @@ class Vendor(ABC):
         try:
             return self.read_job(kind, reply)
         except (MalformedResponseError, RateLimitError, VendorUnavailableError) as error:
-            job_id = self.job_id_in(reply)
             not_processed = isinstance(error, RateLimitError) or error.status_code == 503
-            if not_processed and not job_id:
+            if not_processed and not self.job_id_in(reply):
                 raise
-            raise SubmissionUncertainError(
-                f"the {kind} was sent, but the reply (HTTP {reply.status_code}) does not say whether "
-                f"it was accepted{f', though it names job {job_id}' if job_id else ''}: {error.message}",
-                vendor=self.name,
-                job_id=job_id or None,
-            ) from None
+            reason = error.message
+        except FaceSwapError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a fault of this package must not hide a paid job
+            reason = f"reading it failed ({type(error).__name__})"
+        job_id = self.job_id_in(reply)
+        raise SubmissionUncertainError(
+            f"the {kind} was sent, but the reply (HTTP {reply.status_code}) does not say whether "
+            f"it was accepted{f', though it names job {job_id}' if job_id else ''}: {reason}",
+            vendor=self.name,
+            job_id=job_id or None,
+        )
 
     @abstractmethod
     def read_account(self, reply: Reply) -> str:

@@ -236,6 +236,12 @@ def test_a_cancel_without_a_key_is_not_confirmed_either(wire, connect):
     assert wire.requests == []
 
 
+def test_a_cancel_without_a_connection_is_not_confirmed_either(wire):
+    assert PiAPIHook("gone").cancel("j1", "face_swap") is False
+    assert asyncio.run(PiAPIHook("gone").acancel("j1", "face_swap")) is False
+    assert wire.requests == []
+
+
 # -- what a connection gives for all its jobs -----------------------------------------------------------------
 
 

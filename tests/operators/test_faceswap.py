@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -192,3 +193,20 @@ def test_a_job_that_is_done_needs_no_second_look_at_the_connections(
     monkeypatch.setattr("airflow_provider_faceswap.operators.faceswap.hook_for_connection", down)
     result = swap(deferrable=True).execute_complete(context, event.payload, **caught.value.kwargs)
     assert result["url"] == "https://a.test/r.png"
+
+
+def test_after_the_deadline_of_the_task_no_other_vendor_is_paid(vendor, context, clock):
+    # The job fails at a moment at which a new one could only time out.
+    operator = swap(execution_timeout=timedelta(seconds=30))
+
+    at = []
+
+    def fails_late(_, hook):
+        at.append(hook.conn_id)
+        clock.time += 60
+        raise JobFailedError("engine broke", vendor="gptunnel")
+
+    operator._run = fails_late
+    with pytest.raises(JobFailedError, match="engine broke"):
+        operator.execute(context)
+    assert at == ["gptunnel_default"]

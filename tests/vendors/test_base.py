@@ -188,3 +188,15 @@ def test_unavailable_carries_the_wait_that_was_asked_for(vendor, headers, second
         with pytest.raises(VendorUnavailableError) as caught:
             read("face_swap", reply)
         assert caught.value.retry_after == seconds
+
+
+def test_an_unforeseen_error_while_a_submission_is_read_is_uncertain_and_keeps_the_id(monkeypatch):
+    vendor = VENDORS["gptunnel"]
+
+    def breaks(*_, **__):
+        raise RuntimeError("nobody foresaw it")
+
+    monkeypatch.setattr(type(vendor), "_read_job", breaks)
+    error = uncertain(vendor, answer({"id": ID, "status": "idle"}, 200))
+    assert error.job_id == ID
+    assert "RuntimeError" in str(error)
