@@ -248,6 +248,7 @@ def test_every_operator_has_a_guide():
     assert missing == []
 
 
+@pytest.mark.program
 @pytest.mark.parametrize("page", [*HOW_TOS, DOCS / "how-to" / "taskflow.md"], ids=shown)
 def test_the_code_of_a_guide_imports_what_it_uses_from_where_its_example_does(site, page):
     names = re.findall(r"literalinclude\} \S*example_dags/(\w+\.py)", page.read_text())

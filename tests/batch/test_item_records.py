@@ -106,7 +106,8 @@ def test_an_intent_that_was_being_written_when_the_end_began_is_taken_back(store
     ],
     ids=["russian", "emoji", "archived"],
 )
-def test_a_shard_of_ended_items_stays_below_what_airflow_takes(store, end):
+def test_a_shard_of_ended_items_stays_below_what_airflow_takes(store, end, monkeypatch):
+    monkeypatch.setattr("airflow_provider_faceswap.batch.sharded_store.GAP", 0)
     with ShardedStore(store, "k") as shared:
         records = ItemRecords(shared, 0)
         for number in range(SHARD):

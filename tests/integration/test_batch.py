@@ -20,6 +20,8 @@ from airflow_provider_faceswap.exceptions import (
 )
 from airflow_provider_faceswap.operators.batch import KEY, FaceSwapBatchOperator
 
+pytestmark = pytest.mark.sandbox
+
 CONNECTION = "gptunnel_default"
 
 

@@ -23,6 +23,8 @@ from airflow_provider_faceswap.jobs import Job, JobState
 from airflow_provider_faceswap.operators import batch as operators
 from airflow_provider_faceswap.operators.batch import FaceSwapBatchOperator
 
+pytestmark = pytest.mark.sandbox
+
 KEY_OF_THE_ACCOUNT = "shds-7Qm2vXc94LrTzB61"
 
 

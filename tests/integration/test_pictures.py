@@ -24,6 +24,8 @@ from airflow_provider_faceswap.operators.gptunnel import GPTunnelFaceSwapOperato
 from airflow_provider_faceswap.operators.piapi import PiAPIFaceSwapOperator
 from airflow_provider_faceswap.operators.tengrai import TengraiFaceSwapOperator
 
+pytestmark = pytest.mark.sandbox
+
 
 @pytest.fixture
 def stored(sandbox, tmp_path):

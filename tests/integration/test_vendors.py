@@ -47,6 +47,8 @@ from airflow_provider_faceswap.operators.piapi import (
 from airflow_provider_faceswap.operators.tengrai import TengraiArtworkOperator, TengraiFaceSwapOperator
 from airflow_provider_faceswap.vendors.tengrai import Tengrai
 
+pytestmark = pytest.mark.sandbox
+
 
 @pytest.fixture
 def run(context):

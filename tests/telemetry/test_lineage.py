@@ -245,6 +245,7 @@ def batch(sandbox, tmp_path):
     return make
 
 
+@pytest.mark.sandbox
 @pytest.mark.parametrize("outlet", [Asset("swaps", uri="file:///swaps"), AssetAlias("some_swaps")], ids=repr)
 def test_the_event_of_a_batch_tells_the_sum_and_the_manifest(batch, context, outlet):
     events = OutletEventAccessors()
@@ -306,6 +307,7 @@ def test_an_archive_collects_the_bare_link_and_the_kept_picture(archive, web, pi
     assert collected(collector) == (["https://files.test/65819c48-0.png"], [told["uri"]])
 
 
+@pytest.mark.sandbox
 def test_a_batch_collects_its_pictures_its_folder_and_its_manifest(
     batch, sandbox, context, collector, tmp_path
 ):
@@ -315,6 +317,7 @@ def test_a_batch_collects_its_pictures_its_folder_and_its_manifest(
     assert outputs == [f"file://{tmp_path}/kept", summary["manifest_uri"]]
 
 
+@pytest.mark.sandbox
 def test_a_batch_collects_the_file_of_its_items_once(batch, context, collector, tmp_path):
     import pyarrow as pa
     from pyarrow import parquet
@@ -463,6 +466,7 @@ def test_an_archive_that_failed_tells_nothing(archive, web, context):
     assert (told.inputs, told.outputs, told.run_facets) == ([], [], {})
 
 
+@pytest.mark.sandbox
 def test_a_batch_is_told_with_its_folder_its_manifest_and_its_cost(batch, context, tmp_path):
     task = batch(3)
     summary = task.execute(context)
