@@ -8,11 +8,12 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from airflow_provider_faceswap.sandbox.server.faults import FaultError
 from airflow_provider_faceswap.sandbox.server.files import file_routes
+from airflow_provider_faceswap.sandbox.server.json_response import JSONResponse
 from airflow_provider_faceswap.sandbox.server.state import Sandbox
 
 if TYPE_CHECKING:

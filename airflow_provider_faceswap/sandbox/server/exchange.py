@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from airflow_provider_faceswap.sandbox.server.connections import (
@@ -18,6 +18,7 @@ from airflow_provider_faceswap.sandbox.server.connections import (
 )
 from airflow_provider_faceswap.sandbox.server.inputs import Inputs
 from airflow_provider_faceswap.sandbox.server.jobs import Job, View
+from airflow_provider_faceswap.sandbox.server.json_response import JSONResponse
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -5,10 +5,9 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import JSONResponse
-
 from airflow_provider_faceswap.sandbox.server.exchange import Call, RefusedError
 from airflow_provider_faceswap.sandbox.server.jobs import CANCELED, DONE, FAILED, QUEUED, RUNNING, Job
+from airflow_provider_faceswap.sandbox.server.json_response import JSONResponse
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import JSONResponse
-
 from airflow_provider_faceswap.sandbox.drawing.pictures import decode, encode
 from airflow_provider_faceswap.sandbox.drawing.swapping import swap
 from airflow_provider_faceswap.sandbox.output import JobFailedError, Output, format_of
 from airflow_provider_faceswap.sandbox.server.exchange import Call, Endpoint, RefusedError
 from airflow_provider_faceswap.sandbox.server.inputs import Inputs, UnreadableInputError, decoded
+from airflow_provider_faceswap.sandbox.server.json_response import JSONResponse
 from airflow_provider_faceswap.sandbox.vendors.gptunnel.answers import (
     WORDS,
     checked_body,

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import JSONResponse
-
 from airflow_provider_faceswap.sandbox.drawing.pictures import decode, edited, encode, frame, resized
 from airflow_provider_faceswap.sandbox.drawing.portraits import draw_portrait
 from airflow_provider_faceswap.sandbox.drawing.samples import draw_clip
 from airflow_provider_faceswap.sandbox.output import JobFailedError, Output
 from airflow_provider_faceswap.sandbox.server.exchange import Call, Endpoint, RefusedError
 from airflow_provider_faceswap.sandbox.server.jobs import FAILED
+from airflow_provider_faceswap.sandbox.server.json_response import JSONResponse
 from airflow_provider_faceswap.sandbox.vendors.gptunnel.answers import FORBIDDEN, WORDS, new_id, unknown_task
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from airflow_provider_faceswap.sandbox.drawing.pictures import as_picture, decode, encode, frame
@@ -18,6 +17,7 @@ from airflow_provider_faceswap.sandbox.server.exchange import Call, Endpoint, Re
 from airflow_provider_faceswap.sandbox.server.files import picture_response, storage_error
 from airflow_provider_faceswap.sandbox.server.inputs import UnreadableInputError, decoded
 from airflow_provider_faceswap.sandbox.server.jobs import DONE, RUNNING, Job, View
+from airflow_provider_faceswap.sandbox.server.json_response import JSONResponse
 from airflow_provider_faceswap.sandbox.server.state import DOWNLOAD, FILES
 from airflow_provider_faceswap.sandbox.vendors.gptunnel.answers import (
     FORBIDDEN,

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.responses import PlainTextResponse
 
 from airflow_provider_faceswap.sandbox.output import MEDIA_TYPES, JobFailedError, Output
 from airflow_provider_faceswap.sandbox.server.exchange import Call, Endpoint, RefusedError
@@ -23,6 +23,7 @@ from airflow_provider_faceswap.sandbox.server.jobs import (
     TERMINAL,
     View,
 )
+from airflow_provider_faceswap.sandbox.server.json_response import JSONResponse
 from airflow_provider_faceswap.sandbox.server.state import Upload
 from airflow_provider_faceswap.sandbox.vendors.piapi.tasks import Task, TaskError, draw_task, load, read_task
 
