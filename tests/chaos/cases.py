@@ -44,6 +44,9 @@ class Case:
     :param late: Whether the faults begin once the job was accepted.
     :param loses_answer: Whether the vendor's answer to an accepted create never reaches the ledger.
     :param reaches_vendor: Whether the first create reaches the vendor at all.
+    :param failed_jobs: How many jobs the vendor reports failed before one succeeds.
+    :param failover: Whether a second connection, to another vendor, may do the swap. In the retry, the first one
+        cannot be read.
     """
 
     title: str
@@ -54,6 +57,8 @@ class Case:
     late: bool = False
     loses_answer: bool = False
     reaches_vendor: bool = True
+    failed_jobs: int = 0
+    failover: bool = False
     options: dict[str, Any] = field(default_factory=dict)
     retries: int = 2
     retry_delay: float = 1.0
@@ -62,7 +67,7 @@ class Case:
     def ending(self, vendor: str) -> Ending:
         """How it has to end."""
         if not self.loses_answer:
-            return Ending("", 1)
+            return Ending("", 1 + self.failed_jobs)
         if self.reaches_vendor and vendor in LISTING:
             return Ending("", 1)
         if self.options.get("on_uncertain") == "resubmit":
@@ -76,6 +81,9 @@ def _fault(operation: str | None, times: int | None = 1, **fault: Any) -> dict[s
 
 HANG = _fault("create", type="hang", seconds=120)
 DROP = _fault("create", type="drop", when="after")
+
+#: Half an emoji, NUL, a terminal escape, a C1 control, a bidi override.
+UNSTORABLE = "the engine \ud83d broke \x00 \x1b[2J \x9b \u202e"
 
 CASES = (
     Case("nothing goes wrong"),
@@ -163,17 +171,37 @@ CASES = (
         minute=True,
         loses_answer=True,
     ),
+    Case(
+        "a proxy answers every question with 403 and a page for a minute",
+        faults=(_fault("fetch", None, type="status", status=403, body="<html>Forbidden</html>"),),
+        minute=True,
+        late=True,
+    ),
+    Case(
+        "vendor reports a failure in a text that no database can store",
+        faults=(_fault("create", type="fail_job", message=UNSTORABLE),),
+        failed_jobs=1,
+    ),
+    # -- the connection -----------------------------------------------------------------------------------
+    Case(
+        "task of a failover killed while waiting, its connection cannot be read in the retry",
+        modes=("on the worker",),
+        point="while waiting",
+        failover=True,
+    ),
 )
 
 TRIGGERER = "triggerer killed while polling, a second one takes over"
 SCHEDULER = "scheduler killed with its executor while jobs run"
 DATABASE = "database restarted while jobs run"
+CLOCK_STEP = "clock steps back an hour while jobs run"
 
 #: Done to all runs of these at once, one after the other.
 PLATFORM = (
     Case(TRIGGERER, modes=("deferrable",), job_seconds=35),
     Case(SCHEDULER, job_seconds=20),
     Case(DATABASE, job_seconds=20),
+    Case(CLOCK_STEP, job_seconds=20),
 )
 
 
@@ -194,7 +222,7 @@ class Scenario:
     def to_json(self, url: str) -> dict[str, Any]:
         """What its Dag has to know."""
         told = asdict(self.case)
-        wanted = ("point", "options", "retries", "retry_delay")
+        wanted = ("point", "failover", "options", "retries", "retry_delay")
         return {
             "name": self.name,
             "vendor": self.vendor,

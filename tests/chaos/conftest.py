@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.chaos.cases import CASES, DATABASE, PLATFORM, SCHEDULER, TRIGGERER, Ending, scenarios
+from tests.chaos.cases import CASES, CLOCK_STEP, DATABASE, PLATFORM, SCHEDULER, TRIGGERER, Ending, scenarios
 from tests.sizes import SIZES
 
 if TYPE_CHECKING:
@@ -46,7 +46,9 @@ class World:
     def order(self, scenario) -> None:
         for fault in scenario.case.faults:
             answer = httpx.post(
-                f"{self.vendors[scenario.name].url}/sandbox/faults", json={**fault, "vendor": scenario.vendor}
+                f"{self.vendors[scenario.name].url}/sandbox/faults",
+                # With escapes: httpx cannot send half an emoji otherwise.
+                content=json.dumps({**fault, "vendor": scenario.vendor}),
             )
             answer.raise_for_status()
 
@@ -169,6 +171,11 @@ def platform(world):
     all_running(DATABASE)
     world.database.restart()
     world.ended(cases[DATABASE], meanwhile=world.airflow.revive)
+
+    all_running(CLOCK_STEP)
+    (world.home / "clock").write_text("-3600")
+    world.ended(cases[CLOCK_STEP])
+    (world.home / "clock").unlink()
 
     world.airflow.start("triggerer")
     world.until(lambda: triggerers(world) == 2)

@@ -38,12 +38,23 @@ def part(home, database):
     seconds |= {"ended": 900, "late_exit": 1, "short": 4}
     with running({name: SandboxServer(of_a_job, KEY) for name, of_a_job in seconds.items()}) as vendors:
         kinds = {scenario.name: scenario.vendor for scenario in chosen}
+        second = {f"{scenario.name}__second": scenario for scenario in chosen if scenario.case.failover}
         kinds |= {"ended": "piapi", "late_exit": "gptunnel", "short": "gptunnel"}
         env = {
             f"AIRFLOW_CONN_{name.upper()}": json.dumps(
                 {"conn_type": kind, "host": vendors[name].url, "password": KEY}
             )
             for name, kind in kinds.items()
+        }
+        env |= {
+            f"AIRFLOW_CONN_{name.upper()}": json.dumps(
+                {
+                    "conn_type": "tengrai" if scenario.vendor != "tengrai" else "piapi",
+                    "host": vendors[scenario.name].url,
+                    "password": KEY,
+                }
+            )
+            for name, scenario in second.items()
         }
         told = [scenario.to_json(vendors[scenario.name].url) for scenario in chosen]
         (home / "scenarios.json").write_text(json.dumps(told))

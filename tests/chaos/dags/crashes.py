@@ -14,6 +14,7 @@ import httpx
 from airflow.sdk import DAG, get_parsing_context
 
 from airflow_provider_faceswap.operators.archive import ArchiveOperator
+from airflow_provider_faceswap.operators.faceswap import FaceSwapOperator
 from airflow_provider_faceswap.operators.gptunnel import GPTunnelFaceSwapOperator
 from airflow_provider_faceswap.operators.piapi import PiAPIFaceSwapOperator
 from airflow_provider_faceswap.operators.tengrai import TengraiFaceSwapOperator
@@ -92,10 +93,29 @@ def arm(scenario):
             "while waiting": lambda: before(Clock, "sleep", die),
             "after the result was sent": lambda: before(task_runner, "finalize", die),
         }
+        hide_connection_once(scenario)
         if scenario["point"] and not (HOME / f"{scenario['name']}.died").exists():
             places[scenario["point"]]()
 
     return pre_execute
+
+
+def hide_connection_once(scenario):
+    """In the retry, the first connection cannot be read, as if its secrets backend were away."""
+    from airflow.sdk.bases.hook import BaseHook
+
+    home = HOME / f"{scenario['name']}.hidden"
+    if not scenario["failover"] or home.exists() or not (HOME / f"{scenario['name']}.died").exists():
+        return
+    home.touch()
+    whole = BaseHook.get_connection
+
+    def get_connection(conn_id):
+        if conn_id == scenario["name"]:
+            raise RuntimeError("the secrets backend is away")
+        return whole(conn_id)
+
+    BaseHook.get_connection = get_connection
 
 
 def note_error(scenario):
@@ -113,9 +133,13 @@ def note_error(scenario):
 def dag_of(scenario):
     with DAG(dag_id=scenario["name"], schedule=None, max_active_tasks=64) as dag:
         url = scenario["url"]
-        swap = OPERATORS[scenario["vendor"]](
+        operator, account = OPERATORS[scenario["vendor"]], {"conn_id": scenario["name"]}
+        if scenario["failover"]:
+            operator = FaceSwapOperator
+            account = {"conn_ids": [scenario["name"], f"{scenario['name']}__second"]}
+        swap = operator(
             task_id="swap",
-            conn_id=scenario["name"],
+            **account,
             target_image=f"{url}/samples/emil.png",
             face_image=f"{url}/samples/anna.jpg",
             deferrable=scenario["deferrable"],
