@@ -18,7 +18,7 @@ FaceSwapError
 ├── JobTimeoutError                 still running, resumable          retry resumes the job
 ├── JobLostError                    the vendor no longer knows it     retry
 ├── BatchFailedError                items of a batch failed           retry repeats those
-├── SubmissionUncertainError        sent, no answer                   no retry
+├── SubmissionUncertainError        sent, no response                 no retry
 └── ArchiveError                                                      retry
     ├── ResultExpiredError          the link has expired              no retry
     ├── UnsafeURLError              not a public https address        no retry
@@ -109,11 +109,11 @@ class FaceSwapError(Exception):
 
 class VendorError(FaceSwapError):
     """
-    The vendor refused a request, or its answer is unusable.
+    The vendor refused a request, or its response is unusable.
 
-    :param status_code: HTTP status of the answer, ``None`` without one.
+    :param status_code: HTTP status of the response, ``None`` without one.
     :param code: The vendor's own error code or type, as in the body.
-    :param retry_after: Seconds to wait, from the answer; ``None`` if it does not say.
+    :param retry_after: Seconds to wait, from the response; ``None`` if it does not say.
     """
 
     def __init__(
@@ -198,7 +198,7 @@ class VendorUnavailableError(VendorError):
 
 
 class MalformedResponseError(VendorError):
-    """The answer is not what the vendor's contract says."""
+    """The response is not what the vendor's contract says."""
 
     advice = "Retry. If the error stays, the vendor has changed its API."
 
@@ -234,7 +234,7 @@ class BatchFailedError(FaceSwapError):
 
 
 class SubmissionUncertainError(FaceSwapError, AirflowFailException):
-    """A submission got no answer: the job may exist and may be charged."""
+    """A submission got no response: the job may exist and may be charged."""
 
     advice = (
         "It may have been accepted and charged, so it is not sent again. Look in the vendor's job list: "

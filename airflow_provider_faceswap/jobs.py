@@ -115,7 +115,7 @@ class Submission(_Frozen):
 
     :param submitted_at: The vendor's own time, or when it was sent if the vendor does not report one.
     :param deadline: When waiting stops. The job itself may continue.
-    :param cost: The cost in the answer to the submission; some vendors never report it again.
+    :param cost: The cost in the response to the submission; some vendors never report it again.
     :param reused: True if an earlier attempt submitted it.
     :param counted: True if metrics have counted its end, or may have, or if the task that submitted it will
         count it.

@@ -28,7 +28,7 @@ else:
     except ImportError:  # Airflow 3.1 and 3.2
         RetryDecision, RetryPolicy = None, object
 
-#: Errors that a retry cannot help: the answer would be the same.
+#: Errors that a retry cannot help: the result would be the same.
 HOPELESS = (AirflowFailException, JobLostError)
 #: Seconds; a longer ``Retry-After`` is cut to this.
 LONGEST_RETRY_AFTER = 3600.0
@@ -41,7 +41,7 @@ class FaceSwapRetryPolicy(RetryPolicy):
     """
     Decide from the error whether a failed task is retried, and when.
 
-    An error that a retry cannot help fails the task. After an answer with ``Retry-After``, that is the delay, up to an
+    An error that a retry cannot help fails the task. After a response with ``Retry-After``, that is the delay, up to an
     hour. For every other error of this package the delay doubles from attempt to attempt. Other errors follow Airflow's
     own rules.
 

@@ -59,7 +59,8 @@ def check_filename(filename: str) -> None:
     """
     Check that a user's filename stays below the folder.
 
-    :raises InvalidRequestError: It is empty, leads out of the folder, or has a meaning of its own for the storage.
+    :raises InvalidRequestError: It is empty, escapes the folder, or contains ``::`` or ``://``, which the storage
+        library would interpret.
     """
     if not isinstance(filename, str) or filename.strip() in {"", "None"}:
         raise InvalidRequestError(

@@ -51,7 +51,7 @@ def parse_sources(value: Any, fetch: FetchJob) -> tuple[list[ArchiveSource], boo
     The sources that an argument names.
 
     :param value: What a job operator returned, a URL, or a list of these; a mapped task's results are a lazy sequence.
-    :param fetch: Polls a job whose result has no link, because its vendor sends the picture inside the answer.
+    :param fetch: Polls a job whose result has no link, because its vendor sends the picture inside the response.
     :returns: The sources in their order, and whether the argument was a list.
     :raises InvalidRequestError: The argument, or an item of it, is something else.
     :raises ArchiveError: A job has neither a link nor a picture.

@@ -1,4 +1,4 @@
-"""The early end of a batch: cancels of running jobs, and the error of a batch that stopped early."""
+"""The early end of a batch: cancellation of running jobs, and the error of a batch that stopped early."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from airflow_provider_faceswap.batch.runner import BatchRunner
     from airflow_provider_faceswap.hooks.base import JobHook
 
-#: Cancels that are sent at the same time.
+#: Cancellations that are requested at the same time.
 MAX_CANCELS = 64
 
 
@@ -24,7 +24,7 @@ def cancel_all(hook: JobHook, jobs: Mapping[str, str], seconds: float) -> int:
 
     :param jobs: Ids and kinds.
     :param seconds: For all of them together.
-    :returns: The number of cancels that the vendor confirmed.
+    :returns: The number of cancellations that the vendor confirmed.
     """
     threads = ThreadPoolExecutor(MAX_CANCELS, thread_name_prefix="faceswap-cancel")
     cancels = [threads.submit(hook.cancel, job_id, kind) for job_id, kind in jobs.items()]

@@ -57,7 +57,7 @@ class ItemRecords:
         return end if end["status"] == "archived" or end["final"] else None
 
     def mark_counted(self, key: str) -> None:
-        """Note that metrics have counted the end of the item's job."""
+        """Record that the end of the item's job has already been counted in the metrics."""
         if self._records is not None:
             self._counted.add(key)
 

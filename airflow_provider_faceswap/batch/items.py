@@ -110,7 +110,7 @@ def _unreadable(source: str) -> InvalidRequestError:
         )
     ending = PurePosixPath(bare_url(source)).suffix[:16] or "no suffix"
     return InvalidRequestError(
-        f"items: the name of a file must end in one of {', '.join(sorted(_READERS))}, and this one ends in "
+        f"items: the name of a file must end in one of {', '.join(sorted(_READERS))}, but this one ends in "
         f"{ending}{' and a query' if '?' in source else ''}"
     )
 

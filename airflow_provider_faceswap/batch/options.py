@@ -46,7 +46,7 @@ class JobOptions:
         return self.hook.prepare(self.kind, preflight=self.preflight, **request_arguments(item.arguments))
 
     def template(self, item: BatchItem) -> SubmissionTemplate:
-        """The submission of an item's job, without what the vendor's answer adds."""
+        """The submission of an item's job, without what the vendor's response adds."""
         return SubmissionTemplate(
             self.hook.vendor.name, self.kind, self.hook.conn_id, self.timeout, provenance=item.provenance
         )

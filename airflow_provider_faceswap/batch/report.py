@@ -122,8 +122,9 @@ class BatchReport:
         """
         if self.seen != self.total:
             raise BatchFailedError(
-                f"the items changed during the batch: {self.total} were checked, {self.seen} were seen; "
-                f"{manifest_uri} lists each"
+                f"the list of items changed while the batch was running: {self.total} items were checked at the start, "
+                f"{self.seen} were processed; {manifest_uri} lists the processed items",
+                advice="Do not change the items while the batch runs. A retry does not pay again for archived items.",
             )
         if self.stopped is not None:
             text = f"{self.stopped.message}; the batch stopped early: {self.line()}; {manifest_uri}"
@@ -131,7 +132,7 @@ class BatchReport:
         if self.ended < self.total:
             raise BatchFailedError(
                 f"the task was ended before all items were started: {self.line()}; {manifest_uri} lists each",
-                advice="A retry continues with the others, and pays for nothing twice.",
+                advice="A retry continues with the others and pays for nothing twice.",
             )
         share = self.failed / self.total if self.total else 0.0
         limits = {"any": 0.0, "all": 1.0}

@@ -100,14 +100,14 @@ class ShardedStore:
         """
         Write what is not written yet.
 
-        :raises Exception: That failed, and the block raised nothing else.
+        :raises Exception: The write failed. Not raised if the with block itself raised an exception.
         """
         with self._lock:
             self._closed = True
             self._queue.put(None)
         self._writer.join(timeout=LAST_WRITE_TIMEOUT)
         if error is None and not self.is_written:
-            raise self._error or TimeoutError("the store does not answer")
+            raise self._error or TimeoutError("the store does not respond")
 
     @property
     def is_written(self) -> bool:
@@ -141,7 +141,7 @@ class ShardedStore:
             # An id that arrives after the end is written by the thread that has it.
             self._writer.join(timeout=LAST_WRITE_TIMEOUT)
             if self._writer.is_alive():
-                raise TimeoutError("the store does not answer")
+                raise TimeoutError("the store does not respond")
             self._write([change])
         change.written.result()
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 #: What users type to run the commands in Airflow's command line.
 _PROGRAM = "airflow faceswap"
-#: Next step after a submission without an answer.
+#: Next step after a submission without a response.
 _UNCERTAIN_ADVICE = (
     "It may have been accepted and charged. Look in the vendor's job list before you swap again: "
     "'{program} job CONN_ID JOB_ID --wait' resumes a job found there."

@@ -26,6 +26,6 @@ MEANINGS = {
     Exit.FAILED: "rejected, or the job ended without a picture: there is no job to resume",
     Exit.USAGE: "the command, the connection, a file or the destination is wrong: nothing was sent",
     Exit.RESUMABLE: "there is a paid job: do not swap again, resume it with 'airflow faceswap job'",
-    Exit.UNCERTAIN: "a submission got no answer: look in the vendor's job list before you swap again",
+    Exit.UNCERTAIN: "a submission got no response: look in the vendor's job list before you swap again",
     Exit.INTERRUPTED: "interrupted before anything was submitted",
 }

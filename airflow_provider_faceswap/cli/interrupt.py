@@ -25,7 +25,7 @@ def first_interrupt_held(say: Callable[[str], None]) -> Iterator[None]:
     """
     Delay the first interrupt until the block ends.
 
-    So a submission gets its answer, which has the id of the paid job.
+    So a submission gets its response, which has the id of the paid job.
 
     :param say: Called with one line for the user.
     :raises KeyboardInterrupt: After the block if there was one interrupt; at once on the second.
@@ -39,7 +39,7 @@ def first_interrupt_held(say: Callable[[str], None]) -> Iterator[None]:
         held = True
         with suppress(OSError):  # the terminal is gone
             say(
-                "Interrupted. Waiting for the vendor's answer, which has the job's id. Interrupt again to leave at once."
+                "Interrupted. Waiting for the vendor's response with the job's id. Interrupt again to leave at once."
             )
 
     with _handled(hold):

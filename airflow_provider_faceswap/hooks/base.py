@@ -204,11 +204,11 @@ class JobHook(BaseHook):
         # Some vendors report the cost only in the reply to the submission.
         return waited.job.model_copy(update={"cost": waited.job.cost or job.cost})
 
-    # -- cancel ---------------------------------------------------------------------------------------
+    # -- cancellation -------------------------------------------------------------------------------------
 
     def cancel(self, job_id: str, kind: str) -> bool:
         """
-        Request a cancel once, best effort.
+        Request a cancellation once, best-effort.
 
         :returns: True if the vendor confirmed it. False means that the job may still run and be charged.
         """
@@ -220,7 +220,7 @@ class JobHook(BaseHook):
         return False
 
     async def acancel(self, job_id: str, kind: str) -> bool:
-        """Request a cancel once, as :meth:`cancel` does."""
+        """Request a cancellation once, as :meth:`cancel` does."""
         if (cancellation := self.vendor.cancellation) is None:
             return False
         request = cancellation.request(kind, job_id)
@@ -233,7 +233,7 @@ class JobHook(BaseHook):
         try:
             yield
         except (FaceSwapError, AirflowNotFoundException) as error:
-            self.log.warning("The cancel of job %s was not confirmed: %s", job_id, error)
+            self.log.warning("The cancellation of job %s was not confirmed: %s", job_id, error)
 
     # -- account --------------------------------------------------------------------------------------
 

@@ -75,7 +75,7 @@ class VendorConnection:
     def _endpoint(self, connection: Connection, extra: object) -> Endpoint:
         if not isinstance(extra, dict):
             raise self._wrong(
-                f"the extra of connection {self.conn_id!r} must be a JSON object, and is a {type(extra).__name__}"
+                f"the extra of connection {self.conn_id!r} must be a JSON object, not a {type(extra).__name__}"
             )
         key = self._key(connection)
         return Endpoint(

@@ -19,9 +19,9 @@ def _declared(conn_type: str, section: str) -> dict[str, Any]:
 
 def fields(conn_type: str) -> dict[str, Any]:
     """
-    The extra fields as WTForms fields, by name. Airflow replaces WTForms if it is not installed.
+    The extra fields as WTForms fields, by name. If WTForms is not installed, Airflow provides stand-in classes.
 
-    :param conn_type: A connection type; one that the provider info does not have has no fields.
+    :param conn_type: A connection type; the result is empty if the provider info does not list it.
     """
     from wtforms import BooleanField, PasswordField, StringField
     from wtforms.validators import Optional, any_of

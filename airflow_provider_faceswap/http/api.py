@@ -129,7 +129,7 @@ class ApiClient:
                 yield http
 
     def send_once(self, request: Request) -> Reply:
-        """Send a request once, without the rate limit: for a cancel, which cannot wait."""
+        """Send a request once, without the rate limit: for a cancellation, which cannot wait."""
         with self._client() as http:
             return self.endpoint().send(http, request)
 

@@ -180,7 +180,7 @@ def _checked_hop(url: str, open_hosts: Collection[str], attempt: int) -> _Hop:
     parts = urlsplit(url)
     host = parts.hostname
     if parts.scheme not in {"http", "https"} or not host or parts.username or parts.password:
-        raise UnsafeURLError(f"{shown} is not an http or https URL without user name and password")
+        raise UnsafeURLError(f"{shown} must be an http or https URL with no user name or password in it")
     headers = {"Accept-Encoding": "identity"}
     if host in open_hosts:
         return _Hop(url, headers, {}, None)

@@ -105,7 +105,7 @@ class Endpoint:
                 advice="Nothing was sent. Correct the connection.",
             )
         if paid:
-            return SubmissionUncertainError(f"sent, but no answer came ({why})", vendor=self.vendor)
+            return SubmissionUncertainError(f"sent, but no response came ({why})", vendor=self.vendor)
         return VendorUnavailableError(f"did not answer ({why})", vendor=self.vendor)
 
 

@@ -17,7 +17,7 @@ LONGEST_PAUSE = 30.0
 
 class RateLimiter:
     """
-    Spreads all requests of a process to one account evenly.
+    Spaces a process's requests to one account evenly over time.
 
     Only :meth:`wait` and :meth:`await_turn` read the clock and wait.
     """

@@ -99,7 +99,7 @@ class WaitResult(BaseModel):
 
     :param job: The job as last polled; ``None`` if no poll succeeded.
     :param failure: The last failed poll, if the outcome follows from one.
-    :param cancel_confirmed: Whether the vendor confirmed the cancel sent at the deadline; ``None`` if none was sent.
+    :param cancel_confirmed: Whether the vendor confirmed a cancellation at the deadline; ``None`` without a request.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
@@ -138,7 +138,7 @@ class WaitResult(BaseModel):
         }
 
     def after_cancel(self, *, confirmed: bool) -> Self:
-        """The same result after a cancel at the deadline."""
+        """The same result after a cancellation at the deadline."""
         return self.model_copy(update={"cancel_confirmed": confirmed})
 
     def to_error(self, cost: Cost | None = None) -> FaceSwapError:
@@ -174,11 +174,11 @@ class WaitResult(BaseModel):
         )
         if self.cancel_confirmed:
             return JobTimeoutError(
-                f"the deadline passed, {seen}; the vendor confirmed the cancel",
+                f"the deadline passed, {seen}; the vendor confirmed the cancellation",
                 advice="A retry submits a new job.",
                 **who,
             )
-        tried = "" if self.cancel_confirmed is None else "; a cancel was sent, but not confirmed"
+        tried = "" if self.cancel_confirmed is None else "; a cancellation was requested, but not confirmed"
         return JobTimeoutError(f"the deadline passed, {seen}{tried}", **who)
 
 
@@ -233,12 +233,12 @@ def kill_message(job: Submission, state: str | None, *, confirmed: bool) -> str:
     The log line for a task that was ended while its job was running.
 
     :param state: The task's state now.
-    :param confirmed: Whether the vendor confirmed the cancel.
+    :param confirmed: Whether the vendor confirmed the cancellation.
     """
     cancel = (
-        "the vendor confirmed the cancel"
+        "the vendor confirmed the cancellation"
         if confirmed
-        else "no cancel was confirmed, so the job may finish and be charged; resume it with resume_job_id"
+        else "no cancellation was confirmed, so the job may finish and be charged; resume it with resume_job_id"
     )
     return f"The task was ended ({state}) while {job.vendor} job {job.job_id} was running: {cancel}"
 

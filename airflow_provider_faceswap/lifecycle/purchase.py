@@ -37,7 +37,7 @@ class PurchasePolicy:
     """
     What a task may spend.
 
-    :param on_uncertain: After a submission without an answer: fail, or submit again, which may pay twice.
+    :param on_uncertain: After a submission without a response: fail, or submit again, which may pay twice.
     :param on_clear: After a clear: resume the job, or submit a new one.
     :param max_submissions: Submissions of one task instance between clears.
     """
@@ -160,7 +160,7 @@ class Purchase:
         """
         Find the job that this intent became; ``None`` unless that is certain.
 
-        :param named: The job id in an answer that does not say whether it was accepted. Without one, the vendor's
+        :param named: The job id in a response that does not say whether it was accepted. Without one, the vendor's
             list is searched.
         """
         job = self._poll_quietly(named) if named else None
@@ -175,7 +175,7 @@ class Purchase:
             )
         if job is None:
             return None
-        self.log.warning("The submission got no clear answer, but the vendor has its job: %s", job.job_id)
+        self.log.warning("The submission got no clear response, but the vendor has its job: %s", job.job_id)
         if intent.epoch != self.epoch:
             intent = intent.model_copy(update={"epoch": self.epoch, "purchases": 0})
         return self._record_id(intent, job, reused=True)
@@ -187,7 +187,7 @@ class Purchase:
             return None
 
     def _abandon(self, record: Record, why: str) -> None:
-        """Cancel the recorded job, best effort, because another one replaces it."""
+        """Request the cancellation of the recorded job, which another one replaces."""
         if record.stage is Stage.INTENT:
             self.log.warning(
                 "%s since a job of unknown id may have been submitted. A new job is submitted.", why
@@ -199,7 +199,7 @@ class Purchase:
             "%s since job %s was submitted; %s. A new job is submitted.",
             why,
             record.job_id,
-            "its cancel was confirmed" if confirmed else "it could not be cancelled and may be charged",
+            "its cancellation was confirmed" if confirmed else "it could not be cancelled and may be charged",
         )
 
     def _resume(self, record: Record) -> tuple[Submission, Job | None] | None:
@@ -225,7 +225,7 @@ class Purchase:
             return None
         if cleared and job is not None and self._is_gone(submission, job):
             self.log.warning(
-                "Job %s has succeeded, but the vendor no longer keeps its result; a new one is submitted",
+                "Job %s succeeded, but the vendor no longer has its result. A new job is submitted.",
                 job.job_id,
             )
             return None

@@ -1,4 +1,4 @@
-"""Search the vendor's job list for the job of a submission without an answer."""
+"""Search the vendor's job list for the job of a submission without a response."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def find_job(
             ids = ", ".join(job.job_id for job in found)
             log.warning("The submission may have created any of these jobs: %s", ids)
             return None
-    log.info("No job in the list of %s certainly came from this submission", client.vendor.name)
+    log.info("No job in %s's job list could be matched to this submission", client.vendor.name)
     return None
 
 

@@ -1,4 +1,4 @@
-"""Submissions: what is known before the vendor accepts one, and what the answer adds."""
+"""Submissions: what is known before the vendor accepts one, and what the response adds."""
 
 from __future__ import annotations
 

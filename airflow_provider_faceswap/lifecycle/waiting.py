@@ -46,13 +46,13 @@ class JobClient(Protocol):
         """Poll a job."""
 
     def cancel(self, job_id: str, kind: str) -> bool:
-        """Request a cancel once; true if the vendor confirmed it."""
+        """Request a cancellation once; true if the vendor confirmed it."""
 
     async def afetch(self, job_id: str, kind: str) -> Job:
         """Poll a job, on an event loop."""
 
     async def acancel(self, job_id: str, kind: str) -> bool:
-        """Request a cancel once, on an event loop."""
+        """Request a cancellation once, on an event loop."""
 
     def session(self) -> AbstractAsyncContextManager[object]:
         """Keep what the async calls share open inside the block."""
@@ -100,7 +100,7 @@ def wait(
     :param first: The job as just seen; if it is over, nothing is polled.
     :param poll_interval: Minimum seconds between two polls, ``None`` for the kind's own schedule.
     :param seen: Called with the job after each poll, for example to show a progress bar.
-    :param cancel_on_timeout: Whether to cancel the job at the deadline, if the vendor can.
+    :param cancel_on_timeout: Whether to cancel the job at the deadline, if the vendor supports it.
     """
     poller = poller_for(client, submission, poll_interval=poll_interval)
     decision = poller.start(CLOCK.now(), first)
@@ -147,7 +147,7 @@ async def wait_async(
                 async with asyncio.timeout(max(0.0, poller.deadline - CLOCK.now()) + LAST_POLL_MARGIN):
                     job = await client.afetch(submission.job_id, submission.kind)
             except TimeoutError:
-                late = VendorUnavailableError("no answer by the deadline", vendor=submission.vendor)
+                late = VendorUnavailableError("no response by the deadline", vendor=submission.vendor)
                 decision = poller.after_error(late, CLOCK.now())
             except FaceSwapError as error:
                 decision = poller.after_error(error, CLOCK.now())
@@ -181,5 +181,5 @@ def done_message(result: JobResult) -> str:
 
 def _log_message(log: Callable[[str], None], poller: Poller, decision: Wait) -> None:
     if decision.message:
-        # It may repeat a signed link from the vendor's answer.
+        # It may repeat a signed link from the vendor's response.
         log(without_queries(f"{poller.vendor} job {poller.job_id} {decision.message}"))

@@ -1,4 +1,4 @@
-"""The end of an operator's job: its record, its result, and its cancel when the task is ended."""
+"""The end of an operator's job: its record, its result, and its cancellation when the task is ended."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class SettlingOperator(ContentArguments):
 
     def on_kill(self) -> None:
         """
-        Cancel the job if a person, or the run, ended the task; once, best effort.
+        Cancel the job if a person, or the run, ended the task; once, best-effort.
 
         Airflow also calls this when a worker shuts down, at ``execution_timeout``, and for a running task that was
         cleared. Then the job keeps running, and the next attempt resumes it.

@@ -147,7 +147,7 @@ class ArchiveOperator(BaseOperator):
 
 def fetch_job(vendor: str, conn_id: str, job_id: str, kind: str) -> Job:
     """
-    Poll a job again, for the pictures that its vendor sends inside the answer.
+    Poll a job again, for the pictures that its vendor sends inside the response.
 
     :raises FaceSwapError: It could not be polled.
     """

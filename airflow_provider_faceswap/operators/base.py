@@ -49,9 +49,9 @@ class JobOperator(SettlingOperator):
     :param timeout: Seconds for the whole job. At the deadline the job is left running and can be resumed. A shorter
         ``execution_timeout`` moves the deadline to just before it.
     :param poll_interval: Minimum seconds between two polls; default: the kind's own schedule.
-    :param cancel_on_kill: Cancel the job when a person ends the task, if the vendor can.
-    :param cancel_on_timeout: Cancel the job at the deadline, if the vendor can.
-    :param on_uncertain: What to do after a submission without an answer: ``fail``, or ``resubmit``, which may pay
+    :param cancel_on_kill: Cancel the job when a person ends the task, if the vendor supports it.
+    :param cancel_on_timeout: Cancel the job at the deadline, if the vendor supports it.
+    :param on_uncertain: What to do after a submission without a response: ``fail``, or ``resubmit``, which may pay
         twice.
     :param on_clear: What a cleared task does with its job: ``reuse`` it, or ``resubmit``.
     :param max_submissions: How many jobs one task instance may submit before it is cleared; a clear resets

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 #: Prefix of the keys of the records' shards.
 KEY = "faceswap_batch"
-#: Seconds for all cancels when the task is ended. Airflow kills the process five seconds after the signal.
+#: Seconds for all cancellations when the task is ended. Airflow kills the process five seconds after the signal.
 CANCEL_TIMEOUT = 3.0
 
 
@@ -65,7 +65,7 @@ class FaceSwapBatchOperator(BaseOperator):
         above 0.0 and up to 1.0: at least that share of the items failed.
     :param timeout: Seconds for each job.
     :param poll_interval: Minimum seconds between two polls of one job.
-    :param cancel_on_kill: Cancel the running jobs when a person ends the task, if the vendor can.
+    :param cancel_on_kill: Cancel the running jobs when a person ends the task, if the vendor supports it.
     :param on_uncertain: Applied to each item, as in a single-job operator. The same holds for ``on_clear``,
         ``max_submissions`` and ``preflight``. Pictures that pass through the worker are read twice: when all
         items are checked, and when the item's job is submitted.
@@ -191,8 +191,8 @@ class FaceSwapBatchOperator(BaseOperator):
         """
         Submit nothing more; cancel the running jobs if a person ended the task, as for a single job.
 
-        Airflow kills the process soon after the signal. So the log lists the jobs first, all cancels together have a
-        few seconds, and submissions that were sent can record their ids meanwhile.
+        Airflow kills the process soon after the signal. So the log lists the jobs first, all cancellations together
+        have a few seconds, and submissions that were sent can record their ids meanwhile.
         """
         if self._running is None:
             return

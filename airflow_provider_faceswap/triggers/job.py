@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 SAFE_RESUME_DELAY = 7.0
 #: Seconds after the job's own deadline at which Airflow ends the deferral, in case there is no triggerer.
 FRAMEWORK_MARGIN = 60.0
-#: Seconds for a cancel, including the read of the task's state before it.
+#: Seconds for a cancellation, including the read of the task's state before it.
 CANCEL_TIMEOUT = 20.0
 
-#: Cancels under way. Airflow cancels ``on_kill`` itself after about a second; the cancel continues here.
+#: Cancellations under way. Airflow cancels ``on_kill`` itself after about a second; they continue here.
 _cancels: set[asyncio.Task[None]] = set()
 
 
@@ -48,8 +48,8 @@ class JobTrigger(BaseTrigger):
     :param submission: :class:`~airflow_provider_faceswap.jobs.Submission` as plain JSON.
     :param poll_interval: Minimum seconds between two polls, ``None`` for the kind's own schedule.
     :param resume_after: Epoch seconds; no event that resumes the task on a worker is fired earlier.
-    :param cancel_on_kill: Cancel the job when a person ends the deferred task, if the vendor can.
-    :param cancel_on_timeout: Cancel the job at its deadline, if the vendor can.
+    :param cancel_on_kill: Cancel the job when a person ends the deferred task, if the vendor supports it.
+    :param cancel_on_timeout: Cancel the job at its deadline, if the vendor supports it.
     :param end_in_place: On success, end the task in the triggerer, if this Airflow can. Every other outcome resumes
         it on a worker.
     """
@@ -177,7 +177,7 @@ class JobTrigger(BaseTrigger):
                 if state in ENDED_STATES:
                     confirmed = await hook_for(job.vendor, job.conn_id).acancel(job.job_id, job.kind)
         except Exception as error:  # noqa: BLE001 - whatever it is, the lines below must be logged
-            self.log.warning("The cancel of job %s failed: %s", job.job_id, type(error).__name__)
+            self.log.warning("The cancellation of job %s failed: %s", job.job_id, type(error).__name__)
         if state in ENDED_STATES:
             self.log.warning(kill_message(job, state, confirmed=confirmed))
         else:

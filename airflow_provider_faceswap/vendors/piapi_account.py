@@ -1,5 +1,5 @@
 """
-What PiAPI offers besides jobs: a history, uploads, balances, a concurrency limit, and a cancel.
+What PiAPI offers besides jobs: a history, uploads, balances, a concurrency limit, and cancellation.
 
 Facts are from the vendor's pages (piapi.ai/docs), unless a comment says "assumed" or names public clients.
 """
@@ -74,7 +74,7 @@ def _read_history(
 
 
 def _matches(kind: str, request: Request, reply: Reply) -> bool:  # noqa: ARG001 - one format for all kinds
-    """Compare the input that the task repeats. The vendor removes it after a time that it does not state."""
+    """Compare the request with the input echoed in the task. The vendor blanks it after an undocumented time."""
     task, sent = as_object(reply.fields.get("data")), request.body or {}
     return all(task.get(name) == sent.get(name) for name in ("model", "task_type")) and same_request(
         as_object(sent.get("input")), task.get("input"), {}
@@ -97,7 +97,7 @@ def _read_upload(reply: Reply) -> str:
 
 
 def _cancel_request(kind: str, job_id: str) -> Request:  # noqa: ARG001 - one endpoint for all kinds
-    """Documented for other models, and only for pending tasks: best effort."""
+    """Documented for other models, and only for pending tasks: best-effort."""
     return Request("DELETE", f"/api/v1/task/{path_segment(job_id)}")
 
 

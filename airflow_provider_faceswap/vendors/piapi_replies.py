@@ -32,7 +32,7 @@ _ZERO_YEAR = 1
 
 
 def status_of(reply: Reply) -> int:
-    """The real status: an HTTP 200 may have another one as ``code``."""
+    """The real status: a reply with HTTP 200 may carry an error status in its ``code`` field."""
     code = as_number(reply.fields.get("code"))
     return int(code) if reply.ok and code is not None and code >= 400 else reply.status_code
 

@@ -296,6 +296,6 @@ def test_a_store_that_hangs_at_the_end_is_said(store, monkeypatch):
             store.gate.clear()
             records.finish("a", {})
 
-    with pytest.raises(TimeoutError, match="does not answer"):
+    with pytest.raises(TimeoutError, match="does not respond"):
         left()
     store.gate.set()

@@ -10,7 +10,7 @@ from tests.sizes import SIZES
 VENDORS = ("gptunnel", "tengrai", "piapi")
 MODES = ("deferrable", "on the worker")
 
-#: Vendors that list jobs, so that a create without an answer can be found again.
+#: Vendors that list jobs, so that a submission without a response can be found again.
 LISTING = {"tengrai", "piapi"}
 
 RESUBMIT = {"on_uncertain": "resubmit"}
@@ -22,7 +22,7 @@ class Ending:
     How a scenario ended.
 
     :param error: The class with which the swap failed for good; empty where its picture is in the archive.
-    :param creates: How many creates the vendor billed.
+    :param creates: How many submissions the vendor billed.
     """
 
     error: str
@@ -30,7 +30,7 @@ class Ending:
 
     def __str__(self) -> str:
         what = f"`{self.error}`" if self.error else "archived"
-        return f"{what}, {self.creates} {'create' if self.creates == 1 else 'creates'}"
+        return f"{what}, {self.creates} {'submission' if self.creates == 1 else 'submissions'}"
 
 
 @dataclass(frozen=True)
@@ -89,32 +89,32 @@ CASES = (
     Case("nothing goes wrong"),
     # -- the task process is killed (kill -9) -------------------------------------------------------------
     Case(
-        "task killed before the create",
+        "task killed before the submission",
         point="before the create",
         loses_answer=True,
         reaches_vendor=False,
     ),
     Case(
-        'task killed before the create, `on_uncertain="resubmit"`',
+        'task killed before the submission, `on_uncertain="resubmit"`',
         point="before the create",
         loses_answer=True,
         reaches_vendor=False,
         options=RESUBMIT,
     ),
     Case(
-        "task killed between send and answer",
+        "task killed between request and response",
         point="between send and answer",
         faults=(HANG,),
         loses_answer=True,
     ),
     Case(
-        'task killed between send and answer, `on_uncertain="resubmit"`',
+        'task killed between request and response, `on_uncertain="resubmit"`',
         point="between send and answer",
         faults=(HANG,),
         loses_answer=True,
         options=RESUBMIT,
     ),
-    Case("task killed between answer and record", point="between answer and record", loses_answer=True),
+    Case("task killed between response and record", point="between answer and record", loses_answer=True),
     Case(
         "task killed between record and deferral",
         modes=("deferrable",),
@@ -138,7 +138,7 @@ CASES = (
     ),
     *(
         Case(
-            f"vendor answers every question with {status} for a minute",
+            f"vendor answers every poll with {status} for a minute",
             faults=(_fault("fetch", None, type="status", status=status),),
             minute=True,
             late=True,
@@ -146,27 +146,27 @@ CASES = (
         for status in (500, 429)
     ),
     Case(
-        "vendor answers no question for a minute",
+        "vendor answers no poll for a minute",
         faults=(_fault("fetch", None, type="hang", seconds=90),),
         minute=True,
         late=True,
     ),
     Case(
-        "vendor answers creates with 429 for a minute",
+        "vendor answers submissions with 429 for a minute",
         faults=(_fault(None, None, type="status", status=429),),
         minute=True,
         retries=6,
         retry_delay=15,
     ),
     Case(
-        "vendor answers creates with 500 for a minute",
+        "vendor answers submissions with 500 for a minute",
         faults=(_fault(None, None, type="status", status=500),),
         minute=True,
         loses_answer=True,
         reaches_vendor=False,
     ),
     Case(
-        "vendor accepts a create and does not answer for a minute",
+        "vendor accepts a submission and does not answer for a minute",
         faults=(HANG,),
         minute=True,
         loses_answer=True,

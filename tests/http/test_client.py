@@ -169,7 +169,7 @@ def test_what_was_never_sent_is_unavailable_even_when_it_would_have_bought_somet
 
 @pytest.mark.parametrize("error", NOT_ANSWERED, ids=kind)
 def test_a_paid_request_without_an_answer_is_uncertain(send, error):
-    with pytest.raises(SubmissionUncertainError, match="no answer came") as caught:
+    with pytest.raises(SubmissionUncertainError, match="no response came") as caught:
         send(ENDPOINT, raising(error), CREATE, paid=True)
     assert kind(error) in str(caught.value)
 

@@ -141,7 +141,7 @@ def test_items_that_change_while_they_are_worked_on_are_said(items, batch, tmp_p
         return total
 
     monkeypatch.setattr(JobOptions, "check", then_cut)
-    with pytest.raises(BatchFailedError, match="3 were checked, 1 were seen"):
+    with pytest.raises(BatchFailedError, match="3 items were checked at the start, 1 were processed"):
         batch(f"file://{file}")
 
 

@@ -120,7 +120,7 @@ def test_an_ending_that_leaves_the_job_going_is_resumable_and_says_so(word, fina
     [
         (None, ["resume_job_id"], ["cancel"]),
         (True, ["confirmed the cancel", "submits a new job"], ["resume_job_id", "not confirmed"]),
-        (False, ["a cancel was sent, but not confirmed", "resume_job_id"], ["submits a new job"]),
+        (False, ["a cancellation was requested, but not confirmed", "resume_job_id"], ["submits a new job"]),
     ],
 )
 def test_a_deadline_says_what_became_of_the_cancel(confirmed, says, keeps_silent):

@@ -185,7 +185,7 @@ def test_nothing_listed_is_looked_for_three_times(look, api, log, clock):
     assert look() is None
     assert clock.slept == LOOKS
     assert len(api.lists) == len(LOOKS)
-    assert "No job in the list" in log.infos[-1]
+    assert "could be matched to this submission" in log.infos[-1]
 
 
 def test_only_other_jobs_are_nothing(look, api, clock):
@@ -419,7 +419,7 @@ def test_an_intent_of_a_dead_try_with_nothing_listed_stays_uncertain(swap, api, 
 
 
 def test_nothing_listed_after_a_lost_answer_is_uncertain(swap, api, context, clock):
-    with pytest.raises(SubmissionUncertainError, match="sent, but no answer came"):
+    with pytest.raises(SubmissionUncertainError, match="sent, but no response came"):
         swap().execute(context)
     assert len(api.creates) == 1
     assert clock.slept == LOOKS

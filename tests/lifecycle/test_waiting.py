@@ -325,5 +325,5 @@ def test_a_vendor_that_never_answers_does_not_hold_a_trigger_beyond_its_deadline
     hook = SilentHook(a_job())
     ending = asyncio.run(wait_async(hook, a_submission(life=-1), log=lambda _: None))
     assert ending.outcome is Outcome.TIMED_OUT
-    assert "no answer by the deadline" in ending.failure.message
+    assert "no response by the deadline" in ending.failure.message
     assert len(hook.asked) == 1

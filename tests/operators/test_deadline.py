@@ -228,11 +228,11 @@ def refused():
 @pytest.mark.parametrize(
     ("cancel", "says", "says_not"),
     [
-        (lambda: CONFIRMED, "the vendor confirmed the cancel", "not confirmed"),
-        (refused, "a cancel was sent, but not confirmed", "the vendor confirmed"),
+        (lambda: CONFIRMED, "the vendor confirmed the cancellation", "not confirmed"),
+        (refused, "a cancellation was requested, but not confirmed", "the vendor confirmed"),
         (
             lambda: httpx.ReadTimeout("no answer"),
-            "a cancel was sent, but not confirmed",
+            "a cancellation was requested, but not confirmed",
             "the vendor confirmed",
         ),
     ],

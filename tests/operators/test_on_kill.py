@@ -83,7 +83,7 @@ def test_an_ended_task_cancels_its_job_once(vendor, context, airflow, swap, stat
     [cancel] = cancels(vendor)
     assert cancel.url.path == f"/api/v1/task/{JOB}"
     assert operator.told[-1] == (
-        f"The task was ended ({state}) while piapi job {JOB} was running: the vendor confirmed the cancel"
+        f"The task was ended ({state}) while piapi job {JOB} was running: the vendor confirmed the cancellation"
     )
 
 
@@ -165,9 +165,9 @@ def test_a_cancel_that_is_not_confirmed_is_not_claimed(vendor, context, airflow,
     with pytest.raises(Killed):
         operator.execute(context)
     assert len(cancels(vendor)) == 1
-    assert "no cancel was confirmed" in operator.told[-1]
+    assert "no cancellation was confirmed" in operator.told[-1]
     assert "may finish and be charged" in operator.told[-1]
-    assert not any("confirmed the cancel" in text for text in operator.told)
+    assert not any("confirmed the cancellation" in text for text in operator.told)
 
 
 def test_a_vendor_that_cannot_cancel_is_asked_nothing(vendor, answer, context, airflow, swap):
@@ -176,7 +176,7 @@ def test_a_vendor_that_cannot_cancel_is_asked_nothing(vendor, answer, context, a
     with pytest.raises(Killed):
         operator.execute(context)
     assert len(vendor.requests) == 1
-    assert "no cancel was confirmed" in operator.told[-1]
+    assert "no cancellation was confirmed" in operator.told[-1]
 
 
 @pytest.mark.parametrize("try_before", [False, True])

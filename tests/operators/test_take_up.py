@@ -245,7 +245,7 @@ def test_a_job_already_cancelled_when_the_retry_looks_is_replaced(vendor, contex
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
-        (lambda: CONFIRMED, "its cancel was confirmed"),
+        (lambda: CONFIRMED, "its cancellation was confirmed"),
         (
             lambda: httpx.Response(400, json={"code": 400, "message": "task is running"}),
             "it could not be cancelled and may be charged",

@@ -335,7 +335,7 @@ def test_a_cancel_that_could_not_be_tried_is_told(vendor, clock, airflow, monkey
         monkeypatch.delenv("AIRFLOW_CONN_PIAPI_DEFAULT")
     *before, last = told_by(placed(clock, vendor="piapi"), monkeypatch)
     # An Airflow without a supervisor cannot say that there is no such connection: the hook tells that for itself.
-    assert all(line.startswith("The cancel of job ") for line in before)
+    assert all(line.startswith("The cancellation of job ") for line in before)
     assert before or broken == "connection"
     assert ("may finish" if broken == "connection" else "state is unknown") in last
     assert not vendor.requests

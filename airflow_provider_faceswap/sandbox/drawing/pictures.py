@@ -75,7 +75,7 @@ def colours(names: str) -> list[Colour]:
 
 
 def edited(picture: Picture, instruction: str) -> Picture:
-    """The picture with more contrast, at most of drawn size, tinted by the colours that the instruction names."""
+    """The picture with more contrast, at most as large as a drawn picture, tinted with the instruction's colours."""
     lab = cv2.cvtColor(resized(picture, *fitted(picture.shape[1], picture.shape[0])), cv2.COLOR_BGR2LAB)
     lab[..., 0] = cv2.createCLAHE(clipLimit=1.8, tileGridSize=(4, 4)).apply(lab[..., 0])
     result = cv2.cvtColor(lab, cv2.COLOR_LAB2BGR)

@@ -1,7 +1,7 @@
-"""Answers that fail on the wire: dropped, hanging and truncated connections.
+"""Responses that fail on the wire: dropped, hanging and truncated connections.
 
-An ASGI application has no access to its socket. So the server's protocol class keeps the transport of each
-connection by the peer's address, which is in the ASGI scope.
+An ASGI application has no access to its socket. So the server's protocol class stores each connection's
+transport, keyed by the peer's address, which the ASGI scope contains.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class TrackingProtocol(H11Protocol):
 async def _gone(receive: Receive) -> None:
     """Wait until the server sees that the connection is closed.
 
-    Uvicorn logs an error when an application returns earlier without an answer.
+    Uvicorn logs an error when an application returns earlier without a response.
     """
     while (await receive())["type"] != "http.disconnect":
         pass
@@ -61,7 +61,7 @@ async def _close(scope: Scope, receive: Receive, *, flush: bool) -> None:
 
 
 class DroppedConnection(Response):
-    """No answer: the connection is closed at once."""
+    """No response: the connection is closed at once."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         """Close the connection."""
@@ -69,7 +69,7 @@ class DroppedConnection(Response):
 
 
 class HangingConnection(Response):
-    """No answer for a while, then the connection is closed.
+    """No response for a while, then the connection is closed.
 
     :param seconds: how long, unless the caller closes the connection or the server stops earlier.
     :param stopping: set when the server is about to stop.

@@ -1,4 +1,4 @@
-"""One request and its answer: counting, the key, ordered faults, then the vendor's own handler."""
+"""One request and its response: counting, the key, injected faults, then the vendor's own handler."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 class RefusedError(Exception):
     """Raised when a handler refuses the request.
 
-    :param response: the vendor's answer.
+    :param response: the vendor's response.
     """
 
     def __init__(self, response: Response) -> None:
@@ -112,8 +112,8 @@ class Call:
 
         :param draw: makes the files, in a worker thread; raises
             :class:`~airflow_provider_faceswap.sandbox.output.JobFailedError` if it cannot.
-        :param failure: why the job will fail, if that is already known; an ordered failure comes first.
-        :returns: the job as the answer to create shows it.
+        :param failure: why the job will fail, if that is already known; an injected failure comes first.
+        :returns: the job as the response to create shows it.
         """
         failure = self.ordered_failure() or failure
         job = Job(
@@ -137,7 +137,7 @@ class Call:
         return View(job, job.created_at, fresh=True)
 
     def view(self, job: Job) -> View:
-        """The job as the answer to a read shows it."""
+        """The job as the response to a read shows it."""
         word = self.ordered("unknown_status")
         return View(
             job,
@@ -151,7 +151,7 @@ class Call:
         return self.fault.details if self.fault is not None and self.fault.type == fault_type else None
 
     def ordered_failure(self) -> str | None:
-        """The text of an ordered failure for a job that is created now."""
+        """The text of an injected failure for a job that is created now."""
         details = self.ordered("fail_job")
         return None if details is None else str(details["message"])
 
@@ -204,9 +204,9 @@ async def answer(
 ) -> Response:
     """Answer a request, with the fault that applies to it if there is one.
 
-    :param error: makes the answer with a given HTTP status.
-    :param unknown: makes the answer about something that does not exist.
-    :param handle: makes the true answer, or raises :class:`RefusedError`.
+    :param error: makes the response with a given HTTP status.
+    :param unknown: makes the response about something that does not exist.
+    :param handle: makes the normal response, or raises :class:`RefusedError`.
     """
     if fault is not None and (instead := _unprocessed(fault, error, unknown)) is not None:
         return instead
@@ -224,7 +224,7 @@ async def answer(
 def _unprocessed(
     fault: Fault, error: Callable[[int], Response], unknown: Callable[[], Response]
 ) -> Response | None:
-    """The answer of a fault that keeps the request from its handler, so that nothing is charged."""
+    """The response of a fault that keeps the request from its handler, so that nothing is charged."""
     details = fault.details
     if fault.type == "redirect":
         return RedirectResponse(str(details["location"]), status_code=302)
@@ -240,7 +240,7 @@ def _unprocessed(
 def _spoilt(
     fault: Fault, response: Response, error: Callable[[int], Response], stopping: asyncio.Event
 ) -> Response:
-    """The true answer, changed by a fault."""
+    """The normal response, changed by a fault."""
     if fault.type == "status":
         return _with_status(fault.details, error)
     if fault.type == "drop":
@@ -255,7 +255,7 @@ def _spoilt(
 
 
 def _with_status(details: dict[str, Any], error: Callable[[int], Response]) -> Response:
-    """The answer of a ``status`` fault: the given body, or the vendor's own error."""
+    """The response of a ``status`` fault: the given body, or the vendor's own error."""
     status, body = int(details["status"]), details.get("body")
     response: Response
     if body is None:

@@ -1,4 +1,4 @@
-"""Faults that a test can order: their types, the requests that they apply to, and how often."""
+"""Faults that a test can inject: their types, the requests they apply to, and how often."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 OPERATIONS = ("create", "fetch", "cancel", "list", "account", "upload", "download")
 
 _ANY = frozenset(OPERATIONS)
-#: Operations that each type of fault can apply to; one ordered without an operation applies to all of these.
+#: Operations that each type of fault can apply to; one injected without an operation applies to all of these.
 _MEETS = {
     "status": _ANY,
     "hang": _ANY,
@@ -54,7 +54,7 @@ class FaultError(ValueError):
 
 @dataclass
 class Fault:
-    """One ordered fault.
+    """One injected fault.
 
     :param id: number by which it is listed.
     :param type: a key of the table of types.
@@ -102,9 +102,9 @@ class Fault:
 
 @dataclass
 class FaultBook:
-    """The ordered faults, oldest first; the first one that matches a request is applied to it.
+    """The injected faults, oldest first; the first one that matches a request is applied to it.
 
-    :param vendors: the names that an order can give as ``vendor``.
+    :param vendors: the names that a fault can give as ``vendor``.
     """
 
     vendors: tuple[str, ...]

@@ -24,7 +24,7 @@ _ERRORS = {
 
 
 def picture_response(output: Output) -> Response:
-    """A file as an HTTP answer with its type and length."""
+    """A file as an HTTP response with its type and length."""
     return Response(output.data, media_type=MEDIA_TYPES[output.suffix])
 
 

@@ -35,8 +35,8 @@ class Job:
     :param base_url: root URL under which the caller reached the sandbox; result links start with it.
     :param work: the drawing, in a worker thread.
     :param lifetime: seconds for which the finished files can be fetched; ``None`` when no figure is known.
-    :param failure: text of a failure that is already decided (moderation, an ordered fault).
-    :param born_failed: whether the answer to create reported the failure.
+    :param failure: text of a failure that is already decided (moderation, an injected fault).
+    :param born_failed: whether the response to create reported the failure.
     :param facts: facts that only this vendor needs.
     """
 
@@ -117,7 +117,7 @@ class Job:
 
 @dataclass(frozen=True)
 class View:
-    """A job as an answer shows it: as it is, or as a fault changes it.
+    """A job as a response shows it: as it is, or as a fault changes it.
 
     :param now: epoch seconds.
     :param fresh: whether this answers create: the job is then queued, or already failed.

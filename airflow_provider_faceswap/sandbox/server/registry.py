@@ -29,13 +29,13 @@ def _no_routes(_: Sandbox) -> list[Route]:
 class Vendor:
     """One vendor, as the sandbox imitates it.
 
-    :param name: name in the ledger and in orders of faults.
+    :param name: name in the ledger and in injected faults.
     :param unit: unit of its prices.
     :param funds: what the account holds at the start, unless the settings say otherwise.
     :param endpoints: its paths.
-    :param error: its error answer for an HTTP status; 401 and 402 are the answers to a wrong key and to an empty
+    :param error: its error response for an HTTP status; 401 and 402 are the responses to a wrong key and to an empty
         account.
-    :param unknown_job: its answer about a job that does not exist.
+    :param unknown_job: its response about a job that does not exist.
     :param key_header: the header that carries the key, in lower case.
     :param key_scheme: what that header has before the key.
     :param refunds: whether failed and cancelled jobs cost nothing.

@@ -25,7 +25,7 @@ _STOP_SECONDS = 30.0
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn that reports when it is ready, and ends hanging answers before it stops."""
+    """Uvicorn that reports when it is ready, and ends hanging responses before it stops."""
 
     def __init__(self, app: Starlette, ready: Callable[[], None]) -> None:
         super().__init__(

@@ -37,7 +37,7 @@ def error(status: int, message: str | None = None) -> JSONResponse:
 
 
 def unknown_task() -> JSONResponse:
-    """The answer about an unknown task: it is not documented, and a 400 is the likeliest."""
+    """The response about an unknown task: it is not documented, and a 400 is the likeliest."""
     return error(400, "Task not found")
 
 

@@ -162,7 +162,7 @@ async def _result(call: Call) -> Response:
     if view.urls:
         task["cost"] = call.job.price
     if view.phase == FAILED:
-        # Seen in practice: a failed task reports a code of its own in an answer with HTTP 200.
+        # Seen in practice: a failed task reports a code of its own in a response with HTTP 200.
         task |= {"code": _INTERNAL, "error": view.failure, "message": view.failure}
     return JSONResponse(task)
 

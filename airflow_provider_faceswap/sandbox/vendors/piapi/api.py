@@ -1,4 +1,4 @@
-"""PiAPI's paths and answers."""
+"""PiAPI's paths and responses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tengrai's paths and answers."""
+"""Tengrai's paths and responses."""
 
 from __future__ import annotations
 
