@@ -7,7 +7,7 @@ FaceSwapError
 │   ├── PermissionDeniedError       403                               no retry
 │   ├── InsufficientBalanceError    402                               no retry
 │   ├── InvalidRequestError         400 413 422, bad arguments        no retry
-│   │   └── PictureNotTakenError    the vendor cannot take it         no retry
+│   │   └── PictureNotTakenError    the vendor does not accept it     no retry
 │   ├── ContentRefusedError         moderation                        no retry
 │   ├── NoFaceError                 no usable face                    no retry
 │   ├── RateLimitError              429; .retry_after                 retry
@@ -16,7 +16,7 @@ FaceSwapError
 ├── JobFailedError                  the vendor reported a failure     retry submits a new job
 ├── JobCanceledError                cancelled at the vendor           retry submits a new job
 ├── JobTimeoutError                 still running, resumable          retry resumes the job
-├── JobLostError                    the vendor no longer knows it     retry
+├── JobLostError                    the vendor no longer has it       retry
 ├── BatchFailedError                items of a batch failed           retry repeats those
 ├── SubmissionUncertainError        sent, no response                 no retry
 └── ArchiveError                                                      retry
@@ -25,7 +25,7 @@ FaceSwapError
     ├── TooLargeError               larger than the limit             no retry
     └── NotAnImageError             neither picture nor video         retry
 
-"No retry" classes are also Airflow fail-fast exceptions: the task fails at once, whatever its ``retries``. Their base
+"No retry" classes are also Airflow fail-fast exceptions: the task fails at once, regardless of ``retries``. Their base
 class is all that this module imports from Airflow.
 """
 
@@ -166,7 +166,7 @@ class InvalidRequestError(VendorError, AirflowFailException, ValueError):
 
 
 class PictureNotTakenError(InvalidRequestError):
-    """This vendor cannot take this picture, or cannot get it; another may. Nothing was sent."""
+    """This vendor does not accept this picture, or cannot get it; another may accept it. Nothing was sent."""
 
     advice = (
         "Nothing was bought. Give another picture, or set preflight='fit' to have it converted and shrunk."
@@ -204,7 +204,7 @@ class MalformedResponseError(VendorError):
 
 
 class JobFailedError(FaceSwapError):
-    """The vendor accepted the job and reported it failed."""
+    """The vendor accepted the job and reported it as failed."""
 
     advice = "A retry submits a new job."
 
@@ -222,7 +222,7 @@ class JobTimeoutError(FaceSwapError):
 
 
 class JobLostError(FaceSwapError):
-    """The vendor no longer knows the job."""
+    """The vendor no longer has the job."""
 
     advice = "It was accepted and may have been charged. Its record at the vendor is gone or has expired."
 

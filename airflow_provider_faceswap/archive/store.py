@@ -137,7 +137,7 @@ class Archive:
                 _log.info("%s was archived by an earlier attempt and is not written again", path)
                 return old.file
             raise ArchiveError(
-                f"{path} exists already",
+                f"{path} already exists",
                 advice="Give another filename, or overwrite='replace' or 'skip'.",
             )
         if not old.is_same_picture(new):
@@ -167,7 +167,7 @@ class Archive:
                 return None
             if isinstance(error, ValidationError):
                 raise ArchiveError(
-                    f"{path} exists already and is not a manifest",
+                    f"{path} already exists and is not a manifest",
                     advice="Give another filename, or overwrite='replace'.",
                 ) from None
             raise

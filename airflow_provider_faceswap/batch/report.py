@@ -131,7 +131,7 @@ class BatchReport:
             raise self.stopped.replaced(message=text) from self.stopped
         if self.ended < self.total:
             raise BatchFailedError(
-                f"the task was ended before all items were started: {self.line()}; {manifest_uri} lists each",
+                f"the task was ended before all items were started: {self.line()}; {manifest_uri} lists each item",
                 advice="A retry continues with the others and pays for nothing twice.",
             )
         share = self.failed / self.total if self.total else 0.0
@@ -140,7 +140,7 @@ class BatchReport:
             kinds = ", ".join(f"{number} {name}" for name, number in self.errors.most_common())
             raise BatchFailedError(
                 f"{self.failed} of {self.total} items failed ({kinds}); {self.archived} are archived; "
-                f"{manifest_uri} lists each"
+                f"{manifest_uri} lists each item"
             )
 
 

@@ -194,10 +194,10 @@ class BatchRunner:
     def _failed(
         self, log: BufferedItemLog, error: Exception, submission: Submission | None = None
     ) -> dict[str, Any]:
-        """The end of a failed item. An error of another library does not stop the other items."""
+        """The end of a failed item. An error from another library does not stop the other items."""
         secrets = self._secrets(error)
         if not isinstance(error, FaceSwapError):
-            log.warning("failed by an error of another library: %s", describe(error, secrets))
+            log.warning("failed with an error from another library: %s", describe(error, secrets))
         return failed_end(error, job_id=submission.job_id if submission else None, secrets=secrets)
 
     def _secrets(self, error: Exception) -> tuple[str, ...]:

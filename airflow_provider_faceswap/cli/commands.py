@@ -69,7 +69,7 @@ def job(options: Namespace) -> None:
         if destination:
             command.save(destination)
         else:
-            console.say("Nothing was saved. To save the result, give a place with --out.")
+            console.say("Nothing was saved. To save the result, name a file or folder with --out.")
         return Exit.DONE
 
     _end(options, console, command, work)
@@ -174,7 +174,7 @@ def _what_happened(error: BaseException, code: Exit, program: str) -> str:
     if code is Exit.INTERRUPTED:
         return "Interrupted. Nothing was submitted."
     if code is Exit.UNCERTAIN:
-        return f"Interrupted before the vendor answered. {_UNCERTAIN_ADVICE.format(program=program)}"
+        return f"Interrupted before the vendor responded. {_UNCERTAIN_ADVICE.format(program=program)}"
     return "Interrupted. The job keeps running at the vendor, and may be charged."
 
 

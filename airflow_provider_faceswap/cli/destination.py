@@ -51,7 +51,7 @@ class Destination:
         path = folder_of(folder, None) / name.name
         if not overwrite and path.exists():
             raise InvalidRequestError(
-                f"{out} exists already", advice="Nothing was sent. Give another name, or --overwrite."
+                f"{out} already exists", advice="Nothing was sent. Give another name, or --overwrite."
             )
         return cls(folder, name.name, "replace" if overwrite else "error")
 

@@ -137,11 +137,11 @@ def _client(proxy: str | None) -> httpx.Client:
 def _check_status(response: httpx.Response, shown: str) -> None:
     status = response.status_code
     if status in _EXPIRED:
-        raise ResultExpiredError(f"{shown} answers HTTP {status}")
+        raise ResultExpiredError(f"{shown} returned HTTP {status}")
     if status == 429 or status >= 500:
-        raise _TransientError(f"{shown} answers HTTP {status}")
+        raise _TransientError(f"{shown} returned HTTP {status}")
     if status != 200:
-        raise ArchiveError(f"{shown} answers HTTP {status}")
+        raise ArchiveError(f"{shown} returned HTTP {status}")
 
 
 def _copy(response: httpx.Response, into: BinaryIO, max_bytes: int, shown: str) -> Downloaded:

@@ -169,9 +169,9 @@ class Ledger:
         except ValidationError:
             raise FaceSwapError(
                 f"the record {self._key!r} of this task is damaged",
-                advice="This attempt bought nothing, but an earlier one may have: look for a job id in the earlier attempts' "
-                "logs and resume it with resume_job_id. To submit a new job instead, delete this record from Airflow's "
-                "task state store or from the ledger_uri folder.",
+                advice="This attempt bought nothing, but an earlier one may have: look for a job id in the earlier "
+                "attempts' logs and resume it with resume_job_id. To submit a new job instead, delete this record from "
+                "Airflow's task state store or from the ledger_uri folder.",
             ) from None
         except Exception as error:
             raise FaceSwapError(

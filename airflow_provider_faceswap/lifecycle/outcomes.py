@@ -163,7 +163,7 @@ class WaitResult(BaseModel):
         if self.outcome is Outcome.CANCELED:
             return JobCanceledError(f"the job was cancelled at the vendor{_charge(self.job, cost)}", **who)
         return MalformedResponseError(
-            f"the job is reported done, but without a usable link{_remark(self.job)}",
+            f"the job was reported as done, but without a usable link{_remark(self.job)}",
             advice="The job is paid for. Resume it with resume_job_id, or ask the vendor for the result.",
             **who,
         )

@@ -184,9 +184,9 @@ class MediaPreparer:
             return placeholder, placeholder
         raise PictureNotTakenError(
             f"{len(image.data)} bytes cannot be sent to {self.vendor.name} here"
-            + (f": inline it takes {accepts.inline}" if accepts.inline else ", which takes links only"),
+            + (f": at most {accepts.inline} inline" if accepts.inline else ", which accepts only links"),
             advice="Nothing was bought. Give a public link, or put the picture into storage that can sign links, "
-            "such as s3:// or gs://; or choose a vendor that takes pictures inside the request.",
+            "such as s3:// or gs://; or choose a vendor that accepts pictures inside the request.",
         )
 
 

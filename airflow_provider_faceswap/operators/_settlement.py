@@ -80,7 +80,7 @@ class SettlingOperator(ContentArguments):
         except FaceSwapError as error:
             # No harm is done: a later attempt polls the recorded job again.
             self.log.warning(
-                "Job %s is over, but its record stays open: %s", submission.job_id, error.message
+                "Job %s has ended, but its record could not be closed: %s", submission.job_id, error.message
             )
             return None
 

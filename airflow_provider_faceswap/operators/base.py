@@ -134,7 +134,7 @@ class JobOperator(SettlingOperator):
         return self._complete(context, *read_event(event, submission))
 
     def _run(self, context: Context, hook: JobHook) -> dict[str, Any]:
-        """Submit or resume, then wait; again if the job was cancelled meanwhile and may be replaced."""
+        """Submit or resume, then wait; again if the job was cancelled in the meantime and may be replaced."""
         result = None
         with hook:
             while result is None:

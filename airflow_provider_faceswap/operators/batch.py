@@ -205,8 +205,8 @@ class FaceSwapBatchOperator(BaseOperator):
             self.log.info("%d jobs continue: the task's state is %s", len(jobs), state or "unknown")
             return
         self.log.warning(
-            "The task was ended (%s) with %d job(s) running; the vendor confirmed %d cancel(s). The other jobs "
-            "may finish and be charged; a later attempt resumes them",
+            "The task was ended (%s) with %d job(s) running; the vendor confirmed %d cancellation(s). The other "
+            "jobs may finish and be charged; a later attempt resumes them",
             state,
             len(jobs),
             cancel_all(runner.jobs.hook, jobs, CANCEL_TIMEOUT),

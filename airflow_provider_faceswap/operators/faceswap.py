@@ -47,8 +47,8 @@ class FaceSwapOperator(JobOperator):
     Put the face of one picture onto another, at the first vendor that succeeds.
 
     The next connection is tried if a vendor accepts nothing (key, balance, limits, not reachable, a picture that it
-    cannot take) or reports the job failed. It is not tried if the input is at fault (no face, content refused, a bad
-    argument), or if a paid job may still be running: that job is waited for, or left resumable.
+    does not accept) or reports the job as failed. It is not tried if the input is at fault (no face, content refused, a
+    bad argument), or if a paid job may still be running: that job is waited for, or left resumable.
 
     :param target_image: The picture whose face is replaced: an http(s) URL, or the whole result of another
         operator of this package.

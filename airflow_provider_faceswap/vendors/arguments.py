@@ -54,7 +54,7 @@ def http_url(value: str) -> str:
     except ValueError:  # its text repeats the value
         readable = False
     if not readable:
-        raise ValueError("must be a full http or https URL, and its host or port cannot be read")
+        raise ValueError("must be a full http or https URL, but its host or port cannot be read")
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("must be a full http or https URL")
     return value

@@ -137,7 +137,7 @@ def checked_id(job_id: object) -> str:
     :raises InvalidRequestError: It is not a text, is empty, or is ``.`` or ``..``, which would change the path.
     """
     if not isinstance(job_id, str) or job_id.strip() in {"", ".", ".."}:
-        raise InvalidRequestError("the job id must be the text that the vendor gave for it")
+        raise InvalidRequestError("the job id must be a string, as the vendor returned it")
     return job_id
 
 

@@ -457,7 +457,7 @@ def test_skip_writes_what_an_earlier_try_did_not_finish(place, taken, picture):
 
 def test_error_leaves_both_and_says_what_to_do(place, taken, picture):
     source, _ = taken
-    with pytest.raises(ArchiveError, match=r"exists already.*job 65819c48.*overwrite='replace' or 'skip'"):
+    with pytest.raises(ArchiveError, match=r"already exists.*job 65819c48.*overwrite='replace' or 'skip'"):
         keep(place, source, picture("PNG", (50, 60)), overwrite="error")
     assert (place / "gptunnel-face_swap-65819c48.png").read_bytes() == picture(colour="red")
 
@@ -471,7 +471,7 @@ def test_error_is_not_for_the_very_picture_that_an_earlier_try_has_kept(place, t
     assert keep(place, source, picture(colour="red"), **retry) == first
     assert "was archived by an earlier attempt" in caplog.text
     assert (place / "gptunnel-face_swap-65819c48.png.json").read_bytes() == before
-    with pytest.raises(ArchiveError, match="exists already"):
+    with pytest.raises(ArchiveError, match="already exists"):
         keep(place, source, picture(colour="green"), **retry)
 
 
@@ -479,7 +479,7 @@ def test_error_is_not_for_the_very_picture_that_an_earlier_try_has_kept(place, t
 def test_error_is_for_everybody_else_though_the_picture_is_the_same(place, taken, picture, run):
     source, _ = taken
     keep(place, source, picture(colour="red"), run=TRY)
-    with pytest.raises(ArchiveError, match="exists already"):
+    with pytest.raises(ArchiveError, match="already exists"):
         keep(place, source, picture(colour="red"), overwrite="error", run=run)
 
 
@@ -504,7 +504,7 @@ def others(made):
 @pytest.mark.parametrize("which", range(3), ids=["vendor", "job", "output"])
 def test_the_same_bytes_of_another_job_are_another_picture(place, made, picture, which):
     keep(place, ArchiveSource(url=None, result=made(), number=1), picture(), filename="pic")
-    with pytest.raises(ArchiveError, match="exists already"):
+    with pytest.raises(ArchiveError, match="already exists"):
         keep(place, others(made)[which], picture(), overwrite="error", filename="pic")
 
 
@@ -583,7 +583,7 @@ def test_another_file_under_the_manifests_name_is_replaced_on_request_only(place
     source = ArchiveSource(url=None, result=made())
     write(place / "pic.png.json", io.BytesIO(found))
     for overwrite in ("error", "skip"):
-        with pytest.raises(ArchiveError, match="exists already and is not a manifest"):
+        with pytest.raises(ArchiveError, match="already exists and is not a manifest"):
             keep(place, source, picture(), filename="pic", overwrite=overwrite)
     assert files(place) == ["pic.png.json"]
     kept = keep(place, source, picture(), filename="pic")

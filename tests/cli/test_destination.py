@@ -45,7 +45,7 @@ def test_a_storage_that_is_not_known_is_refused():
 
 def test_a_file_that_is_there_is_replaced_on_request_only(tmp_path):
     (tmp_path / "a.png").touch()
-    with pytest.raises(InvalidRequestError, match=r"a\.png exists already"):
+    with pytest.raises(InvalidRequestError, match=r"a\.png already exists"):
         Destination.of("a.png", overwrite=False)
     assert Destination.of("a.png", overwrite=True).overwrite == "replace"
     assert Destination.of("b.png", overwrite=False).overwrite == "error"

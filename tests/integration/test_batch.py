@@ -347,7 +347,7 @@ def test_a_batch_ended_by_a_person_starts_nothing_more_and_cancels(sandbox, item
         batch(items(6), conn_id="piapi_default", concurrency=2)
     assert bills(sandbox)["creates"] == 2
     assert all(job["canceled"] for job in bills(sandbox)["jobs"])
-    assert any("2 job(s) running; the vendor confirmed 2 cancel(s)" in line for line in batch.told)
+    assert any("2 job(s) running; the vendor confirmed 2 cancellation(s)" in line for line in batch.told)
 
 
 # -- items --------------------------------------------------------------------------------------------

@@ -299,7 +299,7 @@ def test_an_error_of_another_library_fails_its_item_only(batch, items, monkeypat
             batch(items)
     [line] = [line for line in batch.lines() if line["status"] == "failed"]
     assert (line["position"], line["error"]) == (2, type(error).__name__)
-    assert told_of(batch, f"items[2]: failed by an error of another library: {type(error).__name__}")
+    assert told_of(batch, f"items[2]: failed with an error from another library: {type(error).__name__}")
     assert batch(items)["archived"] == 6
 
 
@@ -461,7 +461,7 @@ def test_all_cancels_of_an_ended_task_are_sent_together(batch, items, monkeypatc
     assert all(f"job-{number}" in order[ids] for number in range(1, 7))
     cancels = [position for position, line in enumerate(order) if line.startswith("cancel of")]
     assert (len(cancels), min(cancels) > ids) == (6, True)
-    assert told_of(batch, "6 job(s) running; the vendor confirmed 4 cancel(s)")
+    assert told_of(batch, "6 job(s) running; the vendor confirmed 4 cancellation(s)")
 
 
 def test_cancels_that_take_too_long_are_not_waited_for(batch, items, monkeypatch, state):
@@ -478,4 +478,4 @@ def test_cancels_that_take_too_long_are_not_waited_for(batch, items, monkeypatch
     monkeypatch.setattr(GPTunnelHook, "afetch", running)
     with pytest.raises(BatchFailedError):
         batch(items, concurrency=1)
-    assert told_of(batch, "1 job(s) running; the vendor confirmed 0 cancel(s)")
+    assert told_of(batch, "1 job(s) running; the vendor confirmed 0 cancellation(s)")

@@ -437,7 +437,7 @@ def test_after_a_failure_a_retry_keeps_the_rest_though_a_taken_name_is_an_error(
 def test_a_name_that_is_taken_may_be_an_error(web, made, picture, keep):
     web.will(picture(), picture(colour="red"))
     keep(made(), overwrite="error")
-    with pytest.raises(ArchiveError, match="exists already"):
+    with pytest.raises(ArchiveError, match="already exists"):
         keep(made(), overwrite="error")
 
 

@@ -466,7 +466,7 @@ def test_a_store_that_is_down_at_the_end_does_not_cost_the_result(vendor, contex
     clock.sleep = store_breaks
     vendor.will(job(), job("completed"))
     assert operator.execute(context)["job_id"] == "first"
-    assert any("Job first is over, but its record stays open" in warning for warning in warnings)
+    assert any("Job first has ended, but its record could not be closed" in warning for warning in warnings)
 
 
 def test_a_job_adopted_after_a_clear_is_of_the_new_epoch(vendor, context, clock, tries):

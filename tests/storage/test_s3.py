@@ -257,7 +257,7 @@ def test_skip_leaves_both_and_tells_what_is_there(bucket, door, keep, web, made,
 def test_error_leaves_both_and_says_so(bucket, keep, web, made, picture):
     web.will(picture(), picture(colour="red"))
     keep(made(), overwrite="error")
-    with pytest.raises(ArchiveError, match=r"exists already.*overwrite='replace' or 'skip'"):
+    with pytest.raises(ArchiveError, match=r"already exists.*overwrite='replace' or 'skip'"):
         keep(made(), overwrite="error")
     assert bucket.get(NAME) == picture()
 

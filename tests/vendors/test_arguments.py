@@ -60,7 +60,7 @@ def test_a_character_that_ends_a_link_in_a_text_is_to_be_encoded(character):
 )
 @pytest.mark.parametrize("check", [http_url, https_url])
 def test_a_url_that_cannot_be_taken_apart_is_refused_without_repeating_it(check, url):
-    with pytest.raises(ValueError, match="must be a full http or https URL, and its host or port") as caught:
+    with pytest.raises(ValueError, match="must be a full http or https URL, but its host or port") as caught:
         check(url)
     assert "topsecret" not in str(caught.value)
 
