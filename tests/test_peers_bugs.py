@@ -160,7 +160,7 @@ def test_a_mapped_task_does_not_get_the_job_of_another_item(
     assert result["job_id"] == "second"
     cancel = vendor.requests[1]
     assert (cancel.method, cancel.url.path.rpartition("/")[2]) == ("DELETE", "first")
-    assert any("job first" in line and "cancel was confirmed" in line for line in warnings)
+    assert any("job first" in line and "cancellation was confirmed" in line for line in warnings)
     [record] = store.values.values()
     assert record["earlier"] == ["first"]
 

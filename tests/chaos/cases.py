@@ -172,7 +172,7 @@ CASES = (
         loses_answer=True,
     ),
     Case(
-        "a proxy answers every question with 403 and a page for a minute",
+        "a proxy answers every poll with 403 and a page for a minute",
         faults=(_fault("fetch", None, type="status", status=403, body="<html>Forbidden</html>"),),
         minute=True,
         late=True,
@@ -184,7 +184,7 @@ CASES = (
     ),
     # -- the connection -----------------------------------------------------------------------------------
     Case(
-        "task of a failover killed while waiting, its connection cannot be read in the retry",
+        "task of a failover killed while waiting; its connection cannot be read in the retry",
         modes=("on the worker",),
         point="while waiting",
         failover=True,

@@ -146,7 +146,7 @@ def test_bytes_for_a_vendor_that_takes_links_only_are_refused_with_the_choices()
     with pytest.raises(PictureNotTakenError) as caught:
         travel("tengrai", Image(paint()))
     assert "tengrai: target_image: " in str(caught.value)
-    assert "takes links only" in str(caught.value)
+    assert "accepts only links" in str(caught.value)
     assert "s3://" in caught.value.advice
 
 
