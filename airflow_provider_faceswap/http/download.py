@@ -8,9 +8,7 @@ to the address that was checked. A setting allows single private hosts, for the 
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import socket
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import urljoin, urlsplit
@@ -26,6 +24,7 @@ from airflow_provider_faceswap.exceptions import (
     UnsafeURLError,
 )
 from airflow_provider_faceswap.foundation.redaction import bare_url
+from airflow_provider_faceswap.http.addresses import is_private
 from airflow_provider_faceswap.http.client import tls_context
 
 if TYPE_CHECKING:
@@ -41,8 +40,6 @@ MAX_DOWNLOADS = 3
 _TIMEOUT = httpx.Timeout(connect=10, read=60, write=30, pool=30)
 #: Statuses of a link that no longer works: the file was removed, or the signature has expired.
 _EXPIRED = frozenset({403, 404, 410})
-#: IPv6 networks whose addresses contain an IPv4 address: NAT64, its local form, 6to4.
-_IPV4_IN_IPV6 = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +191,7 @@ def _checked_hop(url: str, open_hosts: Collection[str], attempt: int) -> _Hop:
     proxies = getproxies()
     proxy = proxies.get(parts.scheme) or proxies.get("all")
     if proxy and not proxy_bypass(f"{host}:{port}"):
-        if _is_local(host):
+        if is_private(host):
             raise UnsafeURLError(f"{shown} does not point to a public host")
         return _Hop(url, headers, {}, proxy if "://" in proxy else f"http://{proxy}")
     try:
@@ -202,7 +199,7 @@ def _checked_hop(url: str, open_hosts: Collection[str], attempt: int) -> _Hop:
     except OSError:
         raise _TransientError(f"the name of {shown} cannot be resolved") from None
     addresses = [str(entry[4][0]) for entry in found]
-    if not addresses or any(_is_private(address) for address in addresses):
+    if not addresses or any(is_private(address) for address in addresses):
         raise UnsafeURLError(f"{shown} does not resolve to public addresses only")
     address = addresses[attempt % len(addresses)]
     literal = f"[{address}]" if ":" in address else address
@@ -217,25 +214,3 @@ def _joined(url: str, location: str) -> str:
         return urljoin(url, location)
     except ValueError:
         raise UnsafeURLError(f"{bare_url(url)} redirects to something that is not a valid URL") from None
-
-
-def _is_local(host: str) -> bool:
-    """True for localhost and for a private address, in any notation."""
-    if host.rstrip(".") == "localhost":
-        return True
-    with suppress(OSError):
-        host = socket.inet_ntoa(socket.inet_aton(host))
-    return _is_private(host)
-
-
-def _is_private(address: str) -> bool:
-    """True for a literal address that is not public; false for a name."""
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return False
-    if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.is_site_local or any(parsed in network for network in _IPV4_IN_IPV6):
-            return True
-        parsed = parsed.ipv4_mapped or parsed
-    return not parsed.is_global or parsed.is_multicast
