@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
@@ -19,6 +18,7 @@ from airflow_provider_faceswap.exceptions import (
 )
 from airflow_provider_faceswap.jobs import FailureReason, JobState
 from airflow_provider_faceswap.vendors.arguments import validation_message
+from airflow_provider_faceswap.vendors.hosts import checked_host
 from airflow_provider_faceswap.vendors.messages import Request
 from airflow_provider_faceswap.vendors.refusals import malformed
 
@@ -193,18 +193,18 @@ class Vendor(ABC):
         The URL that all paths are appended to.
 
         :param host: The connection's host: a full URL, or empty for the vendor's own.
-        :raises InvalidRequestError: ``host`` is not a full http or https URL.
+        :raises InvalidRequestError: ``host`` is not a full http or https URL, or contains more than a place.
         """
-        if not host:
+        if not (host := (host or "").strip()):
             return self.default_base_url
-        parts = urlsplit(host)
-        if parts.scheme not in {"http", "https"} or not parts.netloc:
+        try:
+            return checked_host(host, self.version_prefix)
+        except ValueError as error:
             raise InvalidRequestError(
-                "the connection's host is not a full URL such as https://proxy.example.com",
+                f"the connection's host {error}",
                 vendor=self.name,
                 advice="Nothing was bought. Correct the connection's host.",
-            )
-        return host.rstrip("/").removesuffix(self.version_prefix).rstrip("/")
+            ) from None
 
     # -- replies --------------------------------------------------------------------------------------
 
