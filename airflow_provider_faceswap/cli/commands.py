@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.utils.cli import suppress_logs_and_warning
 
 from airflow_provider_faceswap.cli.console import ConsoleLog
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable
 
-    from airflow_provider_faceswap.hooks.base import JobHook
 
 #: What users type to run the commands in Airflow's command line.
 _PROGRAM = "airflow faceswap"
@@ -44,7 +42,7 @@ def swap(options: Namespace) -> None:
         as_seconds("timeout", options.timeout)
         destination = Destination.of(options.out, overwrite=options.overwrite)
         pictures = {"target_image": _picture(options.target), "face_image": _picture(options.face)}
-        with _hook(options.conn_id) as hook:
+        with hook_for_connection(options.conn_id) as hook:
             command.submit(hook, pictures, options.preflight)
             command.wait(hook)
         command.save(destination)
@@ -62,7 +60,7 @@ def job(options: Namespace) -> None:
     def work() -> Exit:
         as_seconds("timeout", options.timeout)
         destination = Destination.of(options.out, overwrite=options.overwrite) if options.out else None
-        with _hook(options.conn_id) as hook:
+        with hook_for_connection(options.conn_id) as hook:
             command.poll(hook, options.job_id, patient=options.wait)
             if not command.wait(hook, until_over=options.wait):
                 return Exit.RESUMABLE
@@ -81,7 +79,7 @@ def check(options: Namespace) -> None:
     console = ConsoleLog()
     _read_connections()
     try:
-        ok, message = _hook(options.conn_id).test_connection()
+        ok, message = hook_for_connection(options.conn_id).test_connection()
         code = Exit.DONE if ok else Exit.FAILED
     except KeyboardInterrupt:
         code, message = Exit.INTERRUPTED, "Interrupted."
@@ -111,18 +109,6 @@ def _end(options: Namespace, console: ConsoleLog, command: JobCommand, work: Cal
         console.say(f"Resume it with: {command.resume_command}")
     show(command.report(code, error), options.output)
     raise SystemExit(code)
-
-
-def _hook(conn_id: str) -> JobHook:
-    try:
-        return hook_for_connection(conn_id)
-    except ImportError as error:
-        # Outside a task, Airflow 3.1 then tries its supervisor, and the import of that fails.
-        if "SUPERVISOR_COMMS" not in str(error):
-            raise
-        raise AirflowNotFoundException(
-            f"connection {conn_id!r} is neither in the environment nor in a secrets backend"
-        ) from None
 
 
 def _read_connections() -> None:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_faceswap.exceptions import (
     FaceSwapError,
@@ -16,9 +16,9 @@ from airflow_provider_faceswap.exceptions import (
     VendorUnavailableError,
 )
 from airflow_provider_faceswap.foundation.redaction import bare_url
-from airflow_provider_faceswap.hooks.connection import VendorConnection
+from airflow_provider_faceswap.hooks.connection import ConnectionNotFoundError, VendorConnection
 from airflow_provider_faceswap.hooks.preparation import build_submission, upload_files
-from airflow_provider_faceswap.hooks.registry import hook_for, hook_for_connection, register
+from airflow_provider_faceswap.hooks.registry import hook_for, hook_for_connection, register, types_of
 from airflow_provider_faceswap.http.api import ApiClient
 from airflow_provider_faceswap.lifecycle.outcomes import Outcome
 from airflow_provider_faceswap.lifecycle.submissions import SubmissionTemplate
@@ -57,7 +57,9 @@ class JobHook(BaseHook):
     def __init__(self, conn_id: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.conn_id = conn_id or self.default_conn_name
-        connection = VendorConnection(self.vendor, self.conn_id)
+        #: Connection types whose password this hook may send.
+        self.conn_types = types_of(type(self))
+        connection = VendorConnection(self.vendor, self.conn_id, self.conn_types)
         self._api = ApiClient(f"{self.vendor.name}:{self.conn_id}", connection)
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -173,16 +175,16 @@ class JobHook(BaseHook):
         """Add the job's id to errors raised while polling it."""
         try:
             yield
-        except FaceSwapError as error:
-            raise error.replaced(job_id=error.job_id or job_id) from None
-        except AirflowNotFoundException as error:
+        except ConnectionNotFoundError as error:
             # It may be missing only now: Airflow reports a secrets backend that is down like this.
             raise VendorUnavailableError(
-                str(error),
+                error.message,
                 vendor=self.vendor.name,
                 job_id=job_id,
                 advice="The job is not affected. Restore the connection, then retry.",
             ) from None
+        except FaceSwapError as error:
+            raise error.replaced(job_id=error.job_id or job_id) from None
 
     def wait(self, job: Job, *, timeout: float = 600.0, poll_interval: float | None = None) -> Job:
         """
@@ -232,7 +234,7 @@ class JobHook(BaseHook):
     def _logs_failed_cancel(self, job_id: str) -> Iterator[None]:
         try:
             yield
-        except (FaceSwapError, AirflowNotFoundException) as error:
+        except FaceSwapError as error:
             self.log.warning("The cancellation of job %s was not confirmed: %s", job_id, error)
 
     # -- account --------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_provider_faceswap.exceptions import InvalidRequestError
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.hooks.base import hook_for
+from airflow_provider_faceswap.hooks.registry import registered_types
 from airflow_provider_faceswap.jobs import Submission
 from airflow_provider_faceswap.lifecycle.outcomes import Outcome, kill_message, left_running_message
 from airflow_provider_faceswap.lifecycle.waiting import done_message, result_of, wait_async
@@ -20,7 +21,7 @@ from airflow_provider_faceswap.telemetry.metrics import job_ended
 from airflow_provider_faceswap.triggers._airflow_internals import ENDED_STATES, end_with_success, task_state
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Collection, Mapping
 
     from airflow.providers.common.compat.sdk import BaseOperator
 
@@ -52,6 +53,8 @@ class JobTrigger(BaseTrigger):
     :param cancel_on_timeout: Cancel the job at its deadline, if the vendor supports it.
     :param end_in_place: On success, end the task in the triggerer, if this Airflow can. Every other outcome resumes
         it on a worker.
+    :param conn_types: Connection types of the vendor's hooks besides the vendor's own. A triggerer has not imported a
+        user's hook, whose type it could not accept otherwise.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class JobTrigger(BaseTrigger):
         cancel_on_kill: bool = True,
         cancel_on_timeout: bool = False,
         end_in_place: bool = False,
+        conn_types: Collection[str] = (),
     ) -> None:
         super().__init__()
         self.submission = Submission.model_validate(submission)
@@ -71,21 +75,23 @@ class JobTrigger(BaseTrigger):
         self.cancel_on_kill = cancel_on_kill
         self.cancel_on_timeout = cancel_on_timeout
         self.end_in_place = end_in_place
+        vendor = self.submission.vendor
+        self.conn_types = sorted({*conn_types, *registered_types(vendor)} - {vendor})
         self._cancel: asyncio.Task[None] | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class path and the arguments, all plain JSON."""
-        return (
-            "airflow_provider_faceswap.triggers.job.JobTrigger",
-            {
-                "submission": self.submission.model_dump(mode="json"),
-                "poll_interval": self.poll_interval,
-                "resume_after": self.resume_after,
-                "cancel_on_kill": self.cancel_on_kill,
-                "cancel_on_timeout": self.cancel_on_timeout,
-                "end_in_place": self.end_in_place,
-            },
-        )
+        arguments: dict[str, Any] = {
+            "submission": self.submission.model_dump(mode="json"),
+            "poll_interval": self.poll_interval,
+            "resume_after": self.resume_after,
+            "cancel_on_kill": self.cancel_on_kill,
+            "cancel_on_timeout": self.cancel_on_timeout,
+            "end_in_place": self.end_in_place,
+        }
+        if self.conn_types:  # a triggerer of an older version does not have it
+            arguments["conn_types"] = self.conn_types
+        return "airflow_provider_faceswap.triggers.job.JobTrigger", arguments
 
     def check_storable(self) -> None:
         """
@@ -103,7 +109,7 @@ class JobTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, fire one event, return. It only reads, so another triggerer may run it again."""
-        hook = hook_for(self.submission.vendor, self.submission.conn_id)
+        hook = self._hook()
         waited = await wait_async(
             hook,
             self.submission,
@@ -125,6 +131,9 @@ class JobTrigger(BaseTrigger):
         )
         await CLOCK.asleep(max(0.0, self.resume_after - CLOCK.now()))
         yield TriggerEvent(waited.to_event(self.submission))
+
+    def _hook(self) -> JobHook:
+        return hook_for(self.submission.vendor, self.submission.conn_id, self.conn_types)
 
     async def _succeed_here(self, hook: JobHook, waited: WaitResult) -> TriggerEvent | None:
         """
@@ -175,7 +184,7 @@ class JobTrigger(BaseTrigger):
             async with asyncio.timeout(CANCEL_TIMEOUT):
                 state = await task_state(self.task_instance)
                 if state in ENDED_STATES:
-                    confirmed = await hook_for(job.vendor, job.conn_id).acancel(job.job_id, job.kind)
+                    confirmed = await self._hook().acancel(job.job_id, job.kind)
         except Exception as error:  # noqa: BLE001 - whatever it is, the lines below must be logged
             self.log.warning("The cancellation of job %s failed: %s", job.job_id, type(error).__name__)
         if state in ENDED_STATES:

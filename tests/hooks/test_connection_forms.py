@@ -310,6 +310,24 @@ REFUSED_BY_PIAPI = httpx.Response(401, json={"code": 401, "message": "invalid ap
         ),
         ("piapi", {"host": "http://127.0.0.1:80b0"}, None, "the connection's host cannot be read as a URL"),
         ("piapi", {"host": "http://[127.0.0.1"}, None, "the connection's host cannot be read as a URL"),
+        (
+            "gptunnel",
+            {"host": "https://me:planted-word@proxy.example.com"},
+            None,
+            "the connection's host contains a user name or a password",
+        ),
+        (
+            "tengrai",
+            {"host": "https://proxy.example.com/?key=planted-word"},
+            None,
+            "the connection's host has a query or a fragment",
+        ),
+        (
+            "piapi",
+            {"extra": {"webhook_secret": "***"}},
+            None,
+            "which Airflow shows instead of a secret",
+        ),
         ("gptunnel", {}, UNKNOWN_PAGE, "Is the connection's host this vendor's API?"),
         ("piapi", {}, UNKNOWN_PAGE, "Is the connection's host this vendor's API?"),
         ("tengrai", {}, ANOTHER_SITE, "Is the connection's host this vendor's API?"),
@@ -367,31 +385,12 @@ def test_the_document_shows_what_the_sandbox_answers(sandbox, vendor):
 
 
 @each_vendor
-def test_the_test_says_who_was_asked_without_what_stands_before_the_host(wire, connect, vendor):
-    connect(
-        "mine", conn_type=vendor, password=KEY, host="https://me:planted-word@proxy.example.com", port=8443
-    )
+def test_the_test_says_who_was_asked_with_the_port(wire, connect, vendor):
+    connect("mine", conn_type=vendor, password=KEY, host="https://proxy.example.com", port=8443)
     wire.says(httpx.Response(401, json={"message": "no"}))
     _, text = hook_for_connection("mine").test_connection()
     assert text.endswith("(asked: https://proxy.example.com:8443)")
-    assert "planted-word" not in text
     assert wire.requests[0].url.port == 8443
-
-
-@pytest.mark.parametrize(
-    ("host", "says"),
-    [
-        ("https://proxy.example.com/x?key=planted-word", "https://proxy.example.com/x"),
-        ("https://proxy.example.com/#planted-word", "https://proxy.example.com/"),
-        ("https://me:planted@word@proxy.example.com/v?a=planted-word&b='", "https://proxy.example.com/v"),
-    ],
-)
-def test_the_test_shows_nothing_of_what_stands_behind_the_hosts_path(wire, connect, host, says):
-    connect("mine", conn_type="piapi", password=KEY, host=host)
-    wire.says({"code": 200, "data": {"name": "studio"}})
-    _, text = hook_for_connection("mine").test_connection()
-    assert text.endswith(f"(asked: {says})")
-    assert "planted" not in text
 
 
 @pytest.mark.parametrize(
