@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import conf
 from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.foundation.validation import as_choice, as_count, as_job_id, as_seconds
+from airflow_provider_faceswap.hooks.connection import ConnectionNotFoundError
 from airflow_provider_faceswap.lifecycle.ledger import epoch_of
 from airflow_provider_faceswap.lifecycle.outcomes import Outcome, read_event
 from airflow_provider_faceswap.lifecycle.provenance import provenance, request_arguments
@@ -211,6 +212,11 @@ class JobOperator(SettlingOperator):
             earlier = ledger.earlier_job()
             if not earlier:
                 raise
+            if isinstance(error, ConnectionNotFoundError):
+                # Airflow reports a secrets backend that is down like this. A retry may find the connection, and no
+                # other connection may be tried meanwhile.
+                advice = f"{earlier} Restore the connection, then retry."
+                raise FaceSwapError(error.message, vendor=error.vendor, advice=advice) from None
             raise error.replaced(advice=f"{error.advice} {earlier}") from error
 
     def _wait(

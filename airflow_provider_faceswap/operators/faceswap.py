@@ -107,12 +107,17 @@ class FaceSwapOperator(JobOperator):
         *others, last = conn_ids
         for position, conn_id in enumerate(others):
             try:
-                return self._run(context, hook_for_connection(conn_id))
+                return self._run(context, self._hook_at(context, conn_id))
             except FaceSwapError as error:
                 if not _another_may(error) or self._is_late():
                     raise
                 self.log.warning("Trying %s next: %s", conn_ids[position + 1], error)
-        return self._run(context, hook_for_connection(last))
+        return self._run(context, self._hook_at(context, last))
+
+    def _hook_at(self, context: Context, conn_id: str) -> JobHook:
+        """A hook on a connection, at which an earlier attempt may have a paid job."""
+        with self._names_earlier_job(self._ledger(context, conn_id)):
+            return hook_for_connection(conn_id)
 
     def _is_late(self) -> bool:
         """True if a job that is submitted now could only time out."""
