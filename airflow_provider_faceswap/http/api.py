@@ -8,7 +8,7 @@ another host.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -87,7 +87,9 @@ class ApiClient:
         self._http: httpx.Client | None = None
 
     def __enter__(self) -> None:
-        self._http = sync_client()
+        # An environment that no client can be made from is an error of the first request.
+        with suppress(VendorUnavailableError):
+            self._http = sync_client()
 
     def __exit__(self, *_: object) -> None:
         if self._http is not None:

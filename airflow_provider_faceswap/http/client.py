@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from airflow_provider_faceswap.http.environment import usable_environment
+
 if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator
@@ -25,8 +27,13 @@ MAX_CONNECTIONS = 50
 
 @cache
 def tls_context() -> ssl.SSLContext:
-    """The one TLS context of this process: creating one takes about 20 ms and almost a megabyte."""
-    return httpx.create_ssl_context()
+    """
+    The one TLS context of this process: creating one takes about 20 ms and almost a megabyte.
+
+    :raises VendorUnavailableError: The environment names certificates that cannot be read.
+    """
+    with usable_environment():
+        return httpx.create_ssl_context()
 
 
 def sync_client(*, keep: bool = True) -> httpx.Client:
@@ -35,13 +42,16 @@ def sync_client(*, keep: bool = True) -> httpx.Client:
 
     :param keep: Whether connections are kept for later requests. A submission needs a new one: the vendor may close
         a kept connection at any time, which would look like a lost reply to a paid request.
+    :raises VendorUnavailableError: The environment's proxies or certificates cannot be used.
     """
-    return httpx.Client(**_options(keep=keep))
+    with usable_environment():
+        return httpx.Client(**_options(keep=keep))
 
 
 def async_client(*, keep: bool = True) -> httpx.AsyncClient:
     """A client for an event loop; see :func:`sync_client`."""
-    return httpx.AsyncClient(**_options(keep=keep))
+    with usable_environment():
+        return httpx.AsyncClient(**_options(keep=keep))
 
 
 def _options(*, keep: bool) -> dict[str, Any]:
@@ -54,19 +64,25 @@ class Session:
     """
     What all requests of one event loop through one connection share.
 
-    :ivar http: The client for reads.
     :ivar users: How many users are inside the session.
     :ivar endpoint: The connection as last read, ``None`` before that.
     :ivar read_at: When it was read, in epoch seconds.
     :ivar reading: Lock to hold while the connection is read.
     """
 
-    http: httpx.AsyncClient
     users: int = 0
     endpoint: Endpoint | None = None
     read_at: float = 0.0
     reading: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _http: httpx.AsyncClient | None = None
     _submissions: httpx.AsyncClient | None = None
+
+    @property
+    def http(self) -> httpx.AsyncClient:
+        """The client for reads; made on first use, so that an environment it cannot use is a failed read."""
+        if self._http is None:
+            self._http = async_client()
+        return self._http
 
     @property
     def submissions(self) -> httpx.AsyncClient:
@@ -77,9 +93,9 @@ class Session:
 
     async def aclose(self) -> None:
         """Close the clients."""
-        await self.http.aclose()
-        if self._submissions is not None:
-            await self._submissions.aclose()
+        for client in (self._http, self._submissions):
+            if client is not None:
+                await client.aclose()
 
 
 _sessions: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Session]] = (
@@ -98,7 +114,7 @@ async def shared_session(name: str) -> AsyncIterator[Session]:
     sessions = _sessions.setdefault(loop, {})
     session = sessions.get(name)
     if session is None:
-        session = sessions[name] = Session(async_client())
+        session = sessions[name] = Session()
     session.users += 1
     try:
         yield session

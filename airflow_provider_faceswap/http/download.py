@@ -22,10 +22,12 @@ from airflow_provider_faceswap.exceptions import (
     ResultExpiredError,
     TooLargeError,
     UnsafeURLError,
+    VendorUnavailableError,
 )
 from airflow_provider_faceswap.foundation.redaction import bare_url
 from airflow_provider_faceswap.http.addresses import is_private
 from airflow_provider_faceswap.http.client import tls_context
+from airflow_provider_faceswap.http.environment import proxy_problem, variable_with
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -119,15 +121,18 @@ def _client(proxy: str | None) -> httpx.Client:
 
     :raises ArchiveError: The proxy cannot be used.
     """
+    if proxy is not None and (problem := proxy_problem(proxy)):
+        # The proxy's URL is not shown, because it may contain a password.
+        raise ArchiveError(
+            f"the environment variable {variable_with(proxy, 'HTTPS_PROXY', 'HTTP_PROXY', 'ALL_PROXY')} cannot be used",
+            advice=f"The job is paid for; save its result before its link expires. {problem}, then retry.",
+        )
     try:
         return httpx.Client(verify=tls_context(), timeout=_TIMEOUT, trust_env=False, proxy=proxy)
-    except (ImportError, ValueError, httpx.InvalidURL) as error:
-        # Only the scheme is shown, because the proxy URL may contain a password.
+    except VendorUnavailableError as error:
         raise ArchiveError(
-            f"the proxy of this worker's environment, {str(proxy).partition('://')[0]}://..., cannot be used "
-            f"({type(error).__name__})",
-            advice="The job is paid for; save its result before its link expires. Set an http:// or https:// "
-            "proxy, or install httpx[socks] for a socks5:// proxy.",
+            error.message,
+            advice="The job is paid for; save its result before its link expires. Correct it, then retry.",
         ) from None
 
 

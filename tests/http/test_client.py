@@ -455,8 +455,8 @@ def test_each_event_loop_has_its_own_client_even_at_the_same_time(made):
 
 def test_a_loop_that_is_gone_leaves_nothing_behind(made):
     async def run():
-        async with shared_session("c"):
-            pass
+        async with shared_session("c") as session:
+            assert session.http is session.http
 
     for _ in range(3):
         asyncio.run(run())
@@ -538,6 +538,7 @@ def test_the_same_holds_on_an_event_loop(server):
 def test_a_session_makes_a_client_for_submissions_only_if_something_is_submitted(made):
     async def run():
         async with shared_session("c") as session:
+            assert session.http is session.http
             assert len(made) == 1
             assert session.submissions is session.submissions
         assert [client.is_closed for client in made] == [True, True]

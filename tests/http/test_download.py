@@ -806,7 +806,7 @@ def test_a_host_and_port_that_go_past_the_proxy_are_checked_too(names, dialled, 
 def test_a_proxy_that_cannot_be_used_is_said_without_its_password(names, monkeypatch, address):
     monkeypatch.setitem(sys.modules, "socksio", None)
     monkeypatch.setenv("https_proxy", address)
-    with pytest.raises(ArchiveError, match=rf"{address.partition(':')[0]}://\.\.\., cannot be used") as told:
+    with pytest.raises(ArchiveError, match="variable https_proxy cannot be used") as told:
         fetch(URL)
     assert "planted" not in str(told.value)
     assert names.asked == []
