@@ -22,8 +22,14 @@ if TYPE_CHECKING:
 
     from airflow_provider_faceswap.vendors.messages import Request
 
-#: The connection was never opened, so the vendor cannot have processed anything.
-_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+#: The connection was never opened, so the vendor cannot have processed anything. A proxy refuses before it is open.
+_NOT_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+)
 _FAILURES = (httpx.HTTPError, httpx.InvalidURL, UnicodeEncodeError)
 
 

@@ -164,3 +164,28 @@ def test_a_download_hides_the_proxy_too(monkeypatch, names, value):
     with pytest.raises(ArchiveError, match="HTTPS_PROXY") as caught:
         download("https://files.test/1.png", io.BytesIO(), max_bytes=1000)
     assert "plan" not in str(caught.value)
+
+
+def test_a_proxy_that_refuses_the_tunnel_has_not_sent_the_submission(monkeypatch):
+    """The proxy answers CONNECT with 407; the request, and the key, never leave this machine."""
+    received = []
+
+    async def proxy(reader, writer):
+        received.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async def submit():
+        async with await asyncio.start_server(proxy, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            monkeypatch.setenv("HTTPS_PROXY", f"http://me:planted@127.0.0.1:{port}")
+            await GPTunnelHook("behind").asubmit("face_swap", **PICTURES)
+
+    monkeypatch.setenv("AIRFLOW_CONN_BEHIND", '{"conn_type": "gptunnel", "password": "the-key"}')
+    with pytest.raises(VendorUnavailableError, match="407") as caught:
+        asyncio.run(submit())
+    assert "Nothing was sent." in str(caught.value)
+    assert "planted" not in str(caught.value)
+    assert received
+    assert all(b"the-key" not in head for head in received)
