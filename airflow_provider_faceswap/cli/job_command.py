@@ -15,6 +15,7 @@ from airflow_provider_faceswap.exceptions import (
     SubmissionUncertainError,
 )
 from airflow_provider_faceswap.foundation.redaction import redacted
+from airflow_provider_faceswap.hooks.private_host import check_private_host
 from airflow_provider_faceswap.lifecycle.ledger import Ledger
 from airflow_provider_faceswap.lifecycle.outcomes import Outcome, is_transient
 from airflow_provider_faceswap.lifecycle.provenance import provenance
@@ -87,6 +88,7 @@ class JobCommand:
         request = hook.prepare(self._kind, preflight=preflight, **arguments)
         for warning in hook.vendor.warnings(self._kind, request):
             self._console.say(f"{hook.vendor.name}: {warning}")
+        check_private_host(hook.endpoint())
         self._checked = True
         purchase = Purchase(
             hook,

@@ -18,6 +18,7 @@ from airflow_provider_faceswap.exceptions import (
 from airflow_provider_faceswap.foundation.redaction import bare_url
 from airflow_provider_faceswap.hooks.connection import ConnectionNotFoundError, VendorConnection
 from airflow_provider_faceswap.hooks.preparation import build_submission, upload_files
+from airflow_provider_faceswap.hooks.private_host import check_private_host
 from airflow_provider_faceswap.hooks.registry import hook_for, hook_for_connection, register, types_of
 from airflow_provider_faceswap.http.api import ApiClient
 from airflow_provider_faceswap.lifecycle.outcomes import Outcome
@@ -121,8 +122,10 @@ class JobHook(BaseHook):
 
         :returns: The function that sends the submission; call it once, inside the block. It raises ``VendorError``
             if the vendor accepted nothing, and ``SubmissionUncertainError`` if it may have.
+        :raises InvalidRequestError: The connection's host is private, and results from there could not be downloaded.
         :raises VendorError: The vendor refused a picture; nothing was submitted.
         """
+        check_private_host(self.endpoint())
         request = upload_files(self.vendor, request, self.read)
         return self._api.submitting(request, partial(self.vendor.read_submitted, kind))
 
@@ -144,8 +147,9 @@ class JobHook(BaseHook):
     async def asubmit(self, kind: str, **arguments: Any) -> Job:
         """Submit a paid job, as :meth:`submit` does."""
         await self._api.aendpoint()
-        # Reading and uploading pictures blocks.
+        # Resolving a name, and reading and uploading pictures, blocks.
         request = await asyncio.to_thread(self.prepare, kind, **arguments)
+        await asyncio.to_thread(check_private_host, self.endpoint())
         request = await asyncio.to_thread(upload_files, self.vendor, request, self.read)
         job = await self._api.asubmit(request, partial(self.vendor.read_submitted, kind))
         lineage.collect(self, lineage.job_lineage(None, arguments))
@@ -285,6 +289,7 @@ class JobHook(BaseHook):
         try:
             base_url = self.endpoint().base_url
             self._check_defaults()
+            check_private_host(self.endpoint())
             asked = f" (asked: {bare_url(base_url)})"
             return True, f"{self.vendor.name}: {self.account()}{asked}"
         except FaceSwapError as error:

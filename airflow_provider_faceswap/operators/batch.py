@@ -20,6 +20,7 @@ from airflow_provider_faceswap.exceptions import ArchiveError, InvalidRequestErr
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.foundation.validation import as_choice, as_count, as_seconds
 from airflow_provider_faceswap.hooks.base import hook_for_connection
+from airflow_provider_faceswap.hooks.private_host import check_private_host
 from airflow_provider_faceswap.lifecycle.ledger import epoch_of
 from airflow_provider_faceswap.lifecycle.purchase import PurchasePolicy
 from airflow_provider_faceswap.links import ManifestLink
@@ -128,6 +129,7 @@ class FaceSwapBatchOperator(BaseOperator):
         start = CLOCK.now()
         folder = folder_of(self.destination, self.destination_conn_id)
         hook = hook_for_connection(self.conn_id)
+        check_private_host(hook.endpoint())
         items = Items(self.items)
         jobs = JobOptions(
             hook=hook,

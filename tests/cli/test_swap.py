@@ -221,9 +221,21 @@ def test_a_picture_that_cannot_be_saved_is_still_to_be_had(run, pictures, monkey
     assert charged() == 1
 
 
-def test_a_link_that_may_not_be_followed_is_said_with_the_setting_that_opens_it(run, pictures, monkeypatch):
+def test_a_private_host_is_refused_before_the_swap_with_the_setting_that_allows_it(
+    run, pictures, monkeypatch, charged
+):
     monkeypatch.setenv("AIRFLOW__FACESWAP__ALLOWED_PRIVATE_HOSTS", "")
     done = run("swap", "--conn-id", "gptunnel_default", *pictures)
+    assert done.code == Exit.USAGE
+    assert done.told["error"]["type"] == "InvalidRequestError"
+    assert "ALLOWED_PRIVATE_HOSTS=127.0.0.1" in done.stderr
+    assert charged() == 0
+
+
+def test_a_link_that_may_not_be_followed_is_said_with_the_setting_that_opens_it(run, pictures, monkeypatch):
+    paid = run("swap", "--conn-id", "gptunnel_default", *pictures)
+    monkeypatch.setenv("AIRFLOW__FACESWAP__ALLOWED_PRIVATE_HOSTS", "")
+    done = run("job", "gptunnel_default", paid.told["job_id"], "--wait", "--out", "again")
     assert done.code == Exit.RESUMABLE
     assert done.told["error"]["type"] == "UnsafeURLError"
     assert "allowed_private_hosts" in done.stderr
