@@ -21,7 +21,7 @@ from airflow_provider_faceswap.links import ResultLink
 from airflow_provider_faceswap.media.inputs import PREFLIGHTS
 from airflow_provider_faceswap.operators._settlement import SettlingOperator
 from airflow_provider_faceswap.telemetry.metrics import failures_counted
-from airflow_provider_faceswap.triggers._airflow_internals import can_succeed_in_triggerer
+from airflow_provider_faceswap.triggers._after_success import stored_in_triggerer
 from airflow_provider_faceswap.triggers.job import SAFE_RESUME_DELAY, JobTrigger, wait_in_triggerer
 
 if TYPE_CHECKING:
@@ -241,17 +241,20 @@ class JobOperator(SettlingOperator):
         return self._settle(context, hook, submission, waited)
 
     def _defer(self, submission: Submission) -> NoReturn:
+        trigger = self._trigger(submission)
         # Airflow stores a task's links once the task has left its worker; these would be empty. The trigger may have
         # ended the task by then, and its link would be overwritten.
         self.operator_extra_links = ()
-        wait_in_triggerer(self, self._trigger(submission))
+        wait_in_triggerer(self, trigger)
 
     def _trigger(self, submission: Submission) -> JobTrigger:
+        stored = stored_in_triggerer(self)
         return JobTrigger(
             submission=submission.model_dump(mode="json"),
             poll_interval=self.poll_interval,
             resume_after=CLOCK.now() + SAFE_RESUME_DELAY,
             cancel_on_kill=self.cancel_on_kill,
             cancel_on_timeout=self.cancel_on_timeout,
-            end_in_place=can_succeed_in_triggerer(self),
+            end_in_place=stored is not None,
+            stored=stored,
         )

@@ -7,6 +7,7 @@ works without it. Tested with Airflow 3.3.2.
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,13 +27,6 @@ UNSUPERVISED = "alone"
 #: Seconds to wait until another thread's message to the supervisor is answered, such as one from a batch's
 #: writer. A lock that is held longer is held by the thread that the signal interrupted.
 SUPERVISOR_LOCK_TIMEOUT = 1.0
-
-
-def can_succeed_in_triggerer(operator: BaseOperator) -> bool:
-    """True if a success needs no worker: it has only a plain return value to store, and no callback or listener."""
-    if operator.outlets or operator.on_success_callback or not operator.do_xcom_push:
-        return False
-    return uses_default_xcom() and not has_success_listener()
 
 
 def has_success_listener() -> bool:
@@ -119,17 +113,42 @@ def _state(answer: Any, task_instance: Any) -> str | None:
     return next(iter((states.get(task_instance.run_id) or {}).values()), None)
 
 
+def mapped_downstream(operator: BaseOperator) -> bool:
+    """True if tasks are mapped over this task's return value, so that its length is stored with it."""
+    if operator.get_dag() is None:
+        return False
+    # Of a task that is mapped itself, Airflow counts the values instead.
+    is_mapped = operator.dag.get_task(operator.task_id).is_mapped
+    return not is_mapped and next(iter(operator.iter_mapped_dependants()), None) is not None
+
+
+def stores_in_place(stored: Mapping[str, bool]) -> bool:
+    """True if a trigger of this Airflow can store what is wanted besides the return value."""
+    try:
+        from airflow.sdk.execution_time.comms import SetXCom
+    except ImportError:
+        return False
+    return all(
+        name in SetXCom.model_fields for name in ("mapped_length", "dag_result") if stored.get(name, False)
+    )
+
+
 async def end_with_success(
-    task_instance: Any, result: Mapping[str, Any], links: Mapping[str, str]
+    task_instance: Any,
+    result: Mapping[str, Any],
+    links: Mapping[str, str],
+    stored: Mapping[str, bool] = MappingProxyType({}),
 ) -> TriggerEvent | None:
     """
-    Store a return value, and make the event that ends the task without a worker.
+    Store a return value as a worker does, and make the event that ends the task without a worker.
 
     ``TaskSuccessEvent(xcoms=...)`` would store a JSON string where downstream tasks expect a dict. So the value is
     stored first, in the SDK's own encoding.
 
     :param links: What a worker would store as the task's links: XCom key to URL. They always go into
         Airflow's database, whatever the XCom backend, because the API server reads them there.
+    :param stored: What is stored besides the return value: ``multiple_outputs`` (each key on its own),
+        ``mapped_length`` (for tasks that are mapped over the value), ``dag_result`` (it is a result of the Dag).
     :returns: The event; ``None`` if this Airflow has none, and the task must resume on a worker.
     """
     try:
@@ -147,8 +166,18 @@ async def end_with_success(
         "task_id": task_instance.task_id,
         "map_index": task_instance.map_index,
     }
+
+    async def push(key: str, value: Any, **more: Any) -> None:
+        if stored.get("dag_result"):
+            more["dag_result"] = True
+        encoded = XCom.serialize_value(value, key=key, **task)
+        await SUPERVISOR_COMMS.asend(SetXCom(key=key, value=encoded, **task, **more))
+
     for key, link in links.items():
         await SUPERVISOR_COMMS.asend(SetXCom(key=key, value=link, **task))
-    value = XCom.serialize_value(dict(result), key="return_value", **task)
-    await SUPERVISOR_COMMS.asend(SetXCom(key="return_value", value=value, **task))
+    if stored.get("multiple_outputs"):
+        for key, value in result.items():
+            await push(key, value)
+    length = {"mapped_length": len(result)} if stored.get("mapped_length") else {}
+    await push("return_value", dict(result), **length)
     return TaskSuccessEvent()

@@ -55,6 +55,8 @@ class JobTrigger(BaseTrigger):
         it on a worker.
     :param conn_types: Connection types of the vendor's hooks besides the vendor's own. A triggerer has not imported a
         user's hook, whose type it could not accept otherwise.
+    :param stored: What is stored besides the return value if the task ends in the triggerer: ``multiple_outputs``,
+        ``mapped_length``, ``dag_result``. ``None``, as in rows of older versions: nothing.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class JobTrigger(BaseTrigger):
         cancel_on_timeout: bool = False,
         end_in_place: bool = False,
         conn_types: Collection[str] = (),
+        stored: Mapping[str, bool] | None = None,
     ) -> None:
         super().__init__()
         self.submission = Submission.model_validate(submission)
@@ -77,6 +80,7 @@ class JobTrigger(BaseTrigger):
         self.end_in_place = end_in_place
         vendor = self.submission.vendor
         self.conn_types = sorted({*conn_types, *registered_types(vendor)} - {vendor})
+        self.stored = dict(stored or {})
         self._cancel: asyncio.Task[None] | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -89,8 +93,11 @@ class JobTrigger(BaseTrigger):
             "cancel_on_timeout": self.cancel_on_timeout,
             "end_in_place": self.end_in_place,
         }
-        if self.conn_types:  # a triggerer of an older version does not have it
+        # A triggerer of an older version has neither.
+        if self.conn_types:
             arguments["conn_types"] = self.conn_types
+        if self.stored:
+            arguments["stored"] = self.stored
         return "airflow_provider_faceswap.triggers.job.JobTrigger", arguments
 
     def check_storable(self) -> None:
@@ -150,7 +157,8 @@ class JobTrigger(BaseTrigger):
         result = result_of(hook, self.submission, waited)
         xcom = result.to_xcom()
         try:
-            event = await end_with_success(self.task_instance, xcom, result_links(xcom, self.task_instance))
+            links = result_links(xcom, self.task_instance)
+            event = await end_with_success(self.task_instance, xcom, links, self.stored)
         except Exception as error:  # noqa: BLE001 - whatever it is, the job is done, and a worker can return it
             self.log.warning(
                 "The result could not be stored in the triggerer (%s); its task resumes on a worker",
