@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_faceswap.archive.manifest import RunInfo
+from airflow_provider_faceswap.archive.manifest import Archived, RunInfo
 from airflow_provider_faceswap.archive.names import folder_of
 from airflow_provider_faceswap.archive.sources import parse_sources
 from airflow_provider_faceswap.archive.store import archive_at
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
     from airflow.providers.openlineage.extractors import OperatorLineage
 
-    from airflow_provider_faceswap.archive.manifest import Archived
     from airflow_provider_faceswap.archive.sources import ArchiveSource
     from airflow_provider_faceswap.archive.store import Archive
     from airflow_provider_faceswap.jobs import Job
@@ -57,6 +56,8 @@ class ArchiveOperator(BaseOperator):
         attempt of the same task archived the identical file. A file without its manifest was left by an attempt that
         stopped early, and is always replaced.
     :param max_bytes: The largest result that is accepted; default: ``[faceswap] max_archive_bytes``.
+    :param multiple_outputs: Store each key of the result as an XCom of its own too, for ``task.output["uri"]``. Of
+        several results, each is the list of their values.
     :raises InvalidRequestError: An argument is wrong.
     :raises ArchiveError: A result could not be archived; subclasses say why.
     """
@@ -74,9 +75,10 @@ class ArchiveOperator(BaseOperator):
         filename: str | None = None,
         overwrite: str = "replace",
         max_bytes: int | None = None,
+        multiple_outputs: bool = True,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(multiple_outputs=multiple_outputs, **kwargs)
         self.source = source
         self.destination = destination
         self.destination_conn_id = destination_conn_id
@@ -109,6 +111,15 @@ class ArchiveOperator(BaseOperator):
         files = [file.model_dump() for file in archived]
         self.outcome = files if is_list or len(files) != 1 else files[0]
         return self.outcome
+
+    def post_execute(self, context: Context, result: Any = None) -> None:
+        """Store the values of each key of several results as a list; Airflow does it for one result only."""
+        super().post_execute(context, result)
+        if self.multiple_outputs and isinstance(self.outcome, list):
+            self.multiple_outputs = False
+            if self.do_xcom_push:
+                for key in Archived.model_fields:
+                    context["ti"].xcom_push(key, [file[key] for file in self.outcome])
 
     def _keep_all(self, archive: Archive, sources: Sequence[ArchiveSource]) -> list[Archived]:
         """

@@ -32,6 +32,7 @@ class BalanceCheckOperator(BaseOperator):
     :param at_least: What must be available, credit included.
     :param unit: The unit of ``at_least``; default: the first that the vendor reports.
     :param on_short: If less is available: ``fail`` at once, without retries, or ``skip`` this task and those after it.
+    :param multiple_outputs: Store each key of the result as an XCom of its own too, for ``task.output["available"]``.
     :raises InsufficientBalanceError: Less is available, and ``on_short`` is ``fail``.
     :raises InvalidRequestError: An argument is wrong, or the vendor reports no balance, or none in this unit.
     """
@@ -46,9 +47,10 @@ class BalanceCheckOperator(BaseOperator):
         at_least: Any,
         unit: str | None = None,
         on_short: Literal["fail", "skip"] = "fail",
+        multiple_outputs: bool = True,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(multiple_outputs=multiple_outputs, **kwargs)
         self.conn_id = conn_id
         self.at_least = at_least
         self.unit = unit

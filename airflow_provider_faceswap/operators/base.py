@@ -62,6 +62,7 @@ class JobOperator(SettlingOperator):
     :param preflight: What is checked before a job is submitted: ``auto`` checks pictures that pass through this
         worker (bytes, files in object storage), ``check`` fetches and checks links too, ``fit`` also converts and
         shrinks what the vendor would refuse, ``off`` leaves all checks to the vendor.
+    :param multiple_outputs: Store each key of the result as an XCom of its own too, for ``task.output["url"]``.
     :raises InvalidRequestError: An argument is wrong. Nothing was bought.
     """
 
@@ -87,9 +88,10 @@ class JobOperator(SettlingOperator):
         max_submissions: int = 2,
         resume_job_id: Any = None,
         preflight: Preflight = "auto",
+        multiple_outputs: bool = True,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(multiple_outputs=multiple_outputs, **kwargs)
         self.conn_id = conn_id or self.hook_class.default_conn_name
         self.deferrable = (
             conf.getboolean("operators", "default_deferrable", fallback=False)

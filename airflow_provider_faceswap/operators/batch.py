@@ -70,6 +70,7 @@ class FaceSwapBatchOperator(BaseOperator):
     :param on_uncertain: Applied to each item, as in a single-job operator. The same holds for ``on_clear``,
         ``max_submissions`` and ``preflight``. Pictures that pass through the worker are read twice: when all
         items are checked, and when the item's job is submitted.
+    :param multiple_outputs: Store each key of the summary as an XCom of its own too, for ``batch.output["manifest_uri"]``.
     :raises InvalidRequestError: An argument or an item is wrong. Nothing was bought.
     :raises BatchFailedError: More items failed than ``fail_on`` allows, or the task was ended before all
         items were started. The items that succeeded are archived.
@@ -99,9 +100,10 @@ class FaceSwapBatchOperator(BaseOperator):
         on_clear: Literal["reuse", "resubmit"] = "reuse",
         max_submissions: int = 2,
         preflight: Preflight = "auto",
+        multiple_outputs: bool = True,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(multiple_outputs=multiple_outputs, **kwargs)
         if isinstance(fail_on, bool) or (
             fail_on not in {"any", "all"} and not (isinstance(fail_on, float) and 0 < fail_on <= 1)
         ):

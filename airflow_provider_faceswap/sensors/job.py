@@ -45,6 +45,7 @@ class JobSensor(BaseSensorOperator):
     :param job_id: The job's id, or an operator's whole result.
     :param kind: What the job does: ``face_swap``, ``image``, ``imagine``, ...
     :param deferrable: Wait in the triggerer. Default: ``[operators] default_deferrable``.
+    :param multiple_outputs: Store each key of the result as an XCom of its own too, for ``task.output["url"]``.
     :raises FaceSwapError: The job failed, was cancelled, or is unknown; subclasses say which.
     :raises AirflowSensorTimeout: The timeout passed; the job keeps running.
     """
@@ -54,11 +55,18 @@ class JobSensor(BaseSensorOperator):
     ui_color = "#e8e0f7"
 
     def __init__(
-        self, *, conn_id: str, job_id: Any, kind: str, deferrable: bool | None = None, **kwargs: Any
+        self,
+        *,
+        conn_id: str,
+        job_id: Any,
+        kind: str,
+        deferrable: bool | None = None,
+        multiple_outputs: bool = True,
+        **kwargs: Any,
     ) -> None:
         kwargs.setdefault("poke_interval", 15)
         kwargs.setdefault("timeout", 3600)
-        super().__init__(**kwargs)
+        super().__init__(multiple_outputs=multiple_outputs, **kwargs)
         self.conn_id = conn_id
         self.job_id = job_id
         self.kind = kind
