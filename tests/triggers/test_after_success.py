@@ -55,7 +55,7 @@ WANTED = {
     "on_failure_callback": ({"on_failure_callback": called}, PLAIN),
     "on_retry_callback": ({"on_retry_callback": [called]}, PLAIN),
     "on_skipped_callback": ({"on_skipped_callback": called}, PLAIN),
-    "retries": ({"retries": 5, "max_retry_delay": 60.0, "retry_exponential_backoff": 2.0}, PLAIN),
+    "retries": ({"retries": 5, "max_retry_delay": 60.0}, PLAIN),
     "a pool": ({"pool": "paid", "pool_slots": 2, "queue": "gpu", "priority_weight": 3}, PLAIN),
     "a description": ({"doc_md": "# Swap", "task_display_name": "A swap", "owner": "anna"}, PLAIN),
     "params": ({"params": {"style": "comic"}}, PLAIN),
