@@ -262,6 +262,20 @@ def no_waiting_between_tries():
         yield
 
 
+#: What each vendor answers to a poll of a job that it does not have.
+UNKNOWN_JOB = {
+    "gptunnel": (400, {"error": {"message": "Task not found", "type": "invalid_request_error"}}),
+    "tengrai": (404, {"message": "Artwork not found", "statusCode": 404, "error": "Not Found"}),
+    "piapi": (404, {"code": 404, "message": "task not found", "data": None}),
+}
+
+
+def unknown_job(vendor: str) -> httpx.Response:
+    """The vendor's answer to a poll of a job that it does not have."""
+    status, body = UNKNOWN_JOB[vendor]
+    return httpx.Response(status, json=body)
+
+
 PICTURE = "https://pictures.test/target.jpg"
 FACE = "https://pictures.test/face.jpg"
 

@@ -222,7 +222,7 @@ class JobHook(BaseHook):
             return False
         request = cancellation.request(kind, job_id)
         with self._logs_failed_cancel(job_id):
-            return cancellation.read(self._api.send_once(request))
+            return cancellation.read(job_id, self._api.send_once(request))
         return False
 
     async def acancel(self, job_id: str, kind: str) -> bool:
@@ -231,7 +231,7 @@ class JobHook(BaseHook):
             return False
         request = cancellation.request(kind, job_id)
         with self._logs_failed_cancel(job_id):
-            return cancellation.read(await self._api.asend_once(request))
+            return cancellation.read(job_id, await self._api.asend_once(request))
         return False
 
     @contextmanager

@@ -15,7 +15,12 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import stamina
 
-from airflow_provider_faceswap.exceptions import AuthenticationError, RateLimitError, VendorUnavailableError
+from airflow_provider_faceswap.exceptions import (
+    AuthenticationError,
+    RateLimitError,
+    VendorError,
+    VendorUnavailableError,
+)
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.http.client import shared_session, sync_client
 
@@ -212,7 +217,9 @@ class ApiClient:
             endpoint = await self.aendpoint()
             try:
                 return await self._asend_repeated(session.http, endpoint, request, parse)
-            except AuthenticationError:
+            except VendorError as error:
+                if not isinstance(error, AuthenticationError) and error.status_code != 401:
+                    raise
                 self._endpoint = None
                 changed = await self.aendpoint(refused=endpoint)
                 if changed == endpoint:

@@ -178,6 +178,8 @@ class WaitResult(BaseModel):
                 advice="A retry submits a new job.",
                 **who,
             )
+        if self.failure is not None:
+            seen += f", and the last poll failed ({self.failure.message})"
         tried = "" if self.cancel_confirmed is None else "; a cancellation was requested, but not confirmed"
         return JobTimeoutError(f"the deadline passed, {seen}{tried}", **who)
 
@@ -253,7 +255,7 @@ def left_running_message(job: Submission, state: str | None) -> str:
 
 
 def is_transient(error: FaceSwapError) -> bool:
-    """True for a failed poll that says nothing about the job: a network error, a fault of the vendor."""
+    """True for a network error, a fault of the vendor, or a reply that is not its own: a retry may help."""
     return isinstance(error, VendorUnavailableError | RateLimitError | MalformedResponseError) or (
         type(error) is VendorError
     )

@@ -167,15 +167,18 @@ class Poller:
         return self._until_deadline(self._gap(self.schedule.wait(self._age(now))), now, message)
 
     def after_error(self, error: FaceSwapError, now: float) -> Wait | WaitResult:
-        """Decide after a failed poll. A failed poll is not a failed job."""
+        """
+        Decide after a failed poll. A failed poll is not a failed job.
+
+        Only the vendor's own statement that it has no such job ends the wait at once. Every other error uses up the
+        budget, a refused key too: the job is paid for, and the key may be replaced during the wait.
+        """
         failure = ReadFailure.of(error)
         if isinstance(error, JobLostError):
             if self._age(now) < self.grace and now < self.deadline:
                 message = self._error_message(error, f"is not there yet: {error.message}")
                 return self._until_deadline(max(self.schedule.floor, SHORT_WAIT), now, message)
             return self._end(Outcome.LOST, failure)
-        if not is_transient(error):
-            return self._end(Outcome.REFUSED, failure)
         if now >= self.deadline:
             return self._end(Outcome.TIMED_OUT, failure)
         message = self._error_message(
@@ -187,7 +190,7 @@ class Poller:
             return self._until_deadline(max(pause, self.schedule.floor), now, message)
         self._errors += 1
         if self._errors >= ERROR_BUDGET:
-            return self._end(Outcome.UNREADABLE, failure)
+            return self._end(Outcome.UNREADABLE if is_transient(error) else Outcome.REFUSED, failure)
         pause = self._gap(min(2.0**self._errors, LONGEST_ERROR_WAIT))
         return self._until_deadline(max(pause, getattr(error, "retry_after", None) or 0.0), now, message)
 

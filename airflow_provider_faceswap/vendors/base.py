@@ -19,8 +19,8 @@ from airflow_provider_faceswap.exceptions import (
 from airflow_provider_faceswap.jobs import FailureReason, JobState
 from airflow_provider_faceswap.vendors.arguments import validation_message
 from airflow_provider_faceswap.vendors.hosts import checked_host
-from airflow_provider_faceswap.vendors.messages import Request
-from airflow_provider_faceswap.vendors.refusals import malformed
+from airflow_provider_faceswap.vendors.messages import Request, as_word
+from airflow_provider_faceswap.vendors.refusals import POLL_AGAIN, foreign, malformed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -212,17 +212,40 @@ class Vendor(ABC):
         """
         Read the reply to a submission (``job_id`` is ``None``) or to a poll.
 
+        Of the replies to a poll, only those in the vendor's own shape count. A proxy, a firewall or a maintenance page
+        may answer with any HTTP status.
+
         :raises VendorError: The vendor refused, or its reply cannot be understood.
+        :raises MalformedResponseError: The reply is not the vendor's own, or is about another job.
         :raises JobLostError: The vendor has no such job.
         """
         try:
-            return self._read_job(kind, reply, job_id=job_id)
-        except FaceSwapError:
+            job = self._read_job(kind, reply, job_id=job_id)
+        except (MalformedResponseError, RateLimitError, VendorUnavailableError):
             raise
+        except FaceSwapError:
+            if job_id is None or self.is_own_reply(reply):
+                raise
+            raise foreign(self.name, reply, job_id) from None
         except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
             # A field has a type that no page shows, such as a list instead of an object.
             what = f"the reply has an unexpected shape ({type(error).__name__})"
             raise malformed(self.name, reply, what, job_id=job_id) from None
+        found_id = self.job_id_in(reply)
+        if job_id is not None and found_id.strip().casefold() != job_id.strip().casefold():
+            what = f"the reply is about another job ({as_word(found_id)})"
+            raise MalformedResponseError(
+                what, vendor=self.name, status_code=reply.status_code, job_id=job_id, advice=POLL_AGAIN
+            )
+        return job
+
+    def is_own_reply(self, reply: Reply) -> bool:
+        """
+        Whether a reply without a job has the shape of this vendor's errors.
+
+        Any JSON object, unless the vendor's file knows better.
+        """
+        return bool(reply.fields)
 
     @abstractmethod
     def _read_job(self, kind: str, reply: Reply, *, job_id: str | None = None) -> Job:

@@ -71,8 +71,8 @@ class Cancellation:
     A way to cancel a job.
 
     :param request: Builds the request, from kind and job id. Raises ``InvalidRequestError`` for an invalid id.
-    :param read: Whether the reply confirms the cancellation.
+    :param read: Whether the reply is the vendor's own and confirms that the job with this id was cancelled.
     """
 
     request: Callable[[str, str], Request]
-    read: Callable[[Reply], bool]
+    read: Callable[[str, Reply], bool]

@@ -61,6 +61,9 @@ _MEDIA_CODES: dict[int, type[VendorError]] = {
     _REFUSED_BY_MODERATION: ContentRefusedError,
 }
 
+#: Assumed: one of these is in the text about an unknown task.
+_LOST_WORDS = ("task", "not found", "задач", "не найден")
+
 _MIDJOURNEY = Timing(first=10, cap=20)
 
 #: Assumed: no page states a size, and a request of this size passes.
@@ -79,6 +82,12 @@ def _error_text(body: Mapping[str, Any]) -> str:
             where = ".".join(str(part) for part in path) if isinstance(path, list) else str(path or "")
             texts.append(f"{where}: {issue.get('message') or ''} (expected {issue.get('expected')})")
     return clean("; ".join(str(text) for text in texts if text))
+
+
+def _is_lost(text: str) -> bool:
+    """Whether the text of a 400 says that the task is unknown. A 400 may also be about the request."""
+    folded = text.casefold()
+    return "required property" not in folded and any(word in folded for word in _LOST_WORDS)
 
 
 def _as_unix_time(value: object) -> datetime | None:
@@ -245,14 +254,17 @@ class GPTunnel(Vendor):
         """The ``id``, in both formats."""
         return as_id(reply.fields.get("id"))
 
+    def is_own_reply(self, reply: Reply) -> bool:
+        """The envelope of the error with message and type, or the media API's code."""
+        error, code = as_object(reply.fields.get("error")), reply.fields.get("code")
+        is_envelope = all(isinstance(error.get(name), str) for name in ("message", "type"))
+        return is_envelope or (isinstance(code, int) and not isinstance(code, bool))
+
     def _no_job(self, reply: Reply, family: str, job_id: str | None) -> Exception:
         """The error for a reply without a job."""
         text, code = _error_text(reply.fields), reply.fields.get("code")
-        if job_id is not None and (
-            reply.status_code == 404
-            # No page shows the reply to an unknown id. The id is always sent, so a 400 can mean nothing else.
-            or (reply.status_code == 400 and "required property" not in text)
-        ):
+        # No page shows the reply to an unknown id.
+        if job_id is not None and (reply.status_code == 404 or (reply.status_code == 400 and _is_lost(text))):
             return JobLostError(f"the job is unknown: {text or 'not found'}", vendor=self.name, job_id=job_id)
         if reply.ok and family == "media" and isinstance(code, int) and code != _MEDIA_OK:
             return _MEDIA_CODES.get(code, VendorError)(

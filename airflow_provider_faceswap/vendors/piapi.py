@@ -39,6 +39,7 @@ from airflow_provider_faceswap.vendors.piapi_arguments import (
 )
 from airflow_provider_faceswap.vendors.piapi_replies import (
     error_text,
+    is_own_reply,
     no_task,
     read_cost,
     read_output,
@@ -177,6 +178,10 @@ class PiAPI(Vendor):
     def job_id_in(self, reply: Reply) -> str:
         """The task's ``task_id``."""
         return as_id(task_in(reply).get("task_id"))
+
+    def is_own_reply(self, reply: Reply) -> bool:
+        """The envelope, or the plain text about an unknown task."""
+        return is_own_reply(reply)
 
     def read_account(self, reply: Reply) -> str:
         """Name, plan, balances and limit."""

@@ -28,7 +28,13 @@ from airflow_provider_faceswap.vendors.messages import (
     links_in,
     path_segment,
 )
-from airflow_provider_faceswap.vendors.piapi_replies import data_in, no_task, status_of
+from airflow_provider_faceswap.vendors.piapi_replies import (
+    data_in,
+    is_own_reply,
+    no_task,
+    status_of,
+    task_in,
+)
 from airflow_provider_faceswap.vendors.refusals import malformed
 
 if TYPE_CHECKING:
@@ -101,6 +107,17 @@ def _cancel_request(kind: str, job_id: str) -> Request:  # noqa: ARG001 - one en
     return Request("DELETE", f"/api/v1/task/{path_segment(job_id)}")
 
 
+def _is_cancelled(job_id: str, reply: Reply) -> bool:
+    """
+    The envelope of a success that names no other task.
+
+    An unconfirmed cancel is harmless: the next attempt sees the task's state. A wrong confirmation submits a new job.
+    """
+    if not reply.ok or status_of(reply) >= 400 or not is_own_reply(reply):
+        return False
+    return as_id(task_in(reply).get("task_id")) in {"", job_id}
+
+
 def _amounts(data: Mapping[str, Any]) -> dict[str, float | None]:
     return {
         "USD": as_number(data.get("equivalent_in_usd")),
@@ -129,7 +146,7 @@ HISTORY = History(_history_request, _read_history, _matches)
 UPLOADS = Uploads(_upload_request, _read_upload)
 BALANCES = Balances(_read_balances)
 CONCURRENCY_LIMIT = ConcurrencyLimit(_read_limit)
-CANCELLATION = Cancellation(_cancel_request, lambda reply: reply.ok and status_of(reply) < 400)
+CANCELLATION = Cancellation(_cancel_request, _is_cancelled)
 
 
 def describe_account(reply: Reply) -> str:

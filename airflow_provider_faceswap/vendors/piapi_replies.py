@@ -29,12 +29,22 @@ if TYPE_CHECKING:
 
 #: The year of Go's zero time, which means "not yet".
 _ZERO_YEAR = 1
+#: The whole reply about an unknown task, as public clients have seen it.
+_UNKNOWN = "404 page not found"
 
 
 def status_of(reply: Reply) -> int:
     """The real status: a reply with HTTP 200 may carry an error status in its ``code`` field."""
     code = as_number(reply.fields.get("code"))
     return int(code) if reply.ok and code is not None and code >= 400 else reply.status_code
+
+
+def is_own_reply(reply: Reply) -> bool:
+    """The envelope, with a numeric ``code``, or the plain text that public clients get for an unknown task."""
+    if reply.status_code == 404 and reply.text.strip() == _UNKNOWN:
+        return True
+    fields = reply.fields
+    return as_number(fields.get("code")) is not None and not fields.keys().isdisjoint({"message", "data"})
 
 
 def task_in(reply: Reply) -> dict[str, Any]:

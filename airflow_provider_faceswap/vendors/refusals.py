@@ -20,6 +20,12 @@ from airflow_provider_faceswap.vendors.messages import as_word, clean
 if TYPE_CHECKING:
     from airflow_provider_faceswap.vendors.messages import Reply
 
+#: The next step after a poll whose reply says nothing about the job.
+POLL_AGAIN = "The reply says nothing about the job, which may still run. Poll again."
+
+#: Characters of such a reply that a message shows.
+LONGEST_FOREIGN = 200
+
 _BY_STATUS: dict[int, type[VendorError]] = {
     401: AuthenticationError,
     402: InsufficientBalanceError,
@@ -70,3 +76,18 @@ def malformed(vendor: str, reply: Reply, what: str, *, job_id: str | None = None
     if not reply.ok:
         return refusal(vendor, reply, reply.text, job_id=job_id)
     return MalformedResponseError(what, vendor=vendor, status_code=reply.status_code, job_id=job_id)
+
+
+def foreign(vendor: str, reply: Reply, job_id: str) -> MalformedResponseError:
+    """The error for the reply to a poll that is not in the vendor's own shape, whatever its HTTP status."""
+    if 300 <= reply.status_code < 400:
+        what = "it is a redirect"
+    else:
+        what = clean(reply.text)[:LONGEST_FOREIGN] or "it is empty"
+    return MalformedResponseError(
+        f"the reply does not have the shape of this vendor's API: {what}",
+        vendor=vendor,
+        status_code=reply.status_code,
+        job_id=job_id,
+        advice=POLL_AGAIN,
+    )

@@ -234,13 +234,15 @@ class Tengrai(Vendor):
         # A job in the body is a job, whatever the HTTP status. An id alone may be the id of a refusal.
         is_job = any(isinstance(body.get(key) or None, str) for key in ("artworkType", "status"))
         if not reply.ok and not (found_id and is_job):
-            if job_id is not None and reply.status_code == 404:
+            text = _error_text(reply)
+            # The server writes "Cannot GET" for a path that it does not have, which says nothing about the job.
+            if job_id is not None and reply.status_code == 404 and not text.startswith("Cannot "):
                 raise JobLostError(
-                    f"the job is unknown, or older than {_RETENTION.days} days: {_error_text(reply)}",
+                    f"the job is unknown, or older than {_RETENTION.days} days: {text}",
                     vendor=self.name,
                     job_id=job_id,
                 )
-            raise refusal(self.name, reply, _error_text(reply), code=body.get("error"), job_id=job_id)
+            raise refusal(self.name, reply, text, code=body.get("error"), job_id=job_id)
         if not found_id:
             raise malformed(self.name, reply, "the reply has no job id", job_id=job_id)
         status = as_word(body.get("status") or "")
@@ -264,6 +266,10 @@ class Tengrai(Vendor):
     def job_id_in(self, reply: Reply) -> str:
         """The artwork's ``id``."""
         return as_id(reply.fields.get("id"))
+
+    def is_own_reply(self, reply: Reply) -> bool:
+        """The documented error: a ``message`` and a number as ``statusCode``."""
+        return bool(reply.fields.get("message")) and isinstance(reply.fields.get("statusCode"), int)
 
     def read_account(self, reply: Reply) -> str:
         """The vendor reports nothing about the account."""

@@ -23,6 +23,7 @@ from airflow_provider_faceswap.exceptions import (
 )
 from airflow_provider_faceswap.hooks.gptunnel import GPTunnelHook
 from airflow_provider_faceswap.hooks.piapi import PiAPIHook
+from tests.conftest import unknown_job
 
 #: Waits of the rate limiter pass on a driven clock.
 pytestmark = pytest.mark.usefixtures("clock")
@@ -37,6 +38,10 @@ DONE = {"id": "j1", "status": "done", "percent": 100, "result": "https://a.test/
 def response(status, **headers):
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return httpx.Response(status, headers=named, json={"error": {"message": "no luck"}})
+
+
+def unauthorized():
+    return httpx.Response(401, json={"error": {"message": "no luck", "type": "unauthorized_request_error"}})
 
 
 @pytest.fixture
@@ -295,10 +300,11 @@ def test_a_read_that_fails_is_repeated(face, wire, hook, answer):
     [
         (response(502), VendorUnavailableError, 3),
         (response(429, Retry_After="60"), RateLimitError, 1),
-        (response(401), AuthenticationError, 1),
-        (response(404), JobLostError, 1),
+        (unauthorized(), AuthenticationError, 1),
+        (unknown_job("gptunnel"), JobLostError, 1),
+        (response(403), MalformedResponseError, 1),
         (httpx.Response(200, text="<html>"), MalformedResponseError, 1),
-        (httpx.Response(307, headers={"Location": "https://thief.test/"}), InvalidRequestError, 1),
+        (httpx.Response(307, headers={"Location": "https://thief.test/"}), MalformedResponseError, 1),
         (httpx.ReadTimeout("slow"), VendorUnavailableError, 3),
     ],
     ids=str,

@@ -6,13 +6,13 @@ import httpx
 import pytest
 
 from airflow_provider_faceswap.exceptions import (
-    InsufficientBalanceError,
     JobFailedError,
     JobLostError,
     JobTimeoutError,
 )
 from airflow_provider_faceswap.hooks.gptunnel import GPTunnelHook
 from airflow_provider_faceswap.jobs import Cost
+from tests.conftest import unknown_job
 
 DONE = {"percent": 100, "result": "https://a.test/r.png"}
 
@@ -74,8 +74,7 @@ def test_no_question_comes_sooner_than_asked_for(vendor, answer, clock):
     ("told", "error"),
     [
         ({"status": "failed", "error": "broke"}, JobFailedError),
-        (httpx.Response(404), JobLostError),
-        (httpx.Response(402, json={"error": {"message": "no money"}}), InsufficientBalanceError),
+        (unknown_job("gptunnel"), JobLostError),
     ],
 )
 def test_every_other_ending_is_the_error_that_it_is_everywhere(vendor, answer, clock, told, error):

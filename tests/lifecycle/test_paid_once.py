@@ -41,7 +41,7 @@ from airflow_provider_faceswap.lifecycle.polling import Poller
 from airflow_provider_faceswap.operators.gptunnel import GPTunnelFaceSwapOperator
 from airflow_provider_faceswap.operators.tengrai import TengraiFaceSwapOperator
 from airflow_provider_faceswap.triggers.job import JobTrigger
-from tests.conftest import NEEDS_STATE_STORE
+from tests.conftest import NEEDS_STATE_STORE, unknown_job
 
 pytestmark = NEEDS_STATE_STORE
 
@@ -247,7 +247,7 @@ class World:
         job_id = request.url.params.get("taskId") or request.url.path.rpartition("/")[2]
         job = self.job(job_id)
         if job is None or job.forgotten:
-            return httpx.Response(404, json={"message": "not found"})
+            return unknown_job(self.vendor)
         return httpx.Response(200, json=self._shown(job))
 
     def job(self, job_id: str) -> Accepted | None:

@@ -301,9 +301,12 @@ def test_a_failed_read_is_no_failed_job(cls):
 
 
 @pytest.mark.parametrize("cls", FINAL)
-def test_a_read_that_is_refused_ends_the_wait_at_once_and_leaves_the_job_resumable(cls):
+def test_a_poll_that_stays_refused_ends_the_wait_after_the_budget_and_leaves_the_job_resumable(cls):
+    """K5: the key of a paid job may be replaced while it is waited for."""
     waiting = watch()
     waiting.after_poll(a_job("queued"), 5)
+    for _ in range(ERROR_BUDGET - 1):
+        assert isinstance(waiting.after_error(cls("no luck"), 6), Wait)
     end = waiting.after_error(cls("no luck"), 6)
     assert (end.outcome, end.is_final) == (Outcome.REFUSED, False)
     assert (end.failure.type, end.failure.message) == (cls.__name__, "no luck")

@@ -46,6 +46,7 @@ from airflow_provider_faceswap.operators.piapi import (
 )
 from airflow_provider_faceswap.operators.tengrai import TengraiArtworkOperator, TengraiFaceSwapOperator
 from airflow_provider_faceswap.triggers.job import SAFE_RESUME_DELAY, JobTrigger
+from tests.conftest import unknown_job
 
 DONE_URL = "https://storage.test/result.png?sig=abc"
 
@@ -345,7 +346,7 @@ def test_a_lost_job_is_not_bought_again_silently(vendor, answer, context, clock)
     with pytest.raises(VendorUnavailableError):
         swap().execute(context)
     vendor.answers.clear()
-    vendor.will(httpx.Response(404, text="not found"))
+    vendor.will(unknown_job("gptunnel"))
     with pytest.raises(JobLostError):
         swap().execute(context)
     assert len(vendor.creates) == 1

@@ -19,6 +19,7 @@ from airflow_provider_faceswap.exceptions import (
 from airflow_provider_faceswap.operators.gptunnel import GPTunnelFaceSwapOperator
 from airflow_provider_faceswap.operators.piapi import PiAPIFaceSwapOperator
 from airflow_provider_faceswap.operators.tengrai import TengraiFaceSwapOperator
+from tests.conftest import unknown_job
 
 PICTURES = {
     "target_image": "https://pictures.test/target.jpg",
@@ -396,7 +397,7 @@ def test_each_vendor_has_a_grace_of_its_own(vendor, context, run, clock, age, kn
     with pytest.raises(TaskDeferred):
         operator.execute(context)
     clock.time += age
-    vendor.will(httpx.Response(404, json={"message": "not found"}))
+    vendor.will(unknown_job("tengrai"))
     with pytest.raises(TaskDeferred if known else JobLostError):
         operator.execute(context)
     assert len(vendor.creates) == 1

@@ -15,6 +15,7 @@ from airflow_provider_faceswap.exceptions import (
     MalformedResponseError,
 )
 from airflow_provider_faceswap.sensors.job import JobSensor
+from tests.conftest import unknown_job
 
 JOB = "65819c485337280001a609e7"
 
@@ -63,7 +64,7 @@ def test_done_without_a_link_for_long_is_an_error(vendor, answer, clock):
 
 def test_a_job_that_is_not_listed_yet_is_asked_for_again(vendor, clock):
     waiting = sensor(conn_id="tengrai_default")
-    vendor.will(httpx.Response(404), httpx.Response(404))
+    vendor.will(*[unknown_job("tengrai")] * 2)
     assert not waiting.poke({}).is_done
     clock.time += 3600
     with pytest.raises(JobLostError):
@@ -71,7 +72,7 @@ def test_a_job_that_is_not_listed_yet_is_asked_for_again(vendor, clock):
 
 
 def test_where_each_question_has_a_process_of_its_own_not_found_is_lost(vendor, clock):
-    vendor.will(httpx.Response(404))
+    vendor.will(unknown_job("tengrai"))
     with pytest.raises(JobLostError):
         sensor(conn_id="tengrai_default", mode="reschedule").poke({})
 
@@ -116,7 +117,7 @@ def test_a_vendor_in_trouble_is_asked_again(vendor, clock):
 @pytest.mark.parametrize(
     ("reply", "error"),
     [
-        (httpx.Response(404), JobLostError),
+        (unknown_job("gptunnel"), JobLostError),
         (httpx.Response(200, json={"id": JOB, "status": "failed", "error": "broke"}), JobFailedError),
     ],
 )

@@ -125,10 +125,20 @@ def test_an_id_may_be_a_number(vendor):
     assert vendor.read_job("face_swap", answer(done(vendor, 17)), job_id="17").urls == (RESULT,)
 
 
+# K5: the picture of another job is not handed over.
 @each_vendor
-def test_the_job_is_the_one_that_was_asked_for(vendor):
-    """A page's own sample answers with another id than the one in its question."""
-    assert vendor.read_job("face_swap", answer(done(vendor, OTHER)), job_id=ID).job_id == ID
+@pytest.mark.parametrize("kind", ["face_swap", "another kind"])
+def test_a_reply_about_another_job_is_malformed(vendor, kind):
+    kind = kind if kind in vendor.kinds else max(vendor.kinds)
+    with pytest.raises(MalformedResponseError, match="about another job") as caught:
+        vendor.read_job(kind, answer(done(vendor, OTHER)), job_id=ID)
+    assert caught.value.job_id == ID
+
+
+# K5: letters of a UUID have no case.
+@each_vendor
+def test_an_id_in_other_letters_is_the_same_id(vendor):
+    assert vendor.read_job("face_swap", answer(done(vendor, ID.lower())), job_id=ID).job_id == ID
 
 
 @each_vendor

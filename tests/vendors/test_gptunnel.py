@@ -714,7 +714,7 @@ def test_too_many_requests_carries_the_wait_where_it_is_a_number(header, seconds
 
 def test_the_text_of_a_refusal_is_one_line_short_and_without_signed_queries():
     message = f"cannot\n\tfetch {SIGNED} " + "x" * 5000
-    error = read_fails({"error": {"message": message}}, status=402)
+    error = read_fails({"error": {"message": message, "type": "insufficient_balance_error"}}, status=402)
     assert error.message.startswith("cannot fetch https://bucket.test/a.png x")
     assert "topsecret" not in str(error)
     assert len(error.message) <= 500

@@ -782,8 +782,10 @@ def test_a_result_that_cannot_be_read_is_worth_asking_again(body):
 
 
 def test_a_refusal_with_an_openai_style_error_tells_its_text():
-    assert read_fails({"error": {"message": "bad key"}}, 401).message == "bad key"
-    assert read_fails({"error": "bad key"}, 401).message == "bad key"
+    for error in ({"message": "bad key"}, "bad key"):
+        with pytest.raises(AuthenticationError) as caught:
+            VENDOR.read_submitted("face_swap", answer({"error": error}, 401))
+        assert caught.value.message == "bad key"
 
 
 # -- cancel and account ---------------------------------------------------------------------------------------
@@ -793,14 +795,14 @@ def test_a_refusal_with_an_openai_style_error_tells_its_text():
     ("reply", "confirmed"),
     [
         (answer({"code": 200, "message": "success"}), True),
-        (answer("", 204), True),
+        (answer(envelope({"task_id": ID, "status": "cancelled"})), True),
         (answer({"code": 400, "message": "not pending"}), False),
         (answer({"code": 200}, 404), False),
         (answer("<html>", 502), False),
     ],
 )
 def test_ambiguity_3_a_cancel_is_confirmed_by_status_and_code_together(reply, confirmed):
-    assert VENDOR.cancellation.read(reply) is confirmed
+    assert VENDOR.cancellation.read(ID, reply) is confirmed
 
 
 def test_the_account_says_what_matters_before_a_job_is_bought():

@@ -612,7 +612,7 @@ def test_a_result_that_cannot_be_read_is_worth_asking_again(body):
 
 
 def test_a_result_refused_for_its_key_names_the_job():
-    error = read_fails({"message": "Forbidden"}, 403)
+    error = read_fails({"message": "Forbidden", "statusCode": 403}, 403)
     assert type(error) is PermissionDeniedError
     assert error.job_id == ID
 
