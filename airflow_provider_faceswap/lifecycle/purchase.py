@@ -15,7 +15,6 @@ from airflow_provider_faceswap.exceptions import (
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.jobs import JobState
 from airflow_provider_faceswap.lifecycle.ledger import Record, Stage, fingerprint
-from airflow_provider_faceswap.lifecycle.outcomes import is_transient
 from airflow_provider_faceswap.lifecycle.reconcile import find_job
 
 if TYPE_CHECKING:
@@ -261,7 +260,7 @@ class Purchase:
         )
 
     def _poll(self, submission: Submission, kind: str) -> Job | None:
-        """Poll a paid job; ``None`` if that fails for now, which is no reason to give up."""
+        """Poll a paid job; ``None`` if that fails, whatever the error: the wait has a budget for failed polls."""
         try:
             return self.client.fetch(submission.job_id, kind)
         except JobLostError:
@@ -270,7 +269,5 @@ class Purchase:
                 return None
             raise
         except VendorError as error:
-            if not is_transient(error):
-                raise
             self.log.warning("Job %s could not be polled: %s", submission.job_id, error)
             return None
