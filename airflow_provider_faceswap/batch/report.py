@@ -156,22 +156,25 @@ def describe(error: BaseException, secrets: Iterable[str] = ()) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def failed_end(error: Exception, *, job_id: str | None = None, secrets: Iterable[str] = ()) -> dict[str, Any]:
+def failed_end(
+    error: Exception, *, job_id: str | None = None, secrets: Iterable[str] = (), resumable: bool = False
+) -> dict[str, Any]:
     """
     The end of a failed item, for its record and for the manifest.
 
     :param error: Of this package or of any other library.
     :param job_id: The item's job, if one was submitted.
+    :param resumable: Whether the job may still run, so that a retry resumes it whatever the error.
     """
     job_id = getattr(error, "job_id", None) or job_id
     message = str(error)
     if not isinstance(error, FaceSwapError):
-        resumable = " The job was submitted; a retry resumes it." if job_id else ""
-        message = f"{describe(error, secrets)}.{resumable}"
+        resumed = " The job was submitted; a retry resumes it." if job_id else ""
+        message = f"{describe(error, secrets)}.{resumed}"
     return {
         "status": "failed",
         "error": type(error).__name__,
         "message": message,
         "job_id": job_id,
-        "final": isinstance(error, AirflowFailException),
+        "final": isinstance(error, AirflowFailException) and not resumable,
     }

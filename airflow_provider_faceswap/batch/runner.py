@@ -198,7 +198,8 @@ class BatchRunner:
         secrets = self._secrets(error)
         if not isinstance(error, FaceSwapError):
             log.warning("failed with an error from another library: %s", describe(error, secrets))
-        return failed_end(error, job_id=submission.job_id if submission else None, secrets=secrets)
+        job_id = submission.job_id if submission else None
+        return failed_end(error, job_id=job_id, secrets=secrets, resumable=job_id in self.running)
 
     def _secrets(self, error: Exception) -> tuple[str, ...]:
         """Texts that must not be in an error's text. An error of this package never has them."""
@@ -265,9 +266,9 @@ class BatchRunner:
             # A line for each of thousands of jobs would hide the others.
             log=lambda _: None,
         )
-        self.running.pop(submission.job_id, None)
         job_ended(submission, waited)
         if waited.is_final:
+            self.running.pop(submission.job_id, None)
             self._items.mark_counted(key)
         cost = cost_of(submission, waited)
         if cost is not None and not submission.reused:
