@@ -11,6 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from airflow_provider_faceswap.exceptions import InvalidRequestError
 
+#: How far a vendor's time may be ahead of our clock, and how long ago a job can have been.
+_FURTHEST_AHEAD, _LONGEST_AGO = timedelta(days=1), timedelta(days=365)
+
 
 class JobState(StrEnum):
     """The state of a job. An unknown status word counts as ``running``: only the deadline ends the wait."""
@@ -105,6 +108,25 @@ class Job(_Frozen):
     def has_output(self) -> bool:
         """True if there is something to download or to archive."""
         return bool(self.urls or self.inline)
+
+    def believed(self, now: datetime) -> Self:
+        """
+        The job with times that our own clock allows: the vendor's clock may be wrong.
+
+        A time up to a day ahead becomes now. One further ahead, or more than a year ago, is left out.
+        """
+        return self.model_copy(
+            update={
+                "created_at": _believed(self.created_at, now),
+                "finished_at": _believed(self.finished_at, now),
+            }
+        )
+
+
+def _believed(moment: datetime | None, now: datetime) -> datetime | None:
+    if moment is None or not -_FURTHEST_AHEAD <= now - moment <= _LONGEST_AGO:
+        return None
+    return min(moment, now)
 
 
 class Submission(_Frozen):

@@ -15,6 +15,7 @@ from airflow_provider_faceswap.exceptions import (
     MalformedResponseError,
     VendorUnavailableError,
 )
+from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.foundation.redaction import bare_url
 from airflow_provider_faceswap.hooks.connection import ConnectionNotFoundError, VendorConnection
 from airflow_provider_faceswap.hooks.preparation import build_submission, upload_files
@@ -127,7 +128,10 @@ class JobHook(BaseHook):
         """
         check_private_host(self.endpoint())
         request = upload_files(self.vendor, request, self.read)
-        return self._api.submitting(request, partial(self.vendor.read_submitted, kind))
+        return self._api.submitting(request, partial(self._read_submitted, kind))
+
+    def _read_submitted(self, kind: str, reply: Reply) -> Job:
+        return self.vendor.read_submitted(kind, reply).believed(CLOCK.moment())
 
     def submit(self, kind: str, **arguments: Any) -> Job:
         """
@@ -151,7 +155,7 @@ class JobHook(BaseHook):
         request = await asyncio.to_thread(self.prepare, kind, **arguments)
         await asyncio.to_thread(check_private_host, self.endpoint())
         request = await asyncio.to_thread(upload_files, self.vendor, request, self.read)
-        job = await self._api.asubmit(request, partial(self.vendor.read_submitted, kind))
+        job = await self._api.asubmit(request, partial(self._read_submitted, kind))
         lineage.collect(self, lineage.job_lineage(None, arguments))
         return job
 
@@ -166,13 +170,13 @@ class JobHook(BaseHook):
         """
         with self._names_job(job_id):
             parse = partial(self.vendor.read_job, kind, job_id=job_id)
-            return self._api.read(self.vendor.fetch(kind, job_id), parse)
+            return self._api.read(self.vendor.fetch(kind, job_id), parse).believed(CLOCK.moment())
 
     async def afetch(self, job_id: str, kind: str) -> Job:
         """Poll a job, as :meth:`fetch` does; a refused key is read again from the connection."""
         with self._names_job(job_id):
             parse = partial(self.vendor.read_job, kind, job_id=job_id)
-            return await self._api.aread(self.vendor.fetch(kind, job_id), parse)
+            return (await self._api.aread(self.vendor.fetch(kind, job_id), parse)).believed(CLOCK.moment())
 
     @contextmanager
     def _names_job(self, job_id: str) -> Iterator[None]:

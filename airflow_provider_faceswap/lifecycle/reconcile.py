@@ -116,7 +116,7 @@ class _Search:
         vendor = self.client.vendor
 
         def read(reply: Reply) -> Job | None:
-            job = vendor.read_job(self.kind, reply, job_id=job_id)
+            job = vendor.read_job(self.kind, reply, job_id=job_id).believed(CLOCK.moment())
             return job if self.history.matches(self.kind, self.request, reply) else None
 
         return self.client.read(vendor.fetch(self.kind, job_id), read)

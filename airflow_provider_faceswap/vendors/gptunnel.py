@@ -7,7 +7,7 @@ names public clients.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -37,6 +37,7 @@ from airflow_provider_faceswap.vendors.messages import (
     as_id,
     as_number,
     as_object,
+    as_unix_time,
     as_word,
     checked_id,
     clean,
@@ -88,15 +89,6 @@ def _is_lost(text: str) -> bool:
     """Whether the text of a 400 says that the task is unknown. A 400 may also be about the request."""
     folded = text.casefold()
     return "required property" not in folded and any(word in folded for word in _LOST_WORDS)
-
-
-def _as_unix_time(value: object) -> datetime | None:
-    """Unix seconds as an aware datetime."""
-    seconds = as_number(value)
-    try:
-        return datetime.fromtimestamp(seconds, UTC) if seconds else None
-    except (OverflowError, OSError, ValueError):
-        return None
 
 
 def _no_result(reply: Reply, what: str, job_id: str | None = None) -> VendorError:
@@ -247,7 +239,7 @@ class GPTunnel(Vendor):
                 if code == _REFUSED_BY_MODERATION
                 else self.failure_reason(failure)
             ),
-            created_at=_as_unix_time(body.get("created_at")),
+            created_at=as_unix_time(body.get("created_at")),
         )
 
     def job_id_in(self, reply: Reply) -> str:

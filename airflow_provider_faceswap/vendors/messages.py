@@ -23,6 +23,9 @@ LONGEST_MESSAGE = 500
 LONGEST_WORD = 80
 #: Maximum seconds that a vendor's ``Retry-After`` can ask for.
 LONGEST_DELAY = 86_400.0
+#: The years that a vendor's time may be in. Any other is a placeholder, such as Go's zero time, or in another unit.
+#: Arithmetic with the year 1 or 9999 raises ``OverflowError``.
+YEARS = range(2000, 2100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,12 +172,22 @@ def links_in(*candidates: object) -> tuple[str, ...]:
 
 
 def as_datetime(value: object) -> datetime | None:
-    """The value as an aware datetime, ``None`` if it is not an ISO 8601 text with an offset."""
+    """The value as an aware datetime, ``None`` if it is not an ISO 8601 text with an offset, in a possible year."""
     try:
         moment = datetime.fromisoformat(str(value))
     except ValueError:
         return None
-    return moment if moment.tzinfo else None
+    return moment if moment.tzinfo and moment.year in YEARS else None
+
+
+def as_unix_time(value: object) -> datetime | None:
+    """Unix seconds as an aware datetime, ``None`` if they are not a number, or not in a possible year."""
+    seconds = as_number(value)
+    try:
+        moment = datetime.fromtimestamp(seconds or 0.0, UTC)
+    except (OverflowError, OSError, ValueError):
+        return None
+    return moment if moment.year in YEARS else None
 
 
 def _http_date(text: str) -> datetime | None:

@@ -14,6 +14,7 @@ from airflow_provider_faceswap.jobs import FailureReason, Job, JobState
 from airflow_provider_faceswap.vendors.base import Accepts, Kind, Timing, Vendor
 from airflow_provider_faceswap.vendors.messages import (
     Request,
+    as_datetime,
     as_id,
     as_object,
     as_word,
@@ -43,7 +44,6 @@ from airflow_provider_faceswap.vendors.piapi_replies import (
     no_task,
     read_cost,
     read_output,
-    read_time,
     task_in,
 )
 
@@ -171,8 +171,9 @@ class PiAPI(Vendor):
             cost=read_cost(meta.get("usage"), state),
             failure=failure or None,
             failure_reason=self.failure_reason(failure),
-            created_at=read_time(meta.get("created_at")),
-            finished_at=read_time(meta.get("ended_at")),
+            # Go's zero time means "not yet".
+            created_at=as_datetime(meta.get("created_at")),
+            finished_at=as_datetime(meta.get("ended_at")),
         )
 
     def job_id_in(self, reply: Reply) -> str:

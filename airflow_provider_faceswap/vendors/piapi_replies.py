@@ -14,7 +14,6 @@ from airflow_provider_faceswap.exceptions import JobLostError, RateLimitError
 from airflow_provider_faceswap.jobs import Cost, JobState
 from airflow_provider_faceswap.vendors.messages import (
     Reply,
-    as_datetime,
     as_id,
     as_number,
     as_object,
@@ -25,10 +24,7 @@ from airflow_provider_faceswap.vendors.refusals import malformed, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
-#: The year of Go's zero time, which means "not yet".
-_ZERO_YEAR = 1
 #: The whole reply about an unknown task, as public clients have seen it.
 _UNKNOWN = "404 page not found"
 
@@ -131,9 +127,3 @@ def read_cost(usage: object, state: JobState) -> Cost | None:
     points = as_number(as_object(usage).get("consume")) or as_number(as_object(usage).get("frozen"))
     given_back = points is not None and state in {JobState.FAILED, JobState.CANCELED}
     return Cost(amount=points or 0.0, unit="point") if points or given_back else None
-
-
-def read_time(value: object) -> datetime | None:
-    """The time, ``None`` for "not yet": an empty text, or Go's zero time."""
-    moment = as_datetime(value)
-    return None if moment is None or moment.year == _ZERO_YEAR else moment
