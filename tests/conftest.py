@@ -87,18 +87,34 @@ NEEDS_PROVIDER_SETTINGS = needs("settings of providers outside its core", at="ai
 
 
 class DrivenClock(Clock):
-    """Time that passes only when somebody sleeps."""
+    """
+    Time that passes only when somebody sleeps. To let it pass otherwise, add to ``time``.
+
+    :ivar steps: What the system's time steps by, in order, each in the middle of one sleep.
+    """
 
     def __init__(self, now: float = 1_800_000_000.0) -> None:
         self.time = now
         self.slept: list[float] = []
+        self.steps: list[float] = []
+        self._stepped = 0.0
 
     def now(self) -> float:
         return self.time
 
+    def monotonic(self) -> float:
+        return self.time - self._stepped
+
+    def step(self, seconds: float) -> None:
+        """Set the system's time, as an administrator or a time server does. No time passes."""
+        self.time += seconds
+        self._stepped += seconds
+
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         self.time += seconds
+        if self.steps:
+            self.step(self.steps.pop(0))
 
     async def asleep(self, seconds: float) -> None:
         self.sleep(seconds)

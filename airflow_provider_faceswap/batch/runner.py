@@ -223,7 +223,7 @@ class BatchRunner:
 
         If the vendor cannot accept a submission now, it is repeated until the item's timeout.
         """
-        until, pause = CLOCK.now() + self.jobs.timeout, FIRST_PAUSE
+        until, pause = CLOCK.monotonic() + self.jobs.timeout, FIRST_PAUSE
         submit = partial(self._submit_or_resume, purchase, log)
         while True:
             try:
@@ -231,7 +231,7 @@ class BatchRunner:
             except (RateLimitError, VendorUnavailableError) as error:
                 retry_after = getattr(error, "retry_after", None)
                 seconds = pause if retry_after is None else max(retry_after, FIRST_PAUSE)
-                if CLOCK.now() + seconds > until or self.report.stopped is not None or self.ending:
+                if CLOCK.monotonic() + seconds > until or self.report.stopped is not None or self.ending:
                     raise
                 log.warning("not accepted now, submitting again in %.0f s: %s", seconds, error.message)
                 await CLOCK.asleep(seconds)
@@ -293,8 +293,8 @@ class BatchRunner:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     async def _log_progress(self) -> None:
-        start, reused = CLOCK.now(), None
+        start, reused = CLOCK.monotonic(), None
         while True:
             await CLOCK.asleep(REPORT_INTERVAL)
             reused = self.report.reused if reused is None else reused
-            self.log.info(self.report.line(CLOCK.now() - start, self.report.ended - reused))
+            self.log.info(self.report.line(CLOCK.monotonic() - start, self.report.ended - reused))

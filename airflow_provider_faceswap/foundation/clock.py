@@ -1,4 +1,8 @@
-"""Injectable clock: now, sleep, async sleep."""
+"""
+Injectable clock: now, monotonic, sleep, async sleep.
+
+A moment that is stored or shown is of ``now``, which may step at any time. A duration is measured with ``monotonic``.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,10 @@ class Clock:
     def now(self) -> float:
         """Epoch seconds."""
         return time.time()
+
+    def monotonic(self) -> float:
+        """Seconds of this process since an arbitrary moment; they never step."""
+        return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
         """Sleep in a worker."""
@@ -40,6 +48,10 @@ class InjectableClock(Clock):
     def now(self) -> float:
         """Epoch seconds."""
         return self.source.now()
+
+    def monotonic(self) -> float:
+        """Seconds of this process since an arbitrary moment; they never step."""
+        return self.source.monotonic()
 
     def sleep(self, seconds: float) -> None:
         """Sleep in a worker."""

@@ -198,10 +198,10 @@ class ApiClient:
         if self._endpoint is None:
             async with self.session() as session, session.reading:
                 known = session.endpoint
-                age = CLOCK.now() - session.read_at
+                age = CLOCK.monotonic() - session.read_at
                 if known is None or known == refused or age > CONNECTION_LIFETIME:
                     known = session.endpoint = await self._connection.aread()
-                    session.read_at = CLOCK.now()
+                    session.read_at = CLOCK.monotonic()
             self._endpoint = self._hiding(known)
         return self._endpoint
 

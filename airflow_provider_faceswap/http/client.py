@@ -66,7 +66,7 @@ class Session:
 
     :ivar users: How many users are inside the session.
     :ivar endpoint: The connection as last read, ``None`` before that.
-    :ivar read_at: When it was read, in epoch seconds.
+    :ivar read_at: When it was read, in seconds of the monotonic clock.
     :ivar reading: Lock to hold while the connection is read.
     """
 

@@ -77,7 +77,7 @@ class Endpoint:
             raise self._failure(error, paid=paid) from None
         reply = self._reply(response)
         if reply.status_code == 429:
-            self.limiter.pause(CLOCK.now(), reply.retry_after)
+            self.limiter.pause(CLOCK.monotonic(), reply.retry_after)
         return reply
 
     def _parts(self, request: Request) -> dict[str, Any]:

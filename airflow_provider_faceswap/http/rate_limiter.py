@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from threading import Lock
 
 from airflow_provider_faceswap.foundation.clock import CLOCK
@@ -23,8 +24,8 @@ class RateLimiter:
     """
 
     def __init__(self) -> None:
-        self._next_at = 0.0
-        self._paused_until = 0.0
+        self._next_at = -inf
+        self._paused_until = -inf
         # A batch submits in threads and polls on an event loop.
         self._lock = Lock()
 
@@ -32,13 +33,13 @@ class RateLimiter:
         """
         Reserve the next time at which a request may be sent.
 
-        :param now: Epoch seconds.
+        :param now: Seconds of the monotonic clock: the system's time may step back by an hour.
         :param rate: Maximum requests per second, ``None`` for no limit.
         :param pauses: Whether a pause applies to this request.
         :returns: Seconds to wait until then.
         """
         with self._lock:
-            at = max(now, self._next_at, self._paused_until if pauses else 0.0)
+            at = max(now, self._next_at, self._paused_until if pauses else -inf)
             gap = 1 / rate if rate else 0.0
             if pauses:
                 self._next_at = at + (max(gap, QUEUE_GAP) if at > now else gap)
@@ -50,6 +51,7 @@ class RateLimiter:
         """
         Delay all later requests on event loops, because the vendor received too many.
 
+        :param now: Seconds of the monotonic clock.
         :param retry_after: Seconds the vendor asked to wait, ``None`` if it did not say.
         """
         seconds = PAUSE if retry_after is None else min(retry_after, LONGEST_PAUSE)
@@ -62,11 +64,11 @@ class RateLimiter:
         Pauses do not apply: the sender gets its own HTTP 429, and has its own deadline.
         """
         if rate:
-            CLOCK.sleep(self.reserve(CLOCK.now(), rate, pauses=False))
+            CLOCK.sleep(self.reserve(CLOCK.monotonic(), rate, pauses=False))
 
     async def await_turn(self, rate: float | None) -> None:
         """Wait on an event loop until the next request may be sent."""
-        seconds = self.reserve(CLOCK.now(), rate)
+        seconds = self.reserve(CLOCK.monotonic(), rate)
         if seconds > 0:
             await CLOCK.asleep(seconds)
 

@@ -128,7 +128,7 @@ class FaceSwapBatchOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Check every item, then submit, wait and archive. The manifest is written in any case."""
-        start = CLOCK.now()
+        start = CLOCK.monotonic()
         folder = folder_of(self.destination, self.destination_conn_id)
         hook = hook_for_connection(self.conn_id)
         check_private_host(hook.endpoint())
@@ -167,7 +167,7 @@ class FaceSwapBatchOperator(BaseOperator):
             self._running = None
             if (not_written := manifest.write()) is not None:
                 self.log.warning("%s", not_written)
-        summary = self.outcome = report.summary(CLOCK.now() - start, manifest.uri)
+        summary = self.outcome = report.summary(CLOCK.monotonic() - start, manifest.uri)
         self.log.info("%s; %s", report.line(), manifest.uri)
         lineage.collect(folder, lineage.batch_lineage(summary, self.items, folder))
         report.raise_if_failed(self.fail_on, manifest.uri)

@@ -29,6 +29,8 @@ class Hasty(Clock):
     offset = 0.0
     def now(self):
         return time.time() + self.offset
+    def monotonic(self):
+        return self.now()
     def sleep(self, seconds):
         self.offset += seconds
     async def asleep(self, seconds):
