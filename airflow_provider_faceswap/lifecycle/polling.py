@@ -97,12 +97,13 @@ class Poller:
     """
     The decisions of one wait.
 
-    Times are epoch seconds, given by the caller; nothing here reads a clock.
+    Times are seconds of one clock that never steps, given by the caller; nothing here reads a clock.
 
     :param submitted_at: When the job was submitted.
     :param deadline: When to stop waiting; the job itself is not cancelled.
     :param not_before: The earliest time of a poll.
     :param grace: Seconds after the submission during which "not found" means "not yet".
+    :param zero: Epoch seconds at the clock's zero, for the times that the vendor reports.
     """
 
     #: Varies the waits. One generator for all: one for each would take more memory than the rest of its wait.
@@ -118,6 +119,7 @@ class Poller:
         deadline: float,
         not_before: float = 0.0,
         grace: float = 0.0,
+        zero: float = 0.0,
     ) -> None:
         self.vendor = vendor
         self.job_id = job_id
@@ -126,6 +128,7 @@ class Poller:
         self.deadline = deadline
         self.not_before = not_before
         self.grace = grace
+        self.zero = zero
         self._job: Job | None = None
         #: Status and share of progress at the last message.
         self._reported: tuple[str, float] | None = None
@@ -200,7 +203,7 @@ class Poller:
         )
 
     def _age(self, now: float) -> float:
-        """Seconds since the submission, never below 0: the vendor's clock may be ahead of ours."""
+        """Seconds since the submission, never below 0."""
         return max(0.0, now - self.submitted_at)
 
     def _vary(self, seconds: float) -> float:
@@ -226,7 +229,7 @@ class Poller:
         self._reported = job.status, share
         percent = f", {job.percent:.0f} %" if job.percent is not None else ""
         # A job known by its id alone may be older than the wait for it.
-        created = self.submitted_at if job.created_at is None else job.created_at.timestamp()
+        created = self.submitted_at if job.created_at is None else job.created_at.timestamp() - self.zero
         age = max(self._age(now), now - created)
         return f"is {job.status or 'without a status'}{percent}, after {age:.0f} s"
 

@@ -64,12 +64,13 @@ class SubmissionTemplate:
         The complete submission.
 
         :param submitted_at: Default: now.
-        :param deadline: Default: the timeout from now.
+        :param deadline: Default: the timeout from now. Never later than that: the clock that set it may be ahead.
         """
         now = CLOCK.moment()
+        end = now + timedelta(seconds=self.timeout)
         if deadline is None:
-            deadline = now + timedelta(seconds=self.timeout)
-            deadline = deadline if self.latest is None else min(deadline, self.latest)
+            deadline = end if self.latest is None else min(end, self.latest)
+        deadline = min(deadline, end)
         return Submission(
             vendor=self.vendor,
             kind=self.kind,

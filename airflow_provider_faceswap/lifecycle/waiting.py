@@ -59,22 +59,37 @@ class JobClient(Protocol):
 
 
 def poller_for(
-    client: JobClient, submission: Submission, *, poll_interval: float | None = None, not_before: float = 0.0
+    client: JobClient,
+    submission: Submission,
+    *,
+    poll_interval: float | None = None,
+    not_before: float = 0.0,
+    planned_at: float | None = None,
 ) -> Poller:
     """
-    The decisions of a wait for this job.
+    The decisions of a wait for this job, from now on by the monotonic clock.
+
+    The moments may be of another machine's clock. So what is left until one of them is at most what was left when it
+    was planned, by the clock that planned it.
 
     :param poll_interval: Minimum seconds between two polls, ``None`` for the kind's own schedule.
     :param not_before: Epoch seconds; the earliest time of a poll.
+    :param planned_at: Epoch seconds; when ``not_before`` and the deadline were planned, by the same clock. Default: at
+        the submission.
     """
+    submitted_at = submission.submitted_at.timestamp()
+    planned_at = submitted_at if planned_at is None else max(planned_at, submitted_at)
+    now = max(CLOCK.now(), planned_at)
+    zero = now - CLOCK.monotonic()
     return Poller(
         vendor=submission.vendor,
         job_id=submission.job_id,
         schedule=Schedule.of(client.vendor.kind(submission.kind).timing, poll_interval),
-        submitted_at=submission.submitted_at.timestamp(),
-        deadline=submission.deadline.timestamp(),
-        not_before=not_before,
+        submitted_at=submitted_at - zero,
+        deadline=submission.deadline.timestamp() - zero,
+        not_before=not_before - zero,
         grace=client.vendor.not_found_grace,
+        zero=zero,
     )
 
 
@@ -103,18 +118,18 @@ def wait(
     :param cancel_on_timeout: Whether to cancel the job at the deadline, if the vendor supports it.
     """
     poller = poller_for(client, submission, poll_interval=poll_interval)
-    decision = poller.start(CLOCK.now(), first)
+    decision = poller.start(CLOCK.monotonic(), first)
     while isinstance(decision, Wait):
         _log_message(log, poller, decision)
         CLOCK.sleep(decision.seconds)
         try:
             job = client.fetch(submission.job_id, submission.kind)
         except FaceSwapError as error:
-            decision = poller.after_error(error, CLOCK.now())
+            decision = poller.after_error(error, CLOCK.monotonic())
         else:
             if seen is not None:
                 seen(job)
-            decision = poller.after_poll(job, CLOCK.now())
+            decision = poller.after_poll(job, CLOCK.monotonic())
     if decision.outcome is Outcome.TIMED_OUT and cancel_on_timeout:
         return decision.after_cancel(confirmed=client.cancel(submission.job_id, submission.kind))
     return decision
@@ -128,15 +143,19 @@ async def wait_async(
     first: Job | None = None,
     poll_interval: float | None = None,
     not_before: float = 0.0,
+    planned_at: float | None = None,
     cancel_on_timeout: bool = False,
 ) -> WaitResult:
     """
     Wait on an event loop, as :func:`wait` does in a worker.
 
     :param not_before: Epoch seconds; the earliest time of a poll.
+    :param planned_at: Epoch seconds; when another machine planned this wait, by its clock.
     """
-    poller = poller_for(client, submission, poll_interval=poll_interval, not_before=not_before)
-    decision = poller.start(CLOCK.now(), first)
+    poller = poller_for(
+        client, submission, poll_interval=poll_interval, not_before=not_before, planned_at=planned_at
+    )
+    decision = poller.start(CLOCK.monotonic(), first)
     if isinstance(decision, WaitResult):
         return decision
     async with client.session():
@@ -144,15 +163,15 @@ async def wait_async(
             _log_message(log, poller, decision)
             await CLOCK.asleep(decision.seconds)
             try:
-                async with asyncio.timeout(max(0.0, poller.deadline - CLOCK.now()) + LAST_POLL_MARGIN):
+                async with asyncio.timeout(max(0.0, poller.deadline - CLOCK.monotonic()) + LAST_POLL_MARGIN):
                     job = await client.afetch(submission.job_id, submission.kind)
             except TimeoutError:
                 late = VendorUnavailableError("no response by the deadline", vendor=submission.vendor)
-                decision = poller.after_error(late, CLOCK.now())
+                decision = poller.after_error(late, CLOCK.monotonic())
             except FaceSwapError as error:
-                decision = poller.after_error(error, CLOCK.now())
+                decision = poller.after_error(error, CLOCK.monotonic())
             else:
-                decision = poller.after_poll(job, CLOCK.now())
+                decision = poller.after_poll(job, CLOCK.monotonic())
         if decision.outcome is Outcome.TIMED_OUT and cancel_on_timeout:
             confirmed = await client.acancel(submission.job_id, submission.kind)
             return decision.after_cancel(confirmed=confirmed)

@@ -103,9 +103,9 @@ class JobSensor(BaseSensorOperator):
             if self.reschedule and isinstance(error, JobLostError):
                 # Each poll is made by a new process, which would treat every job as new.
                 raise
-            decision = poller.after_error(error, CLOCK.now())
+            decision = poller.after_error(error, CLOCK.monotonic())
         else:
-            decision = poller.after_poll(job, CLOCK.now())
+            decision = poller.after_poll(job, CLOCK.monotonic())
         if not isinstance(decision, WaitResult):
             if decision.message:
                 self.log.info("%s job %s %s", submission.vendor, submission.job_id, decision.message)

@@ -117,12 +117,16 @@ class JobTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, fire one event, return. It only reads, so another triggerer may run it again."""
         hook = self._hook()
+        # The worker's clock and this one may differ: no delay is longer than the worker planned it.
+        delay = min(self.resume_after - CLOCK.now(), SAFE_RESUME_DELAY)
+        resume_after = CLOCK.monotonic() + delay
         waited = await wait_async(
             hook,
             self.submission,
             poll_interval=self.poll_interval,
             # If every outcome needs a worker, an earlier poll is wasted.
             not_before=0.0 if self.end_in_place else self.resume_after,
+            planned_at=self.resume_after - SAFE_RESUME_DELAY,
             log=self.log.info,
             cancel_on_timeout=self.cancel_on_timeout,
         )
@@ -136,7 +140,7 @@ class JobTrigger(BaseTrigger):
             self.submission.job_id,
             waited.outcome.replace("_", " "),
         )
-        await CLOCK.asleep(max(0.0, self.resume_after - CLOCK.now()))
+        await CLOCK.asleep(max(0.0, resume_after - CLOCK.monotonic()))
         yield TriggerEvent(waited.to_event(self.submission))
 
     def _hook(self) -> JobHook:

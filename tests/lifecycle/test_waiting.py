@@ -21,6 +21,7 @@ from airflow_provider_faceswap.lifecycle import polling, waiting
 from airflow_provider_faceswap.lifecycle.outcomes import Outcome
 from airflow_provider_faceswap.lifecycle.polling import Schedule
 from airflow_provider_faceswap.lifecycle.waiting import done_message, poller_for, wait, wait_async
+from tests.conftest import DrivenClock
 
 NOW = 1_800_000_000.0
 LINK = "https://a.test/x.png"
@@ -31,24 +32,6 @@ def a_job(state="running", **more):
 
 
 DONE = a_job("succeeded", urls=(LINK,))
-
-
-class DrivenClock(Clock):
-    """Time that passes only when somebody sleeps."""
-
-    def __init__(self):
-        self.time = NOW
-        self.slept = []
-
-    def now(self):
-        return self.time
-
-    def sleep(self, seconds):
-        self.slept.append(seconds)
-        self.time += seconds
-
-    async def asleep(self, seconds):
-        self.sleep(seconds)
 
 
 class ScriptedHook:
@@ -294,7 +277,7 @@ def test_the_real_clock_tells_the_time_and_sleeps(monkeypatch):
 
 @pytest.mark.parametrize(("hook", "grace"), [(GPTunnelHook, 0.0), (TengraiHook, 15.0)])
 @pytest.mark.parametrize(("interval", "floor", "cap"), [(None, 1.0, 10.0), (30, 30, 30)])
-def test_a_watch_knows_what_submission_kind_and_vendor_say(hook, grace, interval, floor, cap):
+def test_a_watch_knows_what_submission_kind_and_vendor_say(clock, hook, grace, interval, floor, cap):
     sent = datetime.fromtimestamp(NOW, UTC)
     submission = Submission(
         vendor=hook.vendor.name,
@@ -309,6 +292,7 @@ def test_a_watch_knows_what_submission_kind_and_vendor_say(hook, grace, interval
     assert poller.schedule == Schedule(shortest=timing.first, floor=floor, cap=max(timing.cap, floor))
     assert (poller.vendor, poller.job_id, poller.grace) == (hook.vendor.name, "j1", grace)
     assert (poller.submitted_at, poller.deadline, poller.not_before) == (NOW, NOW + 600, NOW + 50)
+    assert poller.zero == 0.0
 
 
 class SilentHook(ScriptedHook):
