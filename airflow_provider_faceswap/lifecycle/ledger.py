@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 KEY = "faceswap_job"
 
 
+#: Outcomes of a settled job that was, or may be, paid and not in vain.
+_MAY_BE_PAID = ("succeeded", "lost")
+
+
 class Stage(StrEnum):
     """The stage of a logical job."""
 
@@ -51,6 +55,7 @@ class Record(BaseModel):
     :param earlier: Ids of the jobs that this task instance had before.
     :param outcome: How the job ended, once it is settled.
     :param counted: Whether metrics have counted its end, or may have.
+    :param attempt: The attempt that wrote the intent, as Airflow counts them; 0 if it is unknown.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -70,6 +75,16 @@ class Record(BaseModel):
     cost: Cost | None = None
     outcome: str | None = None
     counted: bool = False
+    attempt: int = 0
+
+    @property
+    def may_be_paid(self) -> bool:
+        """
+        True if this may be a paid job that is running or has a result.
+
+        A lost job is one: the vendor may have lost its record only for now, or for this key.
+        """
+        return self.stage is not Stage.SETTLED or self.outcome in _MAY_BE_PAID
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -101,12 +116,26 @@ class Record(BaseModel):
 
     def settled(self, outcome: str) -> Record:
         """The record after the job's end was seen."""
-        return self.model_copy(update={"stage": Stage.SETTLED, "outcome": outcome, "counted": True})
+        return self.over(outcome).model_copy(update={"counted": True})
+
+    def over(self, outcome: str) -> Record:
+        """The record of a job that ended, or was given up, without this task waiting for it."""
+        return self.model_copy(update={"stage": Stage.SETTLED, "outcome": outcome})
+
+    def beside(self, *job_ids: str) -> Record:
+        """The record, which also names jobs of a concurrent attempt."""
+        more = [job_id for job_id in job_ids if job_id not in (*self.earlier, self.job_id)]
+        return self.model_copy(update={"earlier": (*self.earlier, *more)})
 
 
 def epoch_of(context: Mapping[str, Any]) -> int:
     """A number that changes when the task is cleared, and never otherwise: Airflow then adds the attempts made."""
     return getattr(context["ti"], "max_tries", 0) or 0
+
+
+def attempt_of(context: Mapping[str, Any]) -> int:
+    """The number of this attempt, as Airflow counts them; a clear does not reset it."""
+    return getattr(context["ti"], "try_number", 0) or 0
 
 
 def fingerprint(vendor: str, conn_id: str, kind: str, request: Request) -> str:
@@ -128,6 +157,10 @@ def fingerprint(vendor: str, conn_id: str, kind: str, request: Request) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
+class OvertakenError(Exception):
+    """Another attempt of the task has changed the record since it was read."""
+
+
 class Store(Protocol):
     """Storage for the records of one task instance, by key."""
 
@@ -143,11 +176,14 @@ class Ledger:
     The record of one logical job in a store.
 
     :param store: The store; ``None`` if this Airflow has none, and nothing is recorded.
+    :param vanished: True if records of this task have vanished from the store, so that no record does not mean that
+        nothing was bought.
     """
 
-    def __init__(self, store: Store | None, key: str = KEY) -> None:
+    def __init__(self, store: Store | None, key: str = KEY, *, vanished: bool = False) -> None:
         self._store = store
         self._key = key
+        self.vanished = vanished
 
     @property
     def remembers(self) -> bool:
@@ -179,17 +215,21 @@ class Ledger:
                 advice="This attempt bought nothing. Retry when Airflow works again.",
             ) from error
 
-    def earlier_job(self) -> str:
-        """One sentence about a job that an earlier attempt left open; empty if there is none, or it cannot be read."""
-        try:
-            record = self.read()
-        except FaceSwapError:
-            return ""
-        if record is not None and record.stage is Stage.SUBMITTED:
-            return f"An earlier attempt submitted job {record.job_id}: resume it with resume_job_id."
-        if record is not None and record.stage is Stage.INTENT:
-            return "An earlier attempt may have submitted a job of unknown id: look in the vendor's job list."
-        return ""
+    def replace(self, before: Record | None, record: Record) -> None:
+        """
+        Write the record over the one that was read before, and over no other.
+
+        The store has no exclusive write. So two attempts that do this within the same milliseconds can still overwrite
+        each other.
+
+        :raises OvertakenError: There is another record now. Nothing was written.
+        :raises FaceSwapError: It could not be read or written.
+        """
+        if self._store is None:
+            return
+        if self.read() != before:
+            raise OvertakenError
+        self.write(record)
 
     def settle(self, job_id: str, outcome: str) -> Record | None:
         """

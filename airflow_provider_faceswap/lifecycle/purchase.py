@@ -2,72 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, TypeVar
 
 from airflow_provider_faceswap.exceptions import (
     FaceSwapError,
-    JobFailedError,
     JobLostError,
     SubmissionUncertainError,
     VendorError,
 )
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.jobs import JobState
-from airflow_provider_faceswap.lifecycle.ledger import Record, Stage, fingerprint
-from airflow_provider_faceswap.lifecycle.reconcile import find_job
+from airflow_provider_faceswap.lifecycle.ledger import OvertakenError, Record, Stage
+from airflow_provider_faceswap.lifecycle.submitter import NotSubmittedError, PurchasePolicy, Submitter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_faceswap.jobs import Job, Submission
-    from airflow_provider_faceswap.lifecycle.ledger import Ledger
-    from airflow_provider_faceswap.lifecycle.submissions import SubmissionTemplate
-    from airflow_provider_faceswap.lifecycle.waiting import JobClient
-    from airflow_provider_faceswap.vendors.messages import Request
+
+__all__ = ["NotSubmittedError", "Purchase", "PurchasePolicy"]
+
+T = TypeVar("T")
 
 
-class NotSubmittedError(Exception):
-    """``may_submit`` returned false: this job was not submitted."""
-
-
-@dataclass(frozen=True, slots=True)
-class PurchasePolicy:
-    """
-    What a task may spend.
-
-    :param on_uncertain: After a submission without a response: fail, or submit again, which may pay twice.
-    :param on_clear: After a clear: resume the job, or submit a new one.
-    :param max_submissions: Submissions of one task instance between clears.
-    """
-
-    on_uncertain: Literal["fail", "resubmit"]
-    on_clear: Literal["reuse", "resubmit"]
-    max_submissions: int
-
-
-def _always() -> bool:
-    return True
-
-
-@dataclass(frozen=True)
-class Purchase:
-    """
-    One logical job of one task instance.
-
-    :param epoch: A number that changes when the task is cleared, and never otherwise.
-    :param log: The task's logger.
-    :param may_submit: Called just before a submission, before and after its intent is written.
-    """
-
-    client: JobClient
-    ledger: Ledger
-    request: Request
-    template: SubmissionTemplate
-    epoch: int
-    policy: PurchasePolicy
-    log: Any
-    may_submit: Callable[[], bool] = _always
+class Purchase(Submitter):
+    """One logical job of one task instance: resumed from its record, or submitted."""
 
     def resume_or_submit(self) -> tuple[Submission, Job | None]:
         """
@@ -80,112 +39,65 @@ class Purchase:
         :raises NotSubmittedError: ``may_submit`` returned false.
         :raises VendorError: The vendor accepted nothing.
         """
-        template = self.template
-        mark = fingerprint(template.vendor, template.conn_id, template.kind, self.request)
-        record = self.ledger.read()
-        if record is not None and record.fingerprint != mark:
-            self._abandon(record, "The arguments have changed")
-        elif record is not None:
-            resumed = self._resume(record)
-            if resumed is not None:
-                return resumed
-        return self._submit(mark, record)
+        return self._on_record(self._resume_or_submit)
 
-    def _submit(self, mark: str, before: Record | None) -> tuple[Submission, Job]:
+    def resume(self) -> tuple[Submission, Job | None] | None:
         """
-        Write the intent, send the submission, write the id.
+        Resume the recorded job, and submit none.
 
-        :param before: The record of the job before this one.
+        :returns: As :meth:`resume_or_submit`; ``None`` if there is no job to resume. The record is settled then.
         """
-        submissions = before.purchases if before is not None and before.epoch == self.epoch else 0
-        while submissions < self.policy.max_submissions:
-            submissions += 1
-            with self.client.ready(self.template.kind, self.request) as submit:
-                intent = Record(
-                    fingerprint=mark,
-                    stage=Stage.INTENT,
-                    epoch=self.epoch,
-                    purchases=submissions,
-                    vendor=self.template.vendor,
-                    kind=self.template.kind,
-                    conn_id=self.template.conn_id,
-                    begun_at=CLOCK.moment(),
-                    earlier=before.ids if before is not None else (),
-                )
-                self._write_intent(intent)
-                try:
-                    job = submit()
-                except SubmissionUncertainError as error:
-                    uncertain = error
-                except VendorError:
-                    # Certainly not accepted, so the record keeps no intent and counts no submission.
-                    self.ledger.write(intent.refused())
-                    raise
-                else:
-                    return self._record_id(intent, job)
-            adopted = self._adopt(intent, named=uncertain.job_id)
-            if adopted is not None:
-                return adopted
-            if self.policy.on_uncertain == "fail" or submissions >= self.policy.max_submissions:
-                raise uncertain
-            self.log.warning(
-                "on_uncertain='resubmit': submitting again, which may pay twice, after: %s", uncertain
-            )
-        raise JobFailedError(
-            f"this task has submitted {submissions} jobs, as many as max_submissions allows",
-            vendor=self.template.vendor,
-            advice="Nothing was bought now. Clear the task, or raise max_submissions, to submit again.",
-        )
+        return self._on_record(self._resume_only)
 
-    def _write_intent(self, intent: Record) -> None:
-        if not self.may_submit():
-            raise NotSubmittedError
-        self.ledger.write(intent)
-        if not self.may_submit():  # writing takes a moment
-            self.ledger.write(intent.refused())
-            raise NotSubmittedError
+    def _on_record(self, step: Callable[[Record | None], T]) -> T:
+        """Take a step that depends on the record; again if another attempt changes the record before it is written."""
+        while True:
+            try:
+                return step(self.ledger.read())
+            except OvertakenError:
+                self.log.warning("Another attempt of this task has changed its record: reading it again")
 
-    def _record_id(self, intent: Record, job: Job, *, reused: bool = False) -> tuple[Submission, Job]:
-        """Record the job that the intent became. The log has its id even if the record cannot be written."""
-        cost = f", {job.cost.amount:g} {job.cost.unit}" if job.cost else ""
-        self.log.info("%s accepted %s as job %s%s", job.vendor, job.kind, job.job_id, cost)
-        # The vendor's clock may be slow: a job that looks old would have no grace for "not found".
-        created_at = job.created_at and max(job.created_at, intent.begun_at)
-        submission = self.template.submission(
-            job.job_id, submitted_at=created_at, cost=job.cost, reused=reused
-        )
-        self.ledger.write(intent.submitted(submission))
-        return submission, job
-
-    def _adopt(self, intent: Record, *, named: str | None = None) -> tuple[Submission, Job] | None:
-        """
-        Find the job that this intent became; ``None`` unless that is certain.
-
-        :param named: The job id in a response that does not say whether it was accepted. Without one, the vendor's
-            list is searched.
-        """
-        job = self._poll_quietly(named) if named else None
-        if job is None:
-            job = find_job(
-                self.client,
-                self.template.kind,
-                self.request,
-                intent.begun_at,
-                known=intent.earlier,
-                log=self.log,
-            )
-        if job is None:
+    def _resume_only(self, record: Record | None) -> tuple[Submission, Job | None] | None:
+        if record is None or not record.may_be_paid:
             return None
-        self.log.warning("The submission got no clear response, but the vendor has its job: %s", job.job_id)
-        if intent.epoch != self.epoch:
-            intent = intent.model_copy(update={"epoch": self.epoch, "purchases": 0})
-        return self._record_id(intent, job, reused=True)
+        if why := self._replaced_because(record):
+            self._abandon(record, why)
+        elif (resumed := self._resume(record)) is not None:
+            return resumed
+        self.ledger.replace(record, record.over("given up"))
+        return None
 
-    def _poll_quietly(self, job_id: str) -> Job | None:
-        try:
-            return self.client.fetch(job_id, self.template.kind)
-        except FaceSwapError:
-            return None
+    def _resume_or_submit(self, record: Record | None) -> tuple[Submission, Job | None]:
+        if record is None:
+            self._check_vanished()
+        elif why := self._replaced_because(record):
+            # All that can refuse the new job comes before the cancel of the old one.
+            self._check_cap(record)
+            if not self.may_submit():
+                raise NotSubmittedError
+            self._abandon(record, why)
+        elif (resumed := self._resume(record)) is not None:
+            return resumed
+        return self._submit(record)
+
+    def _replaced_because(self, record: Record) -> str:
+        """Why another job replaces the recorded one, whatever became of that; empty if it is to be resumed."""
+        if record.fingerprint != self._mark:
+            return "The arguments have changed"
+        if record.epoch != self.epoch and self.policy.on_clear == "resubmit":
+            return "on_clear='resubmit': the task was cleared"
+        return ""
+
+    def _check_vanished(self) -> None:
+        """Refuse to take a vanished record for none."""
+        if not self.ledger.vanished:
+            return
+        lost = "records of this task have vanished from their store"
+        if self.policy.on_uncertain == "fail":
+            raise SubmissionUncertainError(
+                f"{lost}, so this job may have been submitted before", vendor=self.template.vendor
+            )
+        self.log.warning("on_uncertain='resubmit': submitting, which may pay twice, because %s", lost)
 
     def _abandon(self, record: Record, why: str) -> None:
         """Request the cancellation of the recorded job, which another one replaces."""
@@ -195,7 +107,7 @@ class Purchase:
             )
         if record.stage is not Stage.SUBMITTED or record.job_id is None:
             return
-        confirmed = self.client.cancel(record.job_id, record.kind)
+        confirmed = self._cancel(record.job_id, record)
         self.log.warning(
             "%s since job %s was submitted; %s. A new job is submitted.",
             why,
@@ -203,12 +115,22 @@ class Purchase:
             "its cancellation was confirmed" if confirmed else "it could not be cancelled and may be charged",
         )
 
+    def _cancel(self, job_id: str, record: Record) -> bool:
+        """Cancel a job at the connection that it was submitted at, which may be another one than now."""
+        place = (record.vendor, record.conn_id)
+        if place == (self.template.vendor, self.template.conn_id):
+            return self.client.cancel(job_id, record.kind)
+        if self.client_of is None:
+            return False
+        try:
+            return self.client_of(*place).cancel(job_id, record.kind)
+        except FaceSwapError as error:
+            self.log.warning("The cancellation of job %s was not confirmed: %s", job_id, error)
+            return False
+
     def _resume(self, record: Record) -> tuple[Submission, Job | None] | None:
         """Resume a recorded job; ``None`` if a new one may be submitted."""
         cleared = record.epoch != self.epoch
-        if cleared and self.policy.on_clear == "resubmit":
-            self._abandon(record, "on_clear='resubmit': the task was cleared")
-            return None
         if record.stage is Stage.INTENT:
             return self._resume_intent(record)
         if record.job_id is None:
@@ -220,7 +142,13 @@ class Purchase:
             cost=record.cost,
             reused=True,
         )
-        job = self._poll(submission, record.kind)
+        try:
+            job = self._poll(submission, record.kind)
+        except JobLostError as error:
+            if not cleared:
+                raise
+            self.log.warning("The task was cleared, so a new job may be submitted, after: %s", error)
+            return None
         if job is not None and job.state in {JobState.FAILED, JobState.CANCELED}:
             self.log.warning("Job %s is %s; a new one may be submitted", record.job_id, job.state)
             return None
@@ -236,7 +164,7 @@ class Purchase:
         ended = cleared and job is not None and job.state.terminal
         submission = submission.model_copy(update={"counted": record.counted or ended})
         if cleared:
-            self.ledger.write(record.cleared(self.epoch, submission))
+            self.ledger.replace(record, record.cleared(self.epoch, submission))
         return submission, job
 
     def _is_gone(self, submission: Submission, job: Job) -> bool:

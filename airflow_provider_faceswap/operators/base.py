@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 from airflow.providers.common.compat.sdk import conf
 
-from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError
+from airflow_provider_faceswap.exceptions import InvalidRequestError
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.foundation.validation import as_choice, as_count, as_job_id, as_seconds
-from airflow_provider_faceswap.hooks.connection import ConnectionNotFoundError
-from airflow_provider_faceswap.lifecycle.ledger import epoch_of
+from airflow_provider_faceswap.hooks.base import hook_for
+from airflow_provider_faceswap.lifecycle.ledger import attempt_of, epoch_of
 from airflow_provider_faceswap.lifecycle.outcomes import Outcome, read_event
 from airflow_provider_faceswap.lifecycle.provenance import provenance, request_arguments
 from airflow_provider_faceswap.lifecycle.purchase import Purchase, PurchasePolicy
@@ -19,20 +18,20 @@ from airflow_provider_faceswap.lifecycle.submissions import SubmissionTemplate, 
 from airflow_provider_faceswap.lifecycle.waiting import is_over, wait
 from airflow_provider_faceswap.links import ResultLink
 from airflow_provider_faceswap.media.inputs import PREFLIGHTS
+from airflow_provider_faceswap.operators._earlier_job import names_earlier_job
 from airflow_provider_faceswap.operators._settlement import SettlingOperator
 from airflow_provider_faceswap.telemetry.metrics import failures_counted
 from airflow_provider_faceswap.triggers._after_success import stored_in_triggerer
 from airflow_provider_faceswap.triggers.job import SAFE_RESUME_DELAY, JobTrigger, wait_in_triggerer
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import timedelta
 
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
 
     from airflow_provider_faceswap.hooks.base import JobHook
     from airflow_provider_faceswap.jobs import Job, Submission
-    from airflow_provider_faceswap.lifecycle.ledger import Ledger
     from airflow_provider_faceswap.lifecycle.outcomes import WaitResult
     from airflow_provider_faceswap.media.inputs import Preflight
 
@@ -166,7 +165,7 @@ class JobOperator(SettlingOperator):
         """
         arguments = self._rendered_arguments(context)
         ledger = self._ledger(context, hook.conn_id)
-        with self._names_earlier_job(ledger):
+        with names_earlier_job(ledger):
             template = SubmissionTemplate(
                 hook.vendor.name,
                 self.kind,
@@ -197,29 +196,16 @@ class JobOperator(SettlingOperator):
             epoch=epoch_of(context),
             policy=PurchasePolicy(self.on_uncertain, self.on_clear, self.max_submissions),
             log=self.log,
+            client_of=hook_for,
+            attempt=attempt_of(context),
         )
         with failures_counted(hook.vendor.name, self.kind):
-            return purchase.resume_or_submit()
+            return self._resume_or_submit(context, purchase)
 
-    @contextmanager
-    def _names_earlier_job(self, ledger: Ledger) -> Iterator[None]:
-        """
-        Add the job of an earlier attempt to errors of the arguments.
-
-        A picture that cannot be read now may have been read then.
-        """
-        try:
-            yield
-        except FaceSwapError as error:
-            earlier = ledger.earlier_job()
-            if not earlier:
-                raise
-            if isinstance(error, ConnectionNotFoundError):
-                # Airflow reports a secrets backend that is down like this. A retry may find the connection, and no
-                # other connection may be tried meanwhile.
-                advice = f"{earlier} Restore the connection, then retry."
-                raise FaceSwapError(error.message, vendor=error.vendor, advice=advice) from None
-            raise error.replaced(advice=f"{error.advice} {earlier}") from error
+    def _resume_or_submit(self, context: Context, purchase: Purchase) -> tuple[Submission, Job | None]:
+        """Take the step that may pay. A task with several connections first looks at its other records."""
+        del context
+        return purchase.resume_or_submit()
 
     def _wait(
         self, context: Context, hook: JobHook, submission: Submission, job: Job | None = None

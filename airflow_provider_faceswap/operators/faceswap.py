@@ -116,7 +116,7 @@ class FaceSwapOperator(JobOperator):
 
     def _hook_at(self, context: Context, conn_id: str) -> JobHook:
         """A hook on a connection, at which an earlier attempt may have a paid job."""
-        with self._names_earlier_job(self._ledger(context, conn_id)):
+        with names_earlier_job(self._ledger(context, conn_id)):
             return hook_for_connection(conn_id)
 
     def _is_late(self) -> bool:

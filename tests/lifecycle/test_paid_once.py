@@ -287,6 +287,8 @@ class World:
         own = self.history[job.records - 1]["fingerprint"] if job.records else None
         if any(record["fingerprint"] != own for record in self.history[job.records :]):
             return "the arguments have changed"
+        if job.forgotten and self.ti.max_tries != job.epoch and self.is_named(job):
+            return "the task was cleared, and the vendor no longer knows the job"
         if self.on_clear == "resubmit" and self.ti.max_tries != job.epoch:
             return "the task was cleared, and a cleared task buys anew"
         if not self.is_named(job) and self.on_uncertain == "resubmit":
@@ -744,17 +746,17 @@ def test_a_job_of_other_arguments_is_nobodys_answer(worlds):
 
 
 @pytest.mark.parametrize("vendor", OPERATORS)
-def test_a_job_that_the_vendor_forgot_is_not_bought_again(worlds, vendor):
-    """Nor after a clear, unless the user says so."""
+def test_a_job_that_the_vendor_forgot_is_bought_again_only_after_a_clear(worlds, vendor):
+    """K4: a retry polls it for ever; a clear is the user's word."""
     world = worlds(vendor=vendor)
     world.fate = (5, "done")
     assert isinstance(world.execute(deferrable=False), dict)
     world.jobs[0].forgotten = True
     world.clock.time += 3600
-    for _ in range(2):
+    for _ in range(3):
         assert isinstance(world.execute(deferrable=False), JobLostError)
-        world.ti.max_tries += 1
     assert world.creates == 1
-    world.on_clear = "resubmit"
+    world.ti.max_tries += 1
     assert isinstance(world.execute(deferrable=False), dict)
     assert world.creates == 2
+    assert not world.broken
