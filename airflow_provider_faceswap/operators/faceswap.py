@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_faceswap.exceptions import (
@@ -17,24 +18,33 @@ from airflow_provider_faceswap.exceptions import (
 )
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.hooks.base import hook_for_connection
-from airflow_provider_faceswap.lifecycle.ledger import KEY, Ledger, Stage
-from airflow_provider_faceswap.lifecycle.outcomes import Outcome, read_event
+from airflow_provider_faceswap.hooks.connection import ConnectionNotFoundError
+from airflow_provider_faceswap.lifecycle.failover import FailoverRecords
+from airflow_provider_faceswap.lifecycle.ledger import attempt_of
+from airflow_provider_faceswap.lifecycle.outcomes import read_event
 from airflow_provider_faceswap.lifecycle.provenance import materialized
+from airflow_provider_faceswap.lifecycle.purchase import NotSubmittedError
 from airflow_provider_faceswap.lifecycle.submissions import latest_deadline
+from airflow_provider_faceswap.operators._earlier_job import names_earlier_job, naming
 from airflow_provider_faceswap.operators.base import JobOperator
 from airflow_provider_faceswap.storage.task_records import store_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_faceswap.hooks.base import JobHook
+    from airflow_provider_faceswap.jobs import Job, Submission
+    from airflow_provider_faceswap.lifecycle.ledger import Ledger
+    from airflow_provider_faceswap.lifecycle.purchase import Purchase
 
-#: Errors of one vendor or account, after which nothing was accepted: another vendor may succeed.
-_REFUSALS = (
+#: Errors of one vendor or account, and of a failed job: another vendor may succeed.
+_ANOTHER_MAY = (
     AuthenticationError,
+    ConnectionNotFoundError,
     InsufficientBalanceError,
+    JobFailedError,
     PermissionDeniedError,
     PictureNotTakenError,
     RateLimitError,
@@ -78,51 +88,144 @@ class FaceSwapOperator(JobOperator):
         return hook_for_connection(self.conn_id)
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Resume an open job if there is one, else try the connections in order."""
+        """Resume the job that an earlier attempt has at any connection, else try the connections in order."""
         self._begun_at = CLOCK.now()
         conn_ids = _checked(materialized(self.conn_ids))
         if self.resumes:
-            return self._run_at_first(context, conn_ids[:1])
-        return self._run_at_first(context, sorted(conn_ids, key=lambda one: not self._has_job(context, one)))
+            return self._run(context, hook_for_connection(conn_ids[0]))
+        paid = self._records(context).paid(conn_ids)
+        return self._run_at_first(context, conn_ids, [*paid, *(one for one in conn_ids if one not in paid)])
 
     def execute_complete(
         self, context: Context, event: Any = None, submission: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Handle the trigger's event. After a failed job, the connections after that job's are tried."""
+        """Handle the trigger's event. After a failed job, the connections without one in this attempt are tried."""
         self._begun_at = CLOCK.now()
         waited_for, waited = read_event(event, submission)
+        failed = {waited_for.conn_id}
         try:
             return self._complete(context, waited_for, waited)
-        except JobFailedError as error:
+        except NotSubmittedError:
+            conn_ids = _checked(materialized(self.conn_ids))
+            rest = self._without_failed_job(context, conn_ids, failed)
+        except FaceSwapError as error:
             conn_ids = list(materialized(self.conn_ids))
-            tried = conn_ids.index(waited_for.conn_id) if waited_for.conn_id in conn_ids else -1
-            rest = conn_ids[tried + 1 :]
-            if self.resumes or not rest or self._is_late():
+            rest = [] if self.resumes else self._without_failed_job(context, conn_ids, failed)
+            if not rest or not self._another_may(context, [*conn_ids, *failed], error):
                 raise
-            self.log.warning("Trying %s next: %s", rest[0], error)
-        return self._run_at_first(context, rest)
+            self._log_next(rest[0], waited_for.conn_id, error)
+        return self._run_at_first(context, conn_ids, rest, failed)
 
-    def _run_at_first(self, context: Context, conn_ids: Sequence[str]) -> dict[str, Any]:
-        """Swap at the first of these connections whose vendor succeeds."""
-        *others, last = conn_ids
-        for position, conn_id in enumerate(others):
+    def _run_at_first(
+        self, context: Context, conn_ids: Sequence[str], places: Sequence[str], failed: Iterable[str] = ()
+    ) -> dict[str, Any]:
+        """
+        Swap at the first connection whose vendor succeeds.
+
+        :param places: The connections to try, in order. After a failed job this starts again, with those that have had
+            no failed job in this attempt: one that was busy before may not be now.
+        :param failed: Connections whose job has failed in this attempt.
+        """
+        failed, left = set(failed), list(places)
+        while True:
+            conn_id = left.pop(0)
             try:
-                return self._run(context, self._hook_at(context, conn_id))
+                return self._run_at(context, conn_id)
+            except NotSubmittedError:
+                self.log.info(
+                    "Connection %s is not in conn_ids any more: nothing is submitted there", conn_id
+                )
+                left = left or self._without_failed_job(context, conn_ids, failed)
             except FaceSwapError as error:
-                if not _another_may(error) or self._is_late():
+                if error.job_id is not None:
+                    failed.add(conn_id)
+                    left = self._without_failed_job(context, conn_ids, failed)
+                if not left or not self._another_may(context, [*conn_ids, conn_id], error):
                     raise
-                self.log.warning("Trying %s next: %s", conn_ids[position + 1], error)
-        return self._run(context, self._hook_at(context, last))
+                self._log_next(left[0], conn_id, error)
 
-    def _hook_at(self, context: Context, conn_id: str) -> JobHook:
-        """A hook on a connection, at which an earlier attempt may have a paid job."""
+    def _run_at(self, context: Context, conn_id: str) -> dict[str, Any]:
+        """
+        Swap at one connection.
+
+        :raises NotSubmittedError: The connection was taken out of ``conn_ids``, and has no job to resume.
+        """
         with names_earlier_job(self._ledger(context, conn_id)):
-            return hook_for_connection(conn_id)
+            hook = hook_for_connection(conn_id)
+        return self._run(context, hook)
+
+    def _resume_or_submit(self, context: Context, purchase: Purchase) -> tuple[Submission, Job | None]:
+        """
+        Resume the connection's job, or submit one, if no other connection may have a paid job of this task.
+
+        :raises NotSubmittedError: The connection was taken out of ``conn_ids``, and has no job to resume.
+        """
+        records, conn_id = self._records(context), purchase.template.conn_id
+        conn_ids = list(materialized(self.conn_ids))
+        if conn_id not in conn_ids:
+            resumed = purchase.resume()
+            if resumed is None:
+                raise NotSubmittedError
+            return resumed
+
+        def may_submit() -> bool:
+            self._check_others(context, conn_ids, conn_id)
+            return True
+
+        records.add(conn_id)
+        return replace(purchase, may_submit=may_submit).resume_or_submit()
+
+    def _check_others(self, context: Context, conn_ids: Sequence[str], conn_id: str) -> None:
+        """
+        Check that no other connection may have a paid job of this task.
+
+        :raises FaceSwapError: One may have; the error names it.
+        """
+        for place, record in self._records(context).paid(conn_ids).items():
+            if place != conn_id:
+                error = FaceSwapError(
+                    f"connection {place!r} may have a paid job of this task", vendor=record.vendor, advice=""
+                )
+                advice = f"So nothing was bought at connection {conn_id!r}. A retry resumes that job."
+                raise naming(error.replaced(advice=advice), record)
+
+    def _without_failed_job(
+        self, context: Context, conn_ids: Sequence[str], failed: Iterable[str]
+    ) -> list[str]:
+        """The connections, in order, that have had no failed job in this attempt."""
+        attempt = attempt_of(context)
+
+        def had_one(conn_id: str) -> bool:
+            record = self._ledger(context, conn_id).read()
+            return record is not None and record.job_id is not None and record.attempt == attempt != 0
+
+        return [one for one in conn_ids if one not in failed and not had_one(one)]
+
+    def _another_may(self, context: Context, conn_ids: Sequence[str], error: FaceSwapError) -> bool:
+        """
+        True if another vendor may do the swap.
+
+        The error says whether that can help, and the records whether it may pay.
+        """
+        if not isinstance(error, _ANOTHER_MAY) or self._is_late():
+            return False
+        records = self._records(context)
+        if not records.remember:
+            return error.job_id is None or isinstance(error, JobFailedError)
+        return not records.paid(conn_ids)
+
+    def _log_next(self, conn_id: str, failed: str, error: FaceSwapError) -> None:
+        vendor = f" ({error.vendor})" if error.vendor else ""
+        text = str(error).removeprefix(f"{error.vendor}: ")
+        self.log.warning("Trying %s next: connection %s%s: %s", conn_id, failed, vendor, text)
 
     def _is_late(self) -> bool:
         """True if a job that is submitted now could only time out."""
         latest = latest_deadline(self._begun_at, self.execution_timeout)
         return latest is not None and CLOCK.moment() >= latest
+
+    def _records(self, context: Context) -> FailoverRecords:
+        return FailoverRecords(store_of(context))
 
     def _ledger(self, context: Context, conn_id: str) -> Ledger:
         """
@@ -130,14 +233,7 @@ class FaceSwapOperator(JobOperator):
 
         Each connection has its own, because jobs at different vendors are independent.
         """
-        return Ledger(store_of(context), f"{KEY}.{conn_id}")
-
-    def _has_job(self, context: Context, conn_id: str) -> bool:
-        """True if an earlier attempt may have a paid job at this connection."""
-        record = self._ledger(context, conn_id).read()
-        return record is not None and (
-            record.stage is not Stage.SETTLED or record.outcome == Outcome.SUCCEEDED
-        )
+        return self._records(context).ledger(conn_id)
 
 
 def _checked(conn_ids: Any) -> list[str]:
@@ -150,8 +246,3 @@ def _checked(conn_ids: Any) -> list[str]:
     if not named or not conn_ids:
         raise InvalidRequestError("conn_ids: must be a list of at least one connection id")
     return list(conn_ids)
-
-
-def _another_may(error: FaceSwapError) -> bool:
-    """True if another vendor may do the swap, and this one has no paid job."""
-    return isinstance(error, JobFailedError) or (isinstance(error, _REFUSALS) and error.job_id is None)
