@@ -18,7 +18,6 @@ from airflow_provider_faceswap.exceptions import (
 )
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.hooks.base import hook_for_connection
-from airflow_provider_faceswap.hooks.connection import ConnectionNotFoundError
 from airflow_provider_faceswap.lifecycle.failover import FailoverRecords
 from airflow_provider_faceswap.lifecycle.ledger import attempt_of
 from airflow_provider_faceswap.lifecycle.outcomes import read_event
@@ -42,7 +41,6 @@ if TYPE_CHECKING:
 #: Errors of one vendor or account, and of a failed job: another vendor may succeed.
 _ANOTHER_MAY = (
     AuthenticationError,
-    ConnectionNotFoundError,
     InsufficientBalanceError,
     JobFailedError,
     PermissionDeniedError,

@@ -247,10 +247,9 @@ class GPTunnel(Vendor):
         return as_id(reply.fields.get("id"))
 
     def is_own_reply(self, reply: Reply) -> bool:
-        """The envelope of the error with message and type, or the media API's code."""
+        """The envelope of an error, or the media API's code."""
         error, code = as_object(reply.fields.get("error")), reply.fields.get("code")
-        is_envelope = all(isinstance(error.get(name), str) for name in ("message", "type"))
-        return is_envelope or (isinstance(code, int) and not isinstance(code, bool))
+        return isinstance(error.get("message"), str) or (isinstance(code, int) and not isinstance(code, bool))
 
     def _no_job(self, reply: Reply, family: str, job_id: str | None) -> Exception:
         """The error for a reply without a job."""

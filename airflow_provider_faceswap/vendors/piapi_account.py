@@ -30,9 +30,7 @@ from airflow_provider_faceswap.vendors.messages import (
 )
 from airflow_provider_faceswap.vendors.piapi_replies import (
     data_in,
-    is_own_reply,
     no_task,
-    status_of,
     task_in,
 )
 from airflow_provider_faceswap.vendors.refusals import malformed
@@ -113,7 +111,7 @@ def _is_cancelled(job_id: str, reply: Reply) -> bool:
 
     An unconfirmed cancel is harmless: the next attempt sees the task's state. A wrong confirmation submits a new job.
     """
-    if not reply.ok or status_of(reply) >= 400 or not is_own_reply(reply):
+    if not reply.ok or as_number(reply.fields.get("code")) != 200:
         return False
     return as_id(task_in(reply).get("task_id")) in {"", job_id}
 

@@ -137,6 +137,8 @@ NOT_SENT = [
     httpx.ConnectError("no route"),
     httpx.ConnectTimeout("too slow"),
     httpx.PoolTimeout("no connection free"),
+    # The proxy refused the tunnel.
+    httpx.ProxyError("bad gateway"),
     httpx.UnsupportedProtocol("no scheme"),
     httpx.InvalidURL("bad port"),
     UnicodeEncodeError("ascii", "key", 0, 1, "no"),
@@ -150,7 +152,6 @@ NOT_ANSWERED = [
     httpx.WriteError("broken pipe"),
     httpx.RemoteProtocolError("Server disconnected without sending a response."),
     httpx.DecodingError("bad gzip"),
-    httpx.ProxyError("bad gateway"),
 ]
 
 

@@ -6,7 +6,7 @@ import json
 
 import httpx
 import pytest
-from airflow.providers.common.compat.sdk import TaskDeferred
+from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 
 from airflow_provider_faceswap.exceptions import (
     AuthenticationError,
@@ -107,7 +107,7 @@ def test_the_cancel_of_an_old_job_goes_to_its_own_connection(
     warnings = warnings_of(operator)
     assert operator.execute(context)["job_id"] == "second"
     assert cancels(vendor) == ["https://vendor.test/api/v1/task/first"]
-    assert any("its cancel was confirmed" in line for line in warnings)
+    assert any("its cancellation was confirmed" in line for line in warnings)
 
 
 def test_an_old_job_whose_connection_is_gone_is_named(vendor, context, clock, monkeypatch, warnings_of):
@@ -129,7 +129,7 @@ def test_after_a_clear_a_forgotten_job_is_bought_again(vendor, context, clock):
     vendor.will(job("completed"))
     swap().execute(context)
     clock.time += 8 * 86_400
-    gone = httpx.Response(404, json={"message": "task not found"})
+    gone = httpx.Response(404, json={"code": 404, "message": "task not found"})
     vendor.will(gone)
     with pytest.raises(JobLostError):
         swap().execute(context)
@@ -266,7 +266,7 @@ def test_a_connection_that_cannot_be_used_names_the_paid_job(vendor, context, cl
 
 
 def test_a_missing_connection_without_a_job_fails_at_once(vendor, context, clock):
-    with pytest.raises(AuthenticationError, match=r"'nowhere' does not exist.*Nothing was bought"):
+    with pytest.raises(AirflowFailException, match=r"'nowhere' was not found.*Nothing was bought"):
         swap(conn_id="nowhere").execute(context)
 
 

@@ -48,7 +48,7 @@ def test_a_connection_that_is_missing_in_the_retry_leaves_the_job_to_the_next_re
     monkeypatch.delenv("AIRFLOW_CONN_MINE")
     vendor.requests.clear()
     with pytest.raises(
-        FaceSwapError, match=r"'mine' was not found\. An earlier attempt.*then retry"
+        FaceSwapError, match=r"'mine' was not found.*then retry\. An earlier attempt"
     ) as caught:
         make().execute(context)
     assert not isinstance(caught.value, AirflowFailException), "the secrets backend may only be away"

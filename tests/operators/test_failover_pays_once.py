@@ -139,13 +139,15 @@ def test_a_job_whose_arguments_changed_and_that_cannot_be_replaced_is_not_bought
 
 
 def test_a_lost_job_is_polled_again_and_not_bought_at_the_first_connection(vendor, context, clock):
-    vendor.will(busy(), piapi("pending"), *[httpx.Response(404, json={"message": "task not found"})] * 30)
+    vendor.will(
+        busy(), piapi("pending"), *[httpx.Response(404, json={"code": 404, "message": "task not found"})] * 30
+    )
     clock.time += 1
     with pytest.raises(JobLostError, match="p1"):
         swap().execute(context)
     creates = len(vendor.creates)
     vendor.answers.clear()
-    vendor.will(httpx.Response(404, json={"message": "task not found"}))
+    vendor.will(httpx.Response(404, json={"code": 404, "message": "task not found"}))
     with pytest.raises(JobLostError, match="p1"):
         swap().execute(context)
     vendor.will(piapi())
@@ -288,14 +290,10 @@ def test_the_line_about_the_next_connection_names_the_one_that_failed(vendor, co
     )
 
 
-def test_a_missing_connection_is_passed_over(vendor, context, clock):
-    vendor.will(piapi())
-    assert swap("nowhere", "piapi_default").execute(context)["conn_id"] == "piapi_default"
-
-
-def test_a_missing_connection_fails_at_once_if_there_is_no_other(vendor, context, clock):
-    with pytest.raises(AirflowFailException, match=r"'nowhere' does not exist.*Nothing was bought"):
-        swap("nowhere").execute(context)
+@pytest.mark.parametrize("others", [[], ["piapi_default"]])
+def test_a_missing_connection_fails_at_once(vendor, context, clock, others):
+    with pytest.raises(AirflowFailException, match=r"'nowhere' was not found.*Nothing was bought"):
+        swap("nowhere", *others).execute(context)
     assert not vendor.requests
 
 
