@@ -43,6 +43,8 @@ def part(home, database):
     assert "schedule=None" in dags["scheduled_swap_with_asset.py"]
     with (
         SandboxServer(job_seconds=3, key=KEY) as sandbox,
+        # A vendor of its own: the jobs of the other one are counted.
+        SandboxServer(job_seconds=3, key=KEY) as after_success,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as statsd,
     ):
         statsd.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
@@ -66,8 +68,12 @@ def part(home, database):
         }
         env["AIRFLOW_CONN_PIAPI_WRONG_KEY"] = connection("piapi", WRONG_KEY)
         env["SANDBOX_URL"] = sandbox.url
+        env["AIRFLOW_CONN_AFTER_SUCCESS"] = json.dumps(
+            {"conn_type": "gptunnel", "host": after_success.url, "password": KEY}
+        )
+        env |= {"AFTER_SUCCESS_URL": after_success.url, "AFTER_SUCCESS_KEPT": f"file://{home}/kept"}
         port = str(statsd.getsockname()[1])
         metrics = {"ON": "True", "HOST": "127.0.0.1", "PORT": port, "INFLUXDB_ENABLED": "True"}
         env |= {f"AIRFLOW__METRICS__STATSD_{name}": value for name, value in metrics.items()}
         env["AIRFLOW__METRICS__METRICS_ALLOW_LIST"] = "faceswap"
-        yield EndToEndPart(home, dags, env, {"sandbox": sandbox}, statsd)
+        yield EndToEndPart(home, dags, env, {"sandbox": sandbox, "after_success": after_success}, statsd)
