@@ -6,13 +6,14 @@ import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.common.compat.sdk import ObjectStoragePath
+
 from airflow_provider_faceswap.exceptions import InvalidRequestError
 from airflow_provider_faceswap.foundation.redaction import bare_url
 from airflow_provider_faceswap.storage.files import usable_path
+from airflow_provider_faceswap.storage.installed import check_installed, how_to_install
 
 if TYPE_CHECKING:
-    from airflow.sdk import ObjectStoragePath
-
     from airflow_provider_faceswap.archive.sources import ArchiveSource
 
 #: The end of a name that counts as a suffix; a date, a version or a time has a dot too.
@@ -26,19 +27,55 @@ def folder_of(destination: Any, conn_id: str | None) -> ObjectStoragePath:
     :raises InvalidRequestError: It names no folder, or a relative one; or Airflow has no such storage.
     """
     text = "" if destination is None else str(destination)
-    shown = bare_url(text)
-    if not _is_absolute(text):
-        raise InvalidRequestError(
-            "destination: must be an absolute path or a full URI of a folder, such as s3://bucket/swaps, "
-            f"file:///data/swaps or /data/swaps, got {shown!r}"
-        )
+    _check_absolute(text)
     try:
         return usable_path(destination, conn_id)
     except (ValueError, ImportError) as error:
+        raise _not_installed(text, error) from None
+
+
+def check_known(destination: Any, conn_id: str | None, filename: Any = None) -> None:
+    """
+    Check what is known of a destination and a filename when the Dag is parsed, which is before anything is bought.
+
+    A template, or another task's output, is checked when the task runs.
+
+    :raises InvalidRequestError: The destination names no folder, or a relative one; Airflow has no such storage; or
+        the filename leads out of the folder.
+    """
+    if isinstance(filename, str) and not _is_template(filename):
+        check_filename(filename)
+    if not isinstance(destination, str | ObjectStoragePath):
+        return
+    text = str(destination)
+    scheme, mark, _ = text.partition("://")
+    if not _is_template(text):
+        _check_absolute(text)
+    if not mark or _is_template(scheme):
+        return
+    try:
+        check_installed(text, None if conn_id is None or _is_template(conn_id) else conn_id)
+    except (ValueError, ImportError) as error:
+        raise _not_installed(text, error) from None
+
+
+def _is_template(text: str) -> bool:
+    return "{{" in text or "{%" in text
+
+
+def _check_absolute(text: str) -> None:
+    if not _is_absolute(text):
         raise InvalidRequestError(
-            f"destination: this Airflow has no storage for {shown!r} ({type(error).__name__})",
-            advice="Nothing was bought. Correct the argument, or install the storage's provider.",
-        ) from None
+            "destination: must be an absolute path or a full URI of a folder, such as s3://bucket/swaps, "
+            f"file:///data/swaps or /data/swaps, got {bare_url(text)!r}"
+        )
+
+
+def _not_installed(text: str, error: Exception) -> InvalidRequestError:
+    return InvalidRequestError(
+        f"destination: this Airflow has no storage for {bare_url(text)!r} ({type(error).__name__})",
+        advice=f"Nothing was bought. {how_to_install(text)}",
+    )
 
 
 def _is_absolute(place: str) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_faceswap.archive.manifest import Archived, RunInfo
-from airflow_provider_faceswap.archive.names import folder_of
+from airflow_provider_faceswap.archive.names import check_known, folder_of
 from airflow_provider_faceswap.archive.sources import parse_sources
 from airflow_provider_faceswap.archive.store import archive_at
 from airflow_provider_faceswap.exceptions import FaceSwapError
@@ -58,7 +58,8 @@ class ArchiveOperator(BaseOperator):
     :param max_bytes: The largest result that is accepted; default: ``[faceswap] max_archive_bytes``.
     :param multiple_outputs: Store each key of the result as an XCom of its own too, for ``task.output["uri"]``. Of
         several results, each is the list of their values.
-    :raises InvalidRequestError: An argument is wrong.
+    :raises InvalidRequestError: An argument is wrong. A destination without an installed storage is found when the Dag
+        is parsed, unless its scheme is a template.
     :raises ArchiveError: A result could not be archived; subclasses say why.
     """
 
@@ -79,6 +80,7 @@ class ArchiveOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(multiple_outputs=multiple_outputs, **kwargs)
+        check_known(destination, destination_conn_id, filename)
         self.source = source
         self.destination = destination
         self.destination_conn_id = destination_conn_id

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_faceswap.archive.manifest import RunInfo
-from airflow_provider_faceswap.archive.names import folder_of
+from airflow_provider_faceswap.archive.names import check_known, folder_of
 from airflow_provider_faceswap.archive.store import archive_at
 from airflow_provider_faceswap.batch.ending import cancel_all
 from airflow_provider_faceswap.batch.items import Items
@@ -110,6 +110,7 @@ class FaceSwapBatchOperator(BaseOperator):
             raise InvalidRequestError(
                 f"fail_on: must be 'any', 'all' or a share above 0.0 and up to 1.0, got {fail_on!r}"
             )
+        check_known(destination, destination_conn_id)
         self.conn_id = conn_id
         self.items = items
         self.destination = destination
