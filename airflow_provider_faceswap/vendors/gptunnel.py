@@ -247,9 +247,18 @@ class GPTunnel(Vendor):
         return as_id(reply.fields.get("id"))
 
     def is_own_reply(self, reply: Reply) -> bool:
-        """The envelope of an error, or the media API's code."""
+        """
+        The envelope of an error with message and type, or the media API's code in an HTTP 200.
+
+        The page's sample of a 401 is not valid JSON, so its type counts in the text, too. No page shows the type of a
+        403.
+        """
         error, code = as_object(reply.fields.get("error")), reply.fields.get("code")
-        return isinstance(error.get("message"), str) or (isinstance(code, int) and not isinstance(code, bool))
+        if reply.ok and isinstance(code, int) and not isinstance(code, bool):
+            return True
+        if isinstance(error.get("message"), str):
+            return isinstance(error.get("type"), str) or reply.status_code in {401, 402, 403}
+        return reply.body is None and any(f'"{word}"' in reply.text for word in _ERROR_TYPES)
 
     def _no_job(self, reply: Reply, family: str, job_id: str | None) -> Exception:
         """The error for a reply without a job."""

@@ -302,7 +302,7 @@ def test_a_read_that_fails_is_repeated(face, wire, hook, answer):
         (response(429, Retry_After="60"), RateLimitError, 1),
         (unauthorized(), AuthenticationError, 1),
         (unknown_job("gptunnel"), JobLostError, 1),
-        (response(403), MalformedResponseError, 1),
+        (httpx.Response(403, text="<html>"), MalformedResponseError, 1),
         (httpx.Response(200, text="<html>"), MalformedResponseError, 1),
         (httpx.Response(307, headers={"Location": "https://thief.test/"}), MalformedResponseError, 1),
         (httpx.ReadTimeout("slow"), VendorUnavailableError, 3),
