@@ -23,6 +23,7 @@ from airflow_provider_faceswap.exceptions import (
 )
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.http.client import shared_session, sync_client
+from airflow_provider_faceswap.http.limits import seconds_left
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,7 +47,7 @@ CONNECTION_LIFETIME = 60.0
 
 def _can_repeat(error: Exception) -> bool | float:
     """For stamina: whether to send again, or the seconds to wait before that."""
-    if not isinstance(error, VendorUnavailableError | RateLimitError):
+    if not isinstance(error, VendorUnavailableError | RateLimitError) or seconds_left() <= 0:
         return False
     if error.retry_after is None:
         return True

@@ -9,11 +9,13 @@ import httpx
 
 from airflow_provider_faceswap.exceptions import (
     FaceSwapError,
+    MalformedResponseError,
     SubmissionUncertainError,
     VendorUnavailableError,
 )
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.foundation.redaction import without_queries, without_secrets
+from airflow_provider_faceswap.http.limits import AnswerTooLargeError, areceive, receive
 from airflow_provider_faceswap.http.rate_limiter import RateLimiter
 from airflow_provider_faceswap.vendors.messages import Reply
 
@@ -30,7 +32,7 @@ _NOT_SENT = (
     httpx.ProxyError,
     httpx.UnsupportedProtocol,
 )
-_FAILURES = (httpx.HTTPError, httpx.InvalidURL, UnicodeEncodeError)
+_FAILURES = (httpx.HTTPError, httpx.InvalidURL, UnicodeEncodeError, TimeoutError, AnswerTooLargeError)
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class Endpoint:
         :raises SubmissionUncertainError: There is no reply to a paid request.
         """
         try:
-            response = http.request(**self._parts(request))
+            response = receive(http, self._parts(request))
         except _FAILURES as error:
             raise self._failure(error, paid=paid) from None
         return self._reply(response)
@@ -72,7 +74,7 @@ class Endpoint:
     async def asend(self, http: httpx.AsyncClient, request: Request, *, paid: bool = False) -> Reply:
         """Send a request as :meth:`send` does; HTTP 429 pauses all requests that share the limiter."""
         try:
-            response = await http.request(**self._parts(request))
+            response = await areceive(http, self._parts(request))
         except _FAILURES as error:
             raise self._failure(error, paid=paid) from None
         reply = self._reply(response)
@@ -112,6 +114,8 @@ class Endpoint:
             )
         if paid:
             return SubmissionUncertainError(f"sent, but no response came ({why})", vendor=self.vendor)
+        if isinstance(error, AnswerTooLargeError):
+            return MalformedResponseError(str(error), vendor=self.vendor)
         return VendorUnavailableError(f"did not answer ({why})", vendor=self.vendor)
 
 

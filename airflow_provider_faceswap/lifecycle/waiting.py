@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from airflow_provider_faceswap.exceptions import FaceSwapError, VendorUnavailableError
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.foundation.redaction import without_queries
+from airflow_provider_faceswap.http.limits import ending_by
 from airflow_provider_faceswap.jobs import JobState
 from airflow_provider_faceswap.lifecycle.outcomes import Outcome, WaitResult
 from airflow_provider_faceswap.lifecycle.polling import Poller, Schedule, Wait
@@ -24,7 +25,7 @@ T = TypeVar("T")
 
 #: Seconds after the deadline that the last poll may take. Soon after that, Airflow ends the deferral with an error that
 #: does not name the job.
-LAST_POLL_MARGIN = 30.0
+LAST_POLL_MARGIN = 15.0
 
 
 class JobClient(Protocol):
@@ -123,7 +124,8 @@ def wait(
         _log_message(log, poller, decision)
         CLOCK.sleep(decision.seconds)
         try:
-            job = client.fetch(submission.job_id, submission.kind)
+            with ending_by(max(poller.deadline, CLOCK.monotonic()) + LAST_POLL_MARGIN):
+                job = client.fetch(submission.job_id, submission.kind)
         except FaceSwapError as error:
             decision = poller.after_error(error, CLOCK.monotonic())
         else:
