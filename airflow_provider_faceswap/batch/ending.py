@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: Cancellations that are requested at the same time.
 MAX_CANCELS = 64
+#: Instead of the id of a job whose submission got no answer.
+UNKNOWN_ID = "a job of unknown id"
 
 
 def cancel_all(hook: JobHook, jobs: Mapping[str, str], seconds: float) -> int:
@@ -31,6 +33,33 @@ def cancel_all(hook: JobHook, jobs: Mapping[str, str], seconds: float) -> int:
     done = wait(cancels, timeout=seconds).done
     threads.shutdown(wait=False, cancel_futures=True)
     return sum(cancel.exception() is None and cancel.result() for cancel in done)
+
+
+def report_left_behind(runner: BatchRunner) -> None:
+    """
+    Name the jobs of earlier attempts whose items are gone, in the log, the manifest and the report.
+
+    Nothing else would name them: an item that was taken out, or changed, has no line of its own. If not all items were
+    started, the others' jobs cannot be told from these, and a retry resumes them.
+    """
+    if runner.report.ended < runner.report.total:
+        return
+    try:
+        records = runner.item_records.left_behind()
+    except Exception as error:  # noqa: BLE001 - every store has its own errors
+        runner.log.warning("The jobs of items that are gone could not be read: %s", describe(error))
+        return
+    if not records:
+        return
+    runner.report.left_behind = [record.job_id or UNKNOWN_ID for record in records]
+    for record in records:
+        runner.manifest.add_left_behind(record)
+    runner.log.warning(
+        "%d jobs of earlier attempts belong to no item of this one, and may be charged: %s. "
+        "To fetch one, wait for it by its id, with JobSensor",
+        len(records),
+        ", ".join(runner.report.left_behind),
+    )
 
 
 def broken_off(runner: BatchRunner, errors: Sequence[BaseException]) -> BaseException:

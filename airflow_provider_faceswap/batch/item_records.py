@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_faceswap.lifecycle.ledger import Ledger, Record, fingerprint
+from airflow_provider_faceswap.lifecycle.ledger import Ledger, Record, Stage, fingerprint
 from airflow_provider_faceswap.lifecycle.outcomes import Outcome
 
 if TYPE_CHECKING:
@@ -18,6 +18,17 @@ if TYPE_CHECKING:
 
 #: Characters of a failed item's message in its record, as JSON writes them: a Russian letter takes six.
 MAX_MESSAGE_LENGTH = 300
+#: Errors of jobs that have ended without a result.
+_WITHOUT_RESULT = frozenset(
+    {
+        "ContentRefusedError",
+        "InsufficientBalanceError",
+        "InvalidRequestError",
+        "JobCanceledError",
+        "JobFailedError",
+        "NoFaceError",
+    }
+)
 
 
 class ItemRecords:
@@ -33,16 +44,19 @@ class ItemRecords:
         self._epoch = epoch
         self._equal_items: Counter[str] = Counter()
         self._counted: set[str] = set()
+        self._keys: set[str] = set()
 
     def key_of(self, hook: JobHook, kind: str, request: Request) -> str:
         """The key of an item's record: the fingerprint of its request, and a number, because items may be equal."""
         digest = fingerprint(hook.vendor.name, hook.conn_id, kind, request)
         self._equal_items[digest] += 1
-        return f"{digest}.{self._equal_items[digest]}"
+        key = f"{digest}.{self._equal_items[digest]}"
+        self._keys.add(key)
+        return key
 
     def ledger(self, key: str) -> Ledger:
         """The ledger of the item's job."""
-        return Ledger(self._records, key)
+        return Ledger(self._records, key, vanished=self._records is not None and self._records.is_incomplete)
 
     def earlier_end(self, key: str) -> dict[str, Any] | None:
         """
@@ -55,6 +69,18 @@ class ItemRecords:
         if end.get("epoch") != self._epoch:
             return None
         return end if end["status"] == "archived" or end["final"] else None
+
+    def left_behind(self) -> list[Record]:
+        """
+        The records of jobs that may be paid, are not archived, and belong to no item that had a key in this attempt.
+
+        :raises Exception: The store's own error.
+        """
+        if self._records is None:
+            return []
+        return [
+            Record.model_validate(value) for value in self._records.others(self._keys) if _may_be_left(value)
+        ]
 
     def mark_counted(self, key: str) -> None:
         """Record that the end of the item's job has already been counted in the metrics."""
@@ -81,6 +107,14 @@ class ItemRecords:
         self._records.finish(
             key, {**record, "counted": counted, "end": {"final": False, **end, "epoch": self._epoch}}
         )
+
+
+def _may_be_left(value: Mapping[str, Any]) -> bool:
+    """True if a batch's record may stand for a paid job whose result is not archived."""
+    if value["stage"] == Stage.SETTLED:
+        return False
+    end = value.get("end") or {}
+    return not (value.get("counted") and end.get("error") in _WITHOUT_RESULT)
 
 
 def cut(text: str) -> str:

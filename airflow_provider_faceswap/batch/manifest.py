@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_faceswap.archive.manifest import RunInfo
     from airflow_provider_faceswap.batch.items import BatchItem
+    from airflow_provider_faceswap.lifecycle.ledger import Record
 
 #: Bytes of the manifest that are held in memory; a longer one is on the worker's disk until it is written.
 IN_MEMORY = 1024 * 1024
@@ -47,8 +48,15 @@ class BatchManifest:
     def add(self, item: BatchItem, end: Mapping[str, Any]) -> None:
         """Add the line of an item: how it ended, and its arguments without queries and picture data."""
         shown = {name: value for name, value in end.items() if name not in _NOT_SHOWN}
-        line = {"position": item.position, **shown, "item": item.provenance["arguments"]}
+        self._add_line({"position": item.position, **shown, "item": item.provenance["arguments"]})
+
+    def _add_line(self, line: Mapping[str, Any]) -> None:
         self._file.write((json.dumps(line, ensure_ascii=False) + "\n").encode())
+
+    def add_left_behind(self, record: Record) -> None:
+        """Add the line of a job whose item is gone."""
+        shown = record.model_dump(mode="json", include={"job_id", "kind", "conn_id", "submitted_at", "cost"})
+        self._add_line({"position": None, "status": "left behind", **shown, "item": None})
 
     def write(self) -> str | None:
         """

@@ -13,6 +13,8 @@ from airflow_provider_faceswap.foundation.redaction import without_queries, with
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+#: Jobs whose items are gone that the return value names; the log and the manifest name all.
+MAX_LEFT_BEHIND = 100
 
 
 class BufferedItemLog:
@@ -57,6 +59,7 @@ class BatchReport:
     :param cost: The cost of this attempt, by unit.
     :param errors: Failed items by class.
     :param running: Jobs that were submitted and may still run, with their kinds.
+    :param left_behind: Jobs of earlier attempts whose items are gone.
     :param stopped: The error of the account that stopped the batch early.
     """
 
@@ -68,6 +71,7 @@ class BatchReport:
     cost: dict[str, float] = field(default_factory=dict)
     errors: Counter[str] = field(default_factory=Counter)
     running: dict[str, str] = field(default_factory=dict)
+    left_behind: list[str] = field(default_factory=list)
     stopped: FaceSwapError | None = None
 
     @property
@@ -110,6 +114,7 @@ class BatchReport:
             "cost": dict(self.cost),
             "seconds": round(seconds, 3),
             "manifest_uri": manifest_uri,
+            **({"left_behind": self.left_behind[:MAX_LEFT_BEHIND]} if self.left_behind else {}),
         }
 
     def raise_if_failed(self, fail_on: str | float, manifest_uri: str) -> None:

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_faceswap.archive.sources import sources_of
-from airflow_provider_faceswap.batch.ending import broken_off
+from airflow_provider_faceswap.batch.ending import broken_off, report_left_behind
 from airflow_provider_faceswap.batch.item_records import ItemRecords
 from airflow_provider_faceswap.batch.report import BatchReport, BufferedItemLog, describe, failed_end
 from airflow_provider_faceswap.exceptions import (
@@ -80,7 +80,7 @@ class BatchRunner:
         self.running = self.report.running
         #: Jobs that were submitted and whose ids could not be recorded at once.
         self._unrecorded: list[str] = []
-        self._items = ItemRecords(self.records, self.jobs.epoch)
+        self.item_records = ItemRecords(self.records, self.jobs.epoch)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._main: asyncio.Task[Any] | None = None
         number = min(self.concurrency, MAX_THREADS)
@@ -96,6 +96,7 @@ class BatchRunner:
         try:
             with self.records or nullcontext():
                 self._go_in_thread(items)
+                report_left_behind(self)
         except BaseException as raised:  # noqa: BLE001 - Airflow's timeout is not an Exception
             errors = raised.exceptions if isinstance(raised, BaseExceptionGroup) else (raised,)
             error = broken_off(self, errors)
@@ -162,12 +163,12 @@ class BatchRunner:
         log = BufferedItemLog(self.log, item.position, lambda: self.ending)
         try:
             request = await self._in_thread(lambda: self.jobs.request(item))
-            key = self._items.key_of(self.jobs.hook, self.jobs.kind, request)
+            key = self.item_records.key_of(self.jobs.hook, self.jobs.kind, request)
         except Exception as error:  # noqa: BLE001 - every storage has its own errors
             # The picture was there when all items were checked.
             self._add(item, self._failed(log, error))
             return
-        if (end := await self._in_thread(lambda: self._items.earlier_end(key))) is not None:
+        if (end := await self._in_thread(lambda: self.item_records.earlier_end(key))) is not None:
             self.report.reused += end["status"] == "archived"
             self._add(item, end)
             return
@@ -185,7 +186,7 @@ class BatchRunner:
                 self.report.stopped = self.report.stopped or error
             end = self._failed(log, error, submission)
         self._add(item, end)
-        await self._in_thread(lambda: self._items.remember(key, end))
+        await self._in_thread(lambda: self.item_records.remember(key, end))
 
     def _add(self, item: BatchItem, end: Mapping[str, Any]) -> None:
         self.report.add(end)
@@ -208,7 +209,7 @@ class BatchRunner:
     def _purchase(self, log: BufferedItemLog, item: BatchItem, request: Request, key: str) -> Purchase:
         return Purchase(
             self.jobs.hook,
-            self._items.ledger(key),
+            self.item_records.ledger(key),
             request,
             self.jobs.template(item),
             epoch=self.jobs.epoch,
@@ -269,7 +270,7 @@ class BatchRunner:
         job_ended(submission, waited)
         if waited.is_final:
             self.running.pop(submission.job_id, None)
-            self._items.mark_counted(key)
+            self.item_records.mark_counted(key)
         cost = cost_of(submission, waited)
         if cost is not None and not submission.reused:
             self.report.cost[cost.unit] = self.report.cost.get(cost.unit, 0.0) + cost.amount

@@ -18,7 +18,7 @@ from threading import Lock, RLock, Thread
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable, Iterator
     from types import TracebackType
 
     from airflow_provider_faceswap.lifecycle.ledger import Store
@@ -30,6 +30,9 @@ SHARD = 32
 GAP = 0.1
 #: Finished shards that stay in memory: a retry reads its records in about the order of their shards.
 SPARE = 4
+#: How far beyond a missing shard another one is looked for. A store may have deleted old shards: with the rule of a
+#: bucket, for example.
+LOOK_BEYOND = (1, 2, 3, 4, 8, 16, 32, 64)
 #: Seconds that the last write may take.
 LAST_WRITE_TIMEOUT = 60.0
 
@@ -68,6 +71,8 @@ class ShardedStore:
         self._lock = RLock()
         self._shards: dict[int, dict[str, Any]] = {}
         self._count = 0
+        #: Shards that are missing before others.
+        self._missing: set[int] = set()
         self._shard_of: dict[str, int] = {}
         #: Records whose jobs may still change them.
         self._in_progress: set[str] = set()
@@ -86,13 +91,30 @@ class ShardedStore:
 
         :raises Exception: The store's own error: a store that cannot be read is not an empty one.
         """
-        while (shard := self._store.get(f"{self._key}.{self._count}")) is not None:
-            self._shards[self._count] = dict(shard)
-            self._shard_of.update(dict.fromkeys(shard, self._count))
+        last = -1
+        while True:
+            number = self._count
+            shard = self._store.get(f"{self._key}.{number}")
+            if shard is None and number > last:
+                last = self._shard_beyond(number)
+            if shard is not None:
+                self._shards[number] = dict(shard)
+                self._shard_of.update(dict.fromkeys(shard, number))
+            elif number <= last:
+                self._missing.add(number)
+            else:
+                break
             self._count += 1
             self._drop_finished_shards()
         self._writer.start()
         return self
+
+    def _shard_beyond(self, number: int) -> int:
+        """The number of a shard after a missing one; that of the missing one less one if none is found."""
+        for distance in LOOK_BEYOND:
+            if self._store.get(f"{self._key}.{number + distance}") is not None:
+                return number + distance
+        return number - 1
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -108,6 +130,21 @@ class ShardedStore:
         self._writer.join(timeout=LAST_WRITE_TIMEOUT)
         if error is None and not self.is_written:
             raise self._error or TimeoutError("the store does not respond")
+
+    @property
+    def is_incomplete(self) -> bool:
+        """True if a shard is missing before others, so that there were records which cannot be read any more."""
+        return bool(self._missing)
+
+    def others(self, keys: Container[str]) -> Iterator[Any]:
+        """
+        The records with other keys than these.
+
+        :raises Exception: The store's own error.
+        """
+        with self._lock:
+            names = [name for name in self._shard_of if name not in keys]
+        return map(self.get, names)
 
     @property
     def is_written(self) -> bool:
