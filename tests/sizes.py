@@ -1,4 +1,4 @@
-"""How much the suites do that run on a whole Airflow: little for ``make test``, all of it for ``make verify``."""
+"""How much the long suites do: little for ``make test``, all of it for ``make verify``."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ class Sizes:
     :param short_swaps: Swaps, in each of two ways, that may meet a late exit by chance.
     :param mapped: Swaps in mapped tasks on Celery.
     :param batch: Items of the batch on Celery.
+    :param lives: Lives of a task in each machine that looks for a job paid twice.
     """
 
     every_scenario: bool
@@ -26,10 +27,15 @@ class Sizes:
     short_swaps: int
     mapped: int
     batch: int
+    lives: int
 
 
-QUICK = Sizes(every_scenario=False, fault_seconds=20, late_exits=3, short_swaps=0, mapped=30, batch=12)
-FULL = Sizes(every_scenario=True, fault_seconds=60, late_exits=3, short_swaps=45, mapped=100, batch=40)
+QUICK = Sizes(
+    every_scenario=False, fault_seconds=20, late_exits=3, short_swaps=0, mapped=30, batch=12, lives=200
+)
+FULL = Sizes(
+    every_scenario=True, fault_seconds=60, late_exits=3, short_swaps=45, mapped=100, batch=40, lives=800
+)
 
 #: ``FACESWAP_TESTS=full`` chooses the full sizes.
 SIZES = FULL if os.environ.get("FACESWAP_TESTS") == "full" else QUICK

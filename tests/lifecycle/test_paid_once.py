@@ -42,6 +42,7 @@ from airflow_provider_faceswap.operators.gptunnel import GPTunnelFaceSwapOperato
 from airflow_provider_faceswap.operators.tengrai import TengraiFaceSwapOperator
 from airflow_provider_faceswap.triggers.job import JobTrigger
 from tests.conftest import NEEDS_STATE_STORE, unknown_job
+from tests.sizes import SIZES
 
 pytestmark = NEEDS_STATE_STORE
 
@@ -603,7 +604,7 @@ def test_a_job_is_paid_once_whatever_happens(worlds):
     run_state_machine_as_test(
         lambda: PaidOnce(worlds),
         settings=settings(
-            max_examples=800,
+            max_examples=SIZES.lives,
             stateful_step_count=25,
             deadline=None,
             database=None,
