@@ -6,6 +6,9 @@ import hashlib
 import json
 import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from airflow_provider_faceswap.foundation.text import safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,38 +27,99 @@ _SIGNATURES = frozenset(
 
 #: Characters. Longer text is replaced by its hash: it is a picture, not something to read.
 LONGEST_TEXT = 4096
+#: Characters of the text of another library's error.
+LONGEST_SHOWN = 2000
 #: Characters. No vendor's key is shorter, but a user may choose a short webhook secret.
 SHORT = 8
+#: Characters of a secret at the end of a text that was cut. Fewer say nothing about it.
+SHORTEST_PART = 4
 
+#: Characters of a text that are searched for what must not be shown. What follows is cut off first.
+LONGEST_SEARCHED = 32_768
+#: The mark of a text that was cut.
+CUT = "…"
+
+#: A character as it is, or percent-encoded once or more often.
+_CODED = "(?:{0}|%(?:25){{0,3}}(?:{1}))"
+_EQUALS, _SEPARATOR, _QUERY = (
+    _CODED.format(*pair) for pair in (("=", "3D"), ("[?&;]", "3F|26|3B"), ("[?#]", "3F|23"))
+)
+#: What follows the scheme of a link.
+_MARK = r"(?::\\?/\\?/|%(?:25){0,3}3A(?:%(?:25){0,3}2F){2})"
 #: The rest of a link: a quote or a backslash ends it, except within a word.
 _REST = r"(?:[^\s\"'<>\\]|['\\](?=[\w\\]))*"
-_URL = re.compile(rf"(?P<place>https?:\\?/\\?/(?:[^\s?#\"'<>\\]|\\/|'(?=\w))+)[?#]{_REST}", re.IGNORECASE)
+#: A whole link, also without a query: a search that fails at the end of each link would be repeated for each of them.
+_URL = re.compile(
+    rf"(?P<place>https?{_MARK}(?:(?!{_QUERY})(?:[^\s\"'<>\\]|\\/|'(?=\w)))+)(?:{_QUERY}{_REST})?",
+    re.IGNORECASE,
+)
 _SPACE = re.compile(r"\s")
-_CREDENTIALS = re.compile(r"(?P<scheme>https?://)[^\s/\"'<>]+@", re.IGNORECASE)
+#: User name and password of a link. Without a colon it is the id of an Airflow connection, except in a link of the web.
+#: A raw slash in a password is looked for only after a colon that no port follows.
+_CREDENTIALS = re.compile(
+    rf"(?P<mark>https?{_MARK}|{_MARK}(?=[^\s/@\"'<>]{{0,80}}?{_CODED.format(':', '3A')}))"
+    rf"(?:(?:(?!%(?:25){{0,3}}2F)[^\s/\"'<>])*"
+    rf"|[^\s/@:\"'<>]{{0,80}}:(?!\d{{0,5}}(?:[/?#\s]|$))[^\s@\"'<>]{{1,80}}){_CODED.format('@', '40')}",
+    re.IGNORECASE,
+)
 #: A signing parameter anywhere in a text. Needed for a link with an unencoded space, of which ``_URL``
 #: matches only a part.
 _SIGNED = re.compile(
-    r"[?&](?:x-[\w-]{1,40}|[\w-]{0,40}(?:sig|token|secret|credential|policy|key)[\w-]{0,40})=" + _REST,
+    rf"{_SEPARATOR}(?:x-[\w-]{{1,40}}|[\w-]{{0,40}}(?:sig|token|secret|credential|policy|key|passw|pwd|auth|jwt)"
+    rf"[\w-]{{0,40}}){_EQUALS}{_REST}",
+    re.IGNORECASE,
+)
+#: A password or a token outside of a link, as in ``password=...`` and ``"token": "..."``.
+_NAMED = re.compile(
+    r"(?P<name>(?<![\w-])[\w-]{0,40}(?:passw(?:or)?d|passphrase|pwd|secret|token|jwt|(?<![a-z])o?auth|authorization"
+    r"|credentials?|signature|(?<![a-z])sig|(?:api|access|account|private|secret)[_-]?key)"
+    r"(?: ?= ?|[\"']\s{0,4}[:=]\s{0,4}(?=[\"'])))(?:\"[^\"]*\"|'[^']*'|[^\s\"'<>&;,]+)",
+    re.IGNORECASE,
+)
+_HEADER = re.compile(
+    r"(?P<name>(?<![\w-])(?:proxy-)?authorization[\"']?\s{0,4}[:=]\s{0,4}[\"']?)(?:(?:bearer|basic|digest) )?[^\s\"'<>]+",
     re.IGNORECASE,
 )
 
 
+def cut(text: str, longest: int) -> str:
+    """A text of at most this many characters; a mark at its end shows that it was cut."""
+    return text if len(text) <= longest else text[: longest - len(CUT)] + CUT
+
+
 def without_queries(text: str) -> str:
     """
-    Remove query, fragment and user info from every http(s) URL in a text, and signing parameters from the rest.
+    Remove query, fragment and user info from every URL in a text, and passwords and signing parameters from the rest.
+
+    The text that is returned is safe to store and to show. The time is linear, because a very long text is cut first.
 
     :param text: Any text, such as a vendor's error message that repeats a signed link.
     """
-    return _SIGNED.sub("", _CREDENTIALS.sub(r"\g<scheme>", _URL.sub(r"\g<place>", text)))
+    text = safe_text(cut(text, LONGEST_SEARCHED), lines=True)
+    text = _URL.sub(r"\g<place>", _CREDENTIALS.sub(r"\g<mark>", text))
+    return _NAMED.sub(r"\g<name>***", _HEADER.sub(r"\g<name>***", _SIGNED.sub("", text)))
+
+
+def error_line(error: BaseException, secrets: Iterable[str] = ()) -> str:
+    """
+    An error of another library in one line: its class, and its text without what must not be shown.
+
+    Our errors take this line in place of the error itself: a traceback would show the text as it is.
+
+    :param secrets: Texts to hide.
+    """
+    text = without_secrets(without_queries(cut(str(error), LONGEST_SHOWN)), secrets)
+    text = " ".join(text.split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def bare_url(url: str) -> str:
     """
-    A URL without user info, query and fragment.
+    A URL without user info, query and fragment, safe to show.
 
     :param url: One URL and nothing else, of any scheme. What is removed may contain any characters.
     """
-    place = url.partition("#")[0].partition("?")[0]
+    place = safe_text(url.partition("#")[0].partition("?")[0])
     scheme, mark, rest = place.partition("://")
     authority, slash, path = rest.partition("/")
     return f"{scheme}{mark}{authority.rpartition('@')[2]}{slash}{path}"
@@ -87,12 +151,12 @@ def unsigned(value: Any) -> Any:
 
 def without_secrets(text: str, secrets: Iterable[str]) -> str:
     """
-    Replace every secret that occurs in a text by ``***``.
+    Replace every secret that occurs in a text by ``***``, also one of which only the beginning is left by :func:`cut`.
 
     A short secret may be part of another word, or the name of a field in a reply. So it is replaced only as a whole
     word that is not such a name.
 
-    :param text: Any text, such as a reply that echoes the key it was sent.
+    :param text: Any text that is shown, such as a message that echoes the key.
     :param secrets: The values to hide; empty ones are ignored.
     """
     for secret in secrets:
@@ -101,14 +165,24 @@ def without_secrets(text: str, secrets: Iterable[str]) -> str:
                 text = re.sub(rf"(?<![\w-]){re.escape(form)}(?![\w-])(?!\"\s*:)", "***", text)
             else:
                 text = text.replace(form, "***")
+                if CUT in text:
+                    for end in range(len(form) - 1, SHORTEST_PART - 1, -1):
+                        text = text.replace(form[:end] + CUT, f"***{CUT}")
     return text
 
 
 def _forms(secret: str) -> list[str]:
-    """A secret as it is and as JSON writes it, the longest first; empty for an empty secret."""
+    """
+    The forms of a secret, the longest first: as it is, cleaned, as JSON writes it, percent-encoded.
+
+    Empty for an empty secret.
+    """
     if not secret:
         return []
-    plain = {secret, *(json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))}
+    plain = {secret, safe_text(secret), " ".join(secret.split())}
+    plain.add(quote(secret, safe="", errors="replace"))
+    plain |= {json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
+    plain -= {""}
     return sorted(plain | {form.replace("/", "\\/") for form in plain}, key=len, reverse=True)
 
 
@@ -130,7 +204,7 @@ def redacted(value: Any) -> Any:
         case None | bool() | int() | float():
             return value
         case dict():
-            return {str(key): redacted(item) for key, item in value.items()}
+            return {safe_text(str(key)): redacted(item) for key, item in value.items()}
         case list() | tuple():
             return [redacted(item) for item in value]
         case _:

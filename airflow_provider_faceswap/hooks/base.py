@@ -16,7 +16,7 @@ from airflow_provider_faceswap.exceptions import (
     VendorUnavailableError,
 )
 from airflow_provider_faceswap.foundation.clock import CLOCK
-from airflow_provider_faceswap.foundation.redaction import bare_url
+from airflow_provider_faceswap.foundation.redaction import bare_url, without_secrets
 from airflow_provider_faceswap.hooks.connection import ConnectionNotFoundError, VendorConnection
 from airflow_provider_faceswap.hooks.preparation import build_submission, upload_files
 from airflow_provider_faceswap.hooks.private_host import check_private_host
@@ -253,7 +253,7 @@ class JobHook(BaseHook):
 
         :raises VendorError: The key is wrong, or the vendor is unavailable.
         """
-        return self._read_account(self.vendor.read_account)
+        return without_secrets(self._read_account(self.vendor.read_account), self.secrets)
 
     def balances(self) -> tuple[Balance, ...]:
         """

@@ -107,7 +107,7 @@ class ApiClient:
         return shared_session(self._name)
 
     def hide(self, secret: str) -> None:
-        """Remove this secret, too, from all later replies: the vendor repeats a webhook's secret."""
+        """Hide this secret, too, in all that is made of later replies: the vendor repeats a webhook's secret."""
         if secret and secret not in self._hidden:
             self._hidden = (*self._hidden, secret)
             self._endpoint = self._hiding(self.endpoint())
@@ -152,7 +152,7 @@ class ApiClient:
         for attempt in retrying():
             with attempt, self._client() as http:
                 endpoint.limiter.wait(endpoint.rate)
-                result = parse(endpoint.send(http, request))
+                result = endpoint.parsed(endpoint.send(http, request), parse)
         return result
 
     @contextmanager
@@ -180,7 +180,7 @@ class ApiClient:
             with attempt:
                 if attempt.num > 1:
                     endpoint.limiter.wait(endpoint.rate)
-                submitted = parse(endpoint.send(http, request, paid=True))
+                submitted = endpoint.parsed(endpoint.send(http, request, paid=True), parse)
         return submitted
 
     # -- async ----------------------------------------------------------------------------------------
@@ -245,5 +245,5 @@ class ApiClient:
         async for attempt in retrying():
             with attempt:
                 await endpoint.limiter.await_turn(endpoint.rate)
-                result = parse(await endpoint.asend(http, request, paid=paid))
+                result = endpoint.parsed(await endpoint.asend(http, request, paid=paid), parse)
         return result

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import httpx
 
@@ -11,18 +11,26 @@ from airflow_provider_faceswap.exceptions import (
     FaceSwapError,
     MalformedResponseError,
     SubmissionUncertainError,
+    VendorError,
     VendorUnavailableError,
 )
 from airflow_provider_faceswap.foundation.clock import CLOCK
-from airflow_provider_faceswap.foundation.redaction import without_queries, without_secrets
+from airflow_provider_faceswap.foundation.redaction import error_line, without_secrets
 from airflow_provider_faceswap.http.limits import AnswerTooLargeError, areceive, receive
 from airflow_provider_faceswap.http.rate_limiter import RateLimiter
+from airflow_provider_faceswap.jobs import Job
 from airflow_provider_faceswap.vendors.messages import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from airflow_provider_faceswap.vendors.messages import Request
+
+T = TypeVar("T")
+
+#: Characters. A shorter secret may be part of a vendor's link by chance, such as ``faceswap``, and no key is as short.
+#: The link of a paid picture must stay usable.
+LONG_SECRET = 16
 
 #: The connection was never opened, so the vendor cannot have processed anything. A proxy refuses before it is open.
 _NOT_SENT = (
@@ -41,7 +49,7 @@ class Endpoint:
     How to reach one vendor with one key.
 
     :param headers: The headers that carry the key.
-    :param secrets: Texts that are removed from every reply before anything reads it.
+    :param secrets: Texts that are hidden in all that is made of a reply.
     :param options: The connection's extra fields.
     :param rate: Maximum requests per second, of all that share the limiter; ``None`` for no limit.
     :param default_host: Whether the base URL is the vendor's own, so that a request may use another one of its hosts.
@@ -95,11 +103,39 @@ class Endpoint:
 
     def _reply(self, response: httpx.Response) -> Reply:
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return Reply(response.status_code, without_secrets(_text(response), self.secrets), headers)
+        return Reply(response.status_code, _text(response), headers)
+
+    def parsed(self, reply: Reply, parse: Callable[[Reply], T]) -> T:
+        """
+        What a function makes of a reply, without secrets.
+
+        They are hidden in the texts that are shown, not in the reply: a webhook secret may be one of the vendor's words,
+        such as ``completed``.
+        """
+        try:
+            result = parse(reply)
+        except FaceSwapError as error:
+            raise self._hidden_in(error) from None
+        if not isinstance(result, Job):
+            return result
+        long = [secret for secret in self.secrets if len(secret) >= LONG_SECRET]
+        shown = {
+            "status": without_secrets(result.status, self.secrets),
+            "failure": result.failure and without_secrets(result.failure, self.secrets),
+            "urls": tuple(without_secrets(url, long) for url in result.urls),
+        }
+        return cast("T", result.model_copy(update=shown))
+
+    def _hidden_in(self, error: FaceSwapError) -> FaceSwapError:
+        """A copy of an error without secrets."""
+        copy = error.replaced(message=without_secrets(error.message, self.secrets))
+        if isinstance(copy, VendorError) and copy.code is not None:
+            copy.code = without_secrets(copy.code, self.secrets)
+        return copy
 
     def _failure(self, error: Exception, *, paid: bool) -> FaceSwapError:
         """The error for a request without a reply."""
-        why = without_secrets(without_queries(f"{type(error).__name__}: {error}"), self.secrets)
+        why = error_line(error, self.secrets)
         if isinstance(error, _NOT_SENT):
             return VendorUnavailableError(
                 f"could not be reached ({why})",

@@ -11,11 +11,13 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, JsonValue, ValidationError
 
+from airflow_provider_faceswap.foundation.text import safe_text
+
 _DATA_URI = re.compile(r"data:(?P<type>[\w.+-]+/[\w.+-]+);base64,(?P<data>.*)", re.DOTALL)
 
 #: Characters that no URL may contain. Some of them would also end a link in a text that is searched for links: the
 #: rest of the link, such as a signature, would be shown.
-_NOT_IN_A_URL = re.compile(r"[\s\x00-\x1f\x7f-\x9f\"<>\\]")
+_NOT_IN_A_URL = re.compile(r"[\s\"<>\\]")
 
 
 class Arguments(BaseModel):
@@ -32,7 +34,7 @@ class Arguments(BaseModel):
 def validation_message(error: ValidationError) -> str:
     """Every wrong argument and what it should be, without its value."""
     return "; ".join(
-        f"{'.'.join(str(part) for part in fault['loc']) or 'arguments'}: "
+        safe_text(f"{'.'.join(str(part) for part in fault['loc']) or 'arguments'}: ")
         + fault["msg"].removeprefix("Value error, ")
         for fault in error.errors(include_url=False, include_context=False, include_input=False)
     )
@@ -44,7 +46,7 @@ def http_url(value: str) -> str:
 
     :raises ValueError: The value is empty, relative, of another scheme, or not encoded.
     """
-    if _NOT_IN_A_URL.search(value):
+    if _NOT_IN_A_URL.search(value) or safe_text(value) != value:
         raise ValueError(
             "must be a URL without spaces, double quotes, <, > and backslashes: percent-encode it"
         )

@@ -19,7 +19,7 @@ from airflow_provider_faceswap.exceptions import (
 from airflow_provider_faceswap.jobs import FailureReason, JobState
 from airflow_provider_faceswap.vendors.arguments import validation_message
 from airflow_provider_faceswap.vendors.hosts import checked_host
-from airflow_provider_faceswap.vendors.messages import Request, as_word
+from airflow_provider_faceswap.vendors.messages import Request, as_word, unusable_id
 from airflow_provider_faceswap.vendors.refusals import POLL_AGAIN, foreign, malformed
 
 if TYPE_CHECKING:
@@ -227,7 +227,7 @@ class Vendor(ABC):
             if job_id is None or self.is_own_reply(reply):
                 raise
             raise foreign(self.name, reply, job_id) from None
-        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
             # A field has a type that no page shows, such as a list instead of an object.
             what = f"the reply has an unexpected shape ({type(error).__name__})"
             raise malformed(self.name, reply, what, job_id=job_id) from None
@@ -274,9 +274,12 @@ class Vendor(ABC):
         except Exception as error:  # noqa: BLE001 - a fault of this package must not hide a paid job
             reason = f"reading it failed ({type(error).__name__})"
         job_id = self.job_id_in(reply)
+        named = f", though it names job {job_id}" if job_id else ""
+        if not job_id and (unusable := unusable_id(reply)):
+            named = f", though it names a job whose id cannot be used, {unusable}"
         raise SubmissionUncertainError(
             f"the {kind} was sent, but the reply (HTTP {reply.status_code}) does not say whether "
-            f"it was accepted{f', though it names job {job_id}' if job_id else ''}: {reason}",
+            f"it was accepted{named}: {reason}",
             vendor=self.name,
             job_id=job_id or None,
         )

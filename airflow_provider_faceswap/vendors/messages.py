@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from airflow_provider_faceswap.exceptions import InvalidRequestError
-from airflow_provider_faceswap.foundation.redaction import without_queries
+from airflow_provider_faceswap.foundation.redaction import cut, without_queries
+from airflow_provider_faceswap.foundation.text import is_job_id, safe_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,11 +22,18 @@ if TYPE_CHECKING:
 LONGEST_MESSAGE = 500
 #: Maximum number of characters of a vendor's word, such as a code, in a message.
 LONGEST_WORD = 80
+#: Maximum number of characters of a vendor's text that are read for a message; blanks are removed after that.
+LONGEST_READ = 4 * LONGEST_MESSAGE
+#: Maximum number of values in a reply. A page of a vendor's list has a tenth of this; more would hold an event loop.
+MAX_VALUES = 30_000
 #: Maximum seconds that a vendor's ``Retry-After`` can ask for.
 LONGEST_DELAY = 86_400.0
 #: The years that a vendor's time may be in. Any other is a placeholder, such as Go's zero time, or in another unit.
 #: Arithmetic with the year 1 or 9999 raises ``OverflowError``.
 YEARS = range(2000, 2100)
+
+
+_NO_BREAKS = dict.fromkeys(map(ord, "\t\n"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +62,27 @@ class Request:
 @dataclass(frozen=True)
 class Reply:
     """
-    One HTTP response, with all secrets already removed from its text.
+    One HTTP response.
 
+    :param text: As received. It may contain secrets and characters that cannot be stored: :func:`clean` it to show it.
     :param headers: Values by lower-case name.
     """
 
     status_code: int
-    text: str
+    text: str = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def body(self) -> Any:
-        """The parsed JSON, ``None`` if the text is not JSON, such as an error page or a truncated body."""
+        """
+        The parsed JSON with safe texts, ``None`` if the text is not JSON, such as an error page or a truncated body.
+
+        It is also ``None`` if it has more values, or is nested deeper, than any reply of a vendor.
+        """
+        if sum(map(self.text.count, ",[{")) > MAX_VALUES:
+            return None
         try:
-            return json.loads(self.text)
+            return safe_json(json.loads(self.text))
         except (ValueError, RecursionError):
             return None
 
@@ -97,13 +112,18 @@ class Reply:
 
 
 def clean(text: object) -> str:
-    """A vendor's text that is safe to show: one line, no signed queries, at most 500 characters."""
-    return without_queries(" ".join(str(text or "").split()))[:LONGEST_MESSAGE]
+    """
+    A vendor's text that is safe to store and to show: one line, no signed queries, at most 500 characters.
+
+    Keys and webhook secrets are hidden later, in what is made of a reply: see ``http/endpoint.py``.
+    """
+    start = cut(str(text or "").strip(), LONGEST_READ)
+    return cut(" ".join(without_queries(" ".join(start.split())).split()), LONGEST_MESSAGE)
 
 
 def as_word(value: object) -> str:
     """A vendor's word that is safe to show, such as a status or a code: at most 80 characters."""
-    return "" if value is None else clean(str(value))[:LONGEST_WORD]
+    return "" if value is None else cut(clean(str(value)), LONGEST_WORD)
 
 
 def as_object(value: object) -> dict[str, Any]:
@@ -126,20 +146,33 @@ def as_id(value: object) -> str:
     """
     The value as a job id, empty if it cannot be one.
 
-    An id is a text or a number from 1. Anything else, such as a list, is not an id although it has a text.
+    An id is a number from 1, or a text of printable ASCII without blanks. Anything else, such as a list, is not an id
+    although it has a text.
     """
-    if isinstance(value, str):
-        return value if value.strip() else ""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) and value > 0 else ""
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        value = str(value)
+    return value if isinstance(value, str) and is_job_id(value) else ""
+
+
+def unusable_id(reply: Reply) -> str:
+    """The job id in a reply that :func:`as_id` does not accept, in quotes and with escapes; empty if there is none."""
+    try:
+        body = as_object(json.loads(reply.text)) if reply.body is not None else {}
+    except ValueError:
+        body = {}
+    named = (fields.get(name) for fields in (body, as_object(body.get("data"))) for name in ("task_id", "id"))
+    unusable = (value for value in named if isinstance(value, str | int) and value and not as_id(value))
+    value = next(unusable, None)
+    return "" if value is None else cut(without_queries(ascii(value)), LONGEST_MESSAGE)
 
 
 def checked_id(job_id: object) -> str:
     """
     Check a job id from a user or a record.
 
-    :raises InvalidRequestError: It is not a text, is empty, or is ``.`` or ``..``, which would change the path.
+    :raises InvalidRequestError: It cannot be the id of a job, such as ``..``, which would change the path.
     """
-    if not isinstance(job_id, str) or job_id.strip() in {"", ".", ".."}:
+    if not isinstance(job_id, str) or not is_job_id(job_id):
         raise InvalidRequestError("the job id must be a string, as the vendor returned it")
     return job_id
 
@@ -163,7 +196,8 @@ def links_in(*candidates: object) -> tuple[str, ...]:
     for candidate in candidates:
         match candidate:
             case str() if candidate.startswith(("http://", "https://")):
-                found[candidate] = None
+                # Line breaks and tabs are no part of a link: browsers remove them, too.
+                found[candidate.translate(_NO_BREAKS)] = None
             case {"url": str(url)}:
                 found.update(dict.fromkeys(links_in(url)))
             case list():

@@ -19,6 +19,7 @@ from airflow_provider_faceswap.exceptions import (
     MalformedResponseError,
     RateLimitError,
     SubmissionUncertainError,
+    VendorError,
     VendorUnavailableError,
 )
 from airflow_provider_faceswap.foundation.clock import CLOCK
@@ -97,11 +98,19 @@ def test_an_answer_is_taken_whatever_its_status_with_headers_in_lower_case(send)
         assert (reply.status_code, reply.retry_after) == (status, 7)
 
 
-def test_every_secret_is_out_of_an_answer_before_anything_reads_it(send):
+def test_every_secret_is_out_of_all_that_is_made_of_an_answer(send):
     echo = {"message": f"key {KEY} is bad", "secret": "hook-topsecret"}
     reply = send(ENDPOINT, lambda _: httpx.Response(401, json=echo), READ)
-    assert "topsecret" not in reply.text
-    assert reply.fields == {"message": "key *** is bad", "secret": "***"}
+
+    def refuse(reply):
+        text = f"{reply.fields['message']}, hook {reply.fields['secret']}"
+        raise VendorError(text, code=reply.fields["secret"])
+
+    with pytest.raises(VendorError) as caught:
+        ENDPOINT.parsed(reply, refuse)
+    assert caught.value.message == "key *** is bad, hook ***"
+    assert caught.value.code == "***"
+    assert "topsecret" not in repr(reply)
 
 
 def test_a_redirect_is_not_followed_as_it_would_carry_the_key_away(send):

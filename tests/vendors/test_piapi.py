@@ -197,7 +197,7 @@ def test_one_endpoint_reads_and_one_cancels_every_kind(kind):
     assert (cancel.method, cancel.path, cancel.body) == ("DELETE", f"/api/v1/task/{ID}", None)
 
 
-@pytest.mark.parametrize("job_id", ["../tasks", "a/b", "a?model=all", "a#b", "a b"])
+@pytest.mark.parametrize("job_id", ["../tasks", "a/b", "a?model=all", "a#b"])
 def test_an_id_that_is_no_path_segment_cannot_reach_another_path_such_as_the_bulk_cancel(job_id):
     for request in (VENDOR.fetch("face_swap", job_id), VENDOR.cancellation.request("face_swap", job_id)):
         assert request.path.count("/") == 4

@@ -190,7 +190,7 @@ def test_one_endpoint_reads_every_kind(kind):
     assert (request.method, request.path, request.body) == ("GET", f"/v2/artworks/{ID}", None)
 
 
-@pytest.mark.parametrize("job_id", ["../organizations/x", "a/b", "a?limit=500", "a#b", "a b"])
+@pytest.mark.parametrize("job_id", ["../organizations/x", "a/b", "a?limit=500", "a#b"])
 def test_an_id_that_is_no_path_segment_cannot_reach_another_path(job_id):
     path = VENDOR.fetch("face_swap", job_id).path
     assert path.count("/") == 3
