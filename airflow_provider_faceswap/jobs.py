@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from airflow_provider_faceswap.exceptions import InvalidRequestError
+from airflow_provider_faceswap.foundation.text import safe_json, safe_text
 
 #: How far a vendor's time may be ahead of our clock, and how long ago a job can have been.
 _FURTHEST_AHEAD, _LONGEST_AGO = timedelta(days=1), timedelta(days=365)
@@ -214,7 +215,13 @@ class GivenResult(_Frozen):
         """
         if not isinstance(value, Mapping) or not {"vendor", "job_id", "url"} <= value.keys():
             return None
-        fields = dict(value)
+        try:
+            fields = {
+                name: safe_text(part) if isinstance(part, str) else safe_json(part)
+                for name, part in value.items()
+            }
+        except ValueError as error:
+            raise InvalidRequestError(f"this job's result cannot be read: it is {error}") from None
         try:
             return cls.model_validate(fields)
         except ValidationError as error:
@@ -225,8 +232,8 @@ class GivenResult(_Frozen):
         reasons = "; ".join(f"{'.'.join(map(str, part['loc']))}: {part['msg']}" for part in wrong)
         raise InvalidRequestError(
             f"this job's result cannot be read ({reasons})",
-            vendor=str(value["vendor"] or "") or None,
-            job_id=str(value["job_id"] or "") or None,
+            vendor=str(fields["vendor"] or "") or None,
+            job_id=str(fields["job_id"] or "") or None,
         )
 
     @property

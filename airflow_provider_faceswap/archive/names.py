@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_faceswap.exceptions import InvalidRequestError
 from airflow_provider_faceswap.foundation.redaction import bare_url
+from airflow_provider_faceswap.foundation.text import as_name
 from airflow_provider_faceswap.storage.files import usable_path
 from airflow_provider_faceswap.storage.installed import check_installed, how_to_install
 
@@ -26,7 +27,9 @@ def folder_of(destination: Any, conn_id: str | None) -> ObjectStoragePath:
 
     :raises InvalidRequestError: It names no folder, or a relative one; or Airflow has no such storage.
     """
-    text = "" if destination is None else str(destination)
+    text = as_name("destination", "" if destination is None else str(destination))
+    if conn_id is not None:
+        as_name("destination_conn_id", str(conn_id))
     _check_absolute(text)
     try:
         return usable_path(destination, conn_id)
@@ -104,7 +107,7 @@ def check_filename(filename: str) -> None:
             f"filename: must be a name, got {filename!r}",
             advice="Nothing was archived. Give a name, or leave the argument out to name each picture after its job.",
         )
-    name = PurePosixPath(filename)
+    name = PurePosixPath(as_name("filename", filename))
     if name.is_absolute() or ".." in name.parts or not name.name:
         raise InvalidRequestError(f"filename: must stay below the destination, got {filename!r}")
     if "::" in filename or "://" in filename:

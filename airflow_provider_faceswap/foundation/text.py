@@ -95,7 +95,7 @@ def as_name(name: str, value: str) -> str:
 
     :raises InvalidRequestError: It contains a control character, or half an emoji.
     """
-    if not value.isprintable() and (found := _NOT_IN_A_NAME.search(value)):
+    if isinstance(value, str) and not value.isprintable() and (found := _NOT_IN_A_NAME.search(value)):
         raise _refused(name, value, found.start())
     return value
 

@@ -8,9 +8,7 @@ from typing import TypeVar
 
 from airflow_provider_faceswap.exceptions import InvalidRequestError
 from airflow_provider_faceswap.foundation.clock import CLOCK
-
-#: Characters; the longest id of a vendor has 36.
-LONGEST_ID = 200
+from airflow_provider_faceswap.foundation.text import is_job_id
 
 #: A string, or a literal type of strings.
 Choice = TypeVar("Choice", bound=str)
@@ -72,12 +70,6 @@ def as_job_id(name: str, value: object) -> str:
             f"{name}: is the text of a result, not a job id",
             advice="Nothing was bought. Pass the operator's output itself, or its ['job_id'] in a template.",
         )
-    if (
-        not text
-        or text == "None"
-        or len(text) > LONGEST_ID
-        or len(text.split()) > 1
-        or not text.isprintable()
-    ):
+    if text == "None" or not is_job_id(text):
         raise InvalidRequestError(f"{name}: must be a job id, or the whole result of the job's operator")
     return text

@@ -17,6 +17,7 @@ from airflow_provider_faceswap.exceptions import (
 )
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.foundation.redaction import bare_url, without_secrets
+from airflow_provider_faceswap.foundation.text import as_name
 from airflow_provider_faceswap.hooks.connection import ConnectionNotFoundError, VendorConnection
 from airflow_provider_faceswap.hooks.preparation import build_submission, upload_files
 from airflow_provider_faceswap.hooks.private_host import check_private_host
@@ -58,7 +59,7 @@ class JobHook(BaseHook):
 
     def __init__(self, conn_id: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.conn_id = conn_id or self.default_conn_name
+        self.conn_id = as_name("conn_id", conn_id or self.default_conn_name)
         #: Connection types whose password this hook may send.
         self.conn_types = types_of(type(self))
         connection = VendorConnection(self.vendor, self.conn_id, self.conn_types)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_faceswap.exceptions import InvalidRequestError
+from airflow_provider_faceswap.foundation.text import check_sendable
 from airflow_provider_faceswap.media.inputs import PREFLIGHTS, MediaPreparer, with_uploaded_links
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ def build_submission(
     for name in vendor.connection_arguments:
         if name in known and name not in given and options.get(name) is not None:
             given[name] = options[name]
+    for name, value in given.items():
+        check_sendable(name, value)
     media = MediaPreparer(vendor, preflight)
     sent, named = media.arguments(spec.media, given)
     request = vendor.submit(kind, sent)

@@ -23,6 +23,7 @@ from airflow_provider_faceswap.exceptions import (
     VendorError,
     VendorUnavailableError,
 )
+from airflow_provider_faceswap.foundation.text import safe_json
 from airflow_provider_faceswap.jobs import Cost, FailureReason, Job, Submission
 from airflow_provider_faceswap.vendors.messages import clean
 
@@ -191,7 +192,10 @@ def read_event(event: object, submission: object = None) -> tuple[Submission, Wa
     :param submission: The task's own copy of what it waits for; it is trusted before the event's copy.
     :raises FaceSwapError: The event is ``None``, from another version, or about another job.
     """
-    payload = event if isinstance(event, dict) else {}
+    try:
+        payload, submission = safe_json(event if isinstance(event, dict) else {}), safe_json(submission)
+    except ValueError:  # nested deeper than any event
+        payload, submission = {}, None
     try:
         waited_for = Submission.model_validate(submission or payload.get("submission"))
     except ValidationError:

@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow_provider_faceswap.exceptions import InvalidRequestError
 from airflow_provider_faceswap.foundation.redaction import redacted
+from airflow_provider_faceswap.foundation.text import check_sendable
 from airflow_provider_faceswap.jobs import GivenResult
 
 #: Arguments that may contain a token. A manifest leaves them out.
@@ -62,7 +63,13 @@ def with_links(value: Any) -> Any:
 
 
 def request_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments with a parent's result replaced by its job id, and any other result by its link."""
+    """
+    Arguments with a parent's result replaced by its job id, and any other result by its link.
+
+    :raises InvalidRequestError: An argument cannot be sent.
+    """
+    for name, value in arguments.items():
+        check_sendable(name, value)
     return {name: _parent_id(name, value) or with_links(value) for name, value in arguments.items()}
 
 
@@ -72,8 +79,16 @@ def provenance(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
     :param arguments: Neutral names to values as the user gave them, which may contain results of other jobs.
     :returns: ``arguments``: JSON-safe, URLs without query, inline pictures by hash, a result by its link;
-        ``parents``: the jobs before it, the nearest first, each with its own arguments.
+        ``parents``: the jobs before it, the nearest first, each with its own arguments. All texts are safe.
+    :raises InvalidRequestError: An argument is nested too deep.
     """
+    try:
+        return _provenance(arguments)
+    except RecursionError:
+        raise InvalidRequestError("an argument is nested too deep") from None
+
+
+def _provenance(arguments: Mapping[str, Any]) -> dict[str, Any]:
     shown = {
         name: _parent_id(name, value) or redacted(_without_data(value))
         for name, value in arguments.items()

@@ -17,6 +17,7 @@ from airflow_provider_faceswap.exceptions import (
     VendorUnavailableError,
 )
 from airflow_provider_faceswap.foundation.clock import CLOCK
+from airflow_provider_faceswap.foundation.text import as_name
 from airflow_provider_faceswap.hooks.base import hook_for_connection
 from airflow_provider_faceswap.lifecycle.failover import FailoverRecords
 from airflow_provider_faceswap.lifecycle.ledger import attempt_of
@@ -243,4 +244,4 @@ def _checked(conn_ids: Any) -> list[str]:
     named = isinstance(conn_ids, list | tuple) and all(isinstance(c, str) and c.strip() for c in conn_ids)
     if not named or not conn_ids:
         raise InvalidRequestError("conn_ids: must be a list of at least one connection id")
-    return list(conn_ids)
+    return [as_name("conn_ids", conn_id) for conn_id in conn_ids]

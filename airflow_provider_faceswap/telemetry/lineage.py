@@ -14,6 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_faceswap.foundation.redaction import bare_url
+from airflow_provider_faceswap.foundation.text import safe_text
 from airflow_provider_faceswap.jobs import GivenResult
 from airflow_provider_faceswap.lifecycle.provenance import provenance
 
@@ -80,6 +81,7 @@ def place_of(uri: str) -> str:
 
     :returns: A link without user info, query and fragment; a URI without the id of its Airflow connection.
     """
+    uri = safe_text(uri)
     scheme, mark, rest = uri.partition("://")
     if not mark:
         return f"file://{uri}"

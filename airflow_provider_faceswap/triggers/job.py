@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -11,6 +10,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_faceswap.exceptions import InvalidRequestError
 from airflow_provider_faceswap.foundation.clock import CLOCK
+from airflow_provider_faceswap.foundation.text import stored_form
 from airflow_provider_faceswap.hooks.base import hook_for
 from airflow_provider_faceswap.hooks.registry import registered_types
 from airflow_provider_faceswap.jobs import Submission
@@ -107,7 +107,7 @@ class JobTrigger(BaseTrigger):
         :raises InvalidRequestError: Airflow could not store it.
         """
         try:
-            json.dumps(self.serialize(), allow_nan=False)
+            stored_form(self.serialize())
         except (TypeError, ValueError) as error:
             raise InvalidRequestError(
                 f"an argument cannot be stored as JSON, which deferrable=True needs: {error}",

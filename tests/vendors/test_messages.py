@@ -74,9 +74,11 @@ def test_an_id_is_a_text_or_a_whole_number(value, text):
 
 @pytest.mark.parametrize(
     "value",
-    [None, "", "  ", "\n", 0, -1, True, False, 1.5, {"a": 1}, {}, ["x"], [], 10**300]
-    # K1: a stricter form than text has.
-    + ["a b", "a\n", "a\x00", "a\x1b[1m", "a\ud83d", "a\u202e", "task-№7", ".", "..", "x" * 201],
+    [
+        *(None, "", "  ", "\n", 0, -1, True, False, 1.5, {"a": 1}, {}, ["x"], [], 10**300),
+        # K1: a stricter form than text has.
+        *("a b", "a\n", "a\x00", "a\x1b[1m", "a\ud83d", "a\u202e", "task-№7", ".", "..", "x" * 201),
+    ],
     ids=ascii,
 )
 def test_everything_else_is_no_id_and_does_not_become_a_text_that_looks_like_one(value):
