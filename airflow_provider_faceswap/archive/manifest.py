@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from airflow_provider_faceswap import __version__
 from airflow_provider_faceswap.foundation.redaction import bare_url
+from airflow_provider_faceswap.foundation.text import safe_json
 from airflow_provider_faceswap.lifecycle.provenance import chain_of
 
 if TYPE_CHECKING:
@@ -107,6 +108,18 @@ class Manifest(_Frozen):
             parents=parents,
             airflow=run,
         )
+
+    @classmethod
+    def parse(cls, text: bytes) -> Self:
+        """
+        Read a manifest's file, which anybody may have changed.
+
+        :raises ValueError: It is not a manifest.
+        """
+        try:
+            return cls.model_validate(safe_json(json.loads(text)))
+        except RecursionError:
+            raise ValueError("nested too deep") from None
 
     def to_json(self) -> bytes:
         """The text of the manifest's file."""

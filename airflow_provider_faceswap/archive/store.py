@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 
 from airflow.providers.common.compat.sdk import conf
-from pydantic import ValidationError
 
 from airflow_provider_faceswap.archive.manifest import Archived, Manifest, RunInfo
 from airflow_provider_faceswap.archive.names import check_filename, folder_of, name_of
 from airflow_provider_faceswap.exceptions import ArchiveError, FaceSwapError, NotAnImageError, TooLargeError
 from airflow_provider_faceswap.foundation.file_types import HEAD, dimensions, sniff
-from airflow_provider_faceswap.foundation.redaction import bare_url, without_queries
+from airflow_provider_faceswap.foundation.redaction import bare_url, error_line
 from airflow_provider_faceswap.http.download import Downloaded, download
 from airflow_provider_faceswap.media.inputs import open_hosts
 from airflow_provider_faceswap.storage.files import write
@@ -77,11 +76,10 @@ class Archive:
         except FaceSwapError as error:
             if error.job_id or source.job_id is None:
                 raise
-            raise error.replaced(job_id=source.job_id) from error.__cause__
+            raise error.replaced(job_id=source.job_id) from None
         except Exception as error:  # noqa: BLE001 - such as a full disk: the job is paid all the same
             raise ArchiveError(
-                f"{_described(source)} could not be archived "
-                f"({type(error).__name__}: {without_queries(str(error))})",
+                f"{_described(source)} could not be archived ({error_line(error)})",
                 job_id=source.job_id,
             ) from None
 
@@ -112,10 +110,8 @@ class Archive:
             write(manifest_path, io.BytesIO(manifest.to_json()))
         except FaceSwapError:
             raise
-        except Exception as error:  # every object store has its own errors
-            raise ArchiveError(
-                f"{path} could not be written ({type(error).__name__}: {without_queries(str(error))})"
-            ) from error
+        except Exception as error:  # noqa: BLE001 - every object store has its own errors
+            raise ArchiveError(f"{path} could not be written ({error_line(error)})") from None
         return archived
 
     def _existing(
@@ -158,14 +154,14 @@ class Archive:
         try:
             # Not through the path's own reading, which would report it to Airflow's lineage; and by a range, because
             # the S3 library would otherwise ask for the size first.
-            return Manifest.model_validate_json(path.fs.cat_file(path.path, start=0))
+            return Manifest.parse(path.fs.cat_file(path.path, start=0))
         except FileNotFoundError:
             return None
         except Exception as error:
             if self.overwrite == "replace":
                 # Some stores may be written to but not read. The picture is paid for.
                 return None
-            if isinstance(error, ValidationError):
+            if isinstance(error, ValueError):
                 raise ArchiveError(
                     f"{path} already exists and is not a manifest",
                     advice="Give another filename, or overwrite='replace'.",

@@ -10,7 +10,8 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError
-from airflow_provider_faceswap.foundation.redaction import bare_url, without_queries
+from airflow_provider_faceswap.foundation.redaction import bare_url, error_line
+from airflow_provider_faceswap.foundation.text import safe_text
 from airflow_provider_faceswap.lifecycle.provenance import provenance
 from airflow_provider_faceswap.storage.files import path_of
 
@@ -44,7 +45,9 @@ class BatchItem:
             raise InvalidRequestError(
                 f"items[{position}]: must be a mapping with target_image and face_image, got {type(row).__name__}"
             )
-        return cls(position, {str(name): value for name, value in row.items() if value not in (None, "")})
+        return cls(
+            position, {safe_text(str(name)): value for name, value in row.items() if value not in (None, "")}
+        )
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -92,12 +95,12 @@ class Items:
             yield from self._read()
         except FaceSwapError:
             raise
-        except Exception as error:  # every object store has its own errors
+        except Exception as error:  # noqa: BLE001 - every object store has its own errors
             wrong = isinstance(error, _WRONG_FILE)
             raise (InvalidRequestError if wrong else FaceSwapError)(
-                f"items: the file could not be read ({type(error).__name__}: {without_queries(str(error))})",
+                f"items: the file could not be read ({error_line(error)})",
                 advice=None if wrong else "Retry when the storage is available again.",
-            ) from error
+            ) from None
 
 
 def _unreadable(source: str) -> InvalidRequestError:
@@ -132,8 +135,10 @@ def _json_lines(source: Any) -> Iterator[Any]:
             if line.strip():
                 try:
                     yield json.loads(line)
-                except ValueError as error:
-                    raise InvalidRequestError(f"items: line {number} is not JSON: {error}") from None
+                except (ValueError, RecursionError) as error:
+                    raise InvalidRequestError(
+                        f"items: line {number} is not JSON ({error_line(error)})"
+                    ) from None
 
 
 def _csv(source: Any) -> Iterator[Any]:

@@ -68,13 +68,13 @@ class JobOptions:
             except InvalidRequestError as error:
                 wrong.append(f"{name}: {error.message}")
             except FaceSwapError as error:
-                raise error.replaced(message=f"{name}: {error.message}") from error.__cause__
-            except Exception as error:  # every object store has its own errors
+                raise error.replaced(message=f"{name}: {error.message}") from None
+            except Exception as error:  # noqa: BLE001 - every object store has its own errors
                 raise FaceSwapError(
                     f"{name}: could not be checked ({describe(error, self.hook.secrets)})",
                     vendor=vendor,
                     advice="This attempt bought nothing. Retry; if it fails again, leave the item out.",
-                ) from error
+                ) from None
         if wrong:
             more = f"; and {len(wrong) - MAX_LISTED_ITEMS} more" if len(wrong) > MAX_LISTED_ITEMS else ""
             raise InvalidRequestError("; ".join(wrong[:MAX_LISTED_ITEMS]) + more, vendor=vendor)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_faceswap.exceptions import BatchFailedError, FaceSwapError
-from airflow_provider_faceswap.foundation.redaction import without_queries, without_secrets
+from airflow_provider_faceswap.foundation.redaction import error_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -133,7 +133,7 @@ class BatchReport:
             )
         if self.stopped is not None:
             text = f"{self.stopped.message}; the batch stopped early: {self.line()}; {manifest_uri}"
-            raise self.stopped.replaced(message=text) from self.stopped
+            raise self.stopped.replaced(message=text) from None
         if self.ended < self.total:
             raise BatchFailedError(
                 f"the task was ended before all items were started: {self.line()}; {manifest_uri} lists each item",
@@ -157,8 +157,7 @@ def describe(error: BaseException, secrets: Iterable[str] = ()) -> str:
     """
     if isinstance(error, FaceSwapError):
         return f"{error.message} [job {error.job_id}]" if error.job_id else error.message
-    text = without_secrets(without_queries(str(error)), secrets)
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return error_line(error, secrets)
 
 
 def failed_end(

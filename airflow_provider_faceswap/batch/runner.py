@@ -99,8 +99,8 @@ class BatchRunner:
                 report_left_behind(self)
         except BaseException as raised:  # noqa: BLE001 - Airflow's timeout is not an Exception
             errors = raised.exceptions if isinstance(raised, BaseExceptionGroup) else (raised,)
-            error = broken_off(self, errors)
-            raise error from (None if error in errors else errors[0])
+            # The log has the others. A traceback would show what their lines there hide.
+            raise broken_off(self, errors) from None
 
     def unrecorded_jobs(self) -> list[str]:
         """The ids of jobs that a retry cannot find, once the batch is over."""

@@ -14,7 +14,7 @@ from airflow_provider_faceswap.cli.interrupt import interruptible
 from airflow_provider_faceswap.cli.job_command import JobCommand
 from airflow_provider_faceswap.cli.output import show
 from airflow_provider_faceswap.exceptions import FaceSwapError
-from airflow_provider_faceswap.foundation.redaction import without_queries
+from airflow_provider_faceswap.foundation.redaction import error_line
 from airflow_provider_faceswap.foundation.validation import as_seconds
 from airflow_provider_faceswap.hooks.base import hook_for_connection
 
@@ -168,5 +168,4 @@ def _sentence(error: BaseException) -> str:
     """Our own errors as they are; others with their class, and links without query."""
     if isinstance(error, FaceSwapError):
         return str(error)
-    text = str(error).strip()
-    return without_queries(f"{type(error).__name__}: {text}" if text else type(error).__name__)
+    return error_line(error)

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from airflow_provider_faceswap.exceptions import FaceSwapError
 from airflow_provider_faceswap.foundation.redaction import unsigned
+from airflow_provider_faceswap.foundation.text import safe_json
 from airflow_provider_faceswap.jobs import Cost
 
 if TYPE_CHECKING:
@@ -201,7 +202,7 @@ class Ledger:
             return None
         try:
             value = self._store.get(self._key)
-            return None if value is None else Record.model_validate(value)
+            return None if value is None else Record.model_validate(safe_json(value))
         except ValidationError:
             raise FaceSwapError(
                 f"the record {self._key!r} of this task is damaged",
@@ -209,11 +210,11 @@ class Ledger:
                 "attempts' logs and resume it with resume_job_id. To submit a new job instead, delete this record from "
                 "Airflow's task state store or from the ledger_uri folder.",
             ) from None
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - each store has its own errors
             raise FaceSwapError(
                 f"the record {self._key!r} of this task could not be read ({type(error).__name__})",
                 advice="This attempt bought nothing. Retry when Airflow works again.",
-            ) from error
+            ) from None
 
     def replace(self, before: Record | None, record: Record) -> None:
         """
@@ -254,7 +255,7 @@ class Ledger:
             return
         try:
             self._store.set(self._key, record.model_dump(mode="json"))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - each store has its own errors
             raise FaceSwapError(
                 f"the record {self._key!r} of this task could not be written ({type(error).__name__})",
                 job_id=record.job_id,
@@ -263,4 +264,4 @@ class Ledger:
                     if record.job_id
                     else "This attempt bought nothing. Retry when Airflow works again."
                 ),
-            ) from error
+            ) from None

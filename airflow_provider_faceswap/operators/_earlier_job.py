@@ -40,7 +40,7 @@ def names_earlier_job(ledger: Ledger) -> Iterator[None]:
         named = naming(error, record)
         if named is error:
             raise
-        raise named from error
+        raise named from None
 
 
 def naming(error: FaceSwapError, record: Record) -> FaceSwapError:
