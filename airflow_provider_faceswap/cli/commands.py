@@ -15,7 +15,7 @@ from airflow_provider_faceswap.cli.job_command import JobCommand
 from airflow_provider_faceswap.cli.output import show
 from airflow_provider_faceswap.exceptions import FaceSwapError
 from airflow_provider_faceswap.foundation.redaction import error_line
-from airflow_provider_faceswap.foundation.validation import as_seconds
+from airflow_provider_faceswap.foundation.validation import as_job_id, as_seconds
 from airflow_provider_faceswap.hooks.base import hook_for_connection
 
 if TYPE_CHECKING:
@@ -60,8 +60,9 @@ def job(options: Namespace) -> None:
     def work() -> Exit:
         as_seconds("timeout", options.timeout)
         destination = Destination.of(options.out, overwrite=options.overwrite) if options.out else None
+        job_id = as_job_id("job_id", options.job_id)
         with hook_for_connection(options.conn_id) as hook:
-            command.poll(hook, options.job_id, patient=options.wait)
+            command.poll(hook, job_id, patient=options.wait)
             if not command.wait(hook, until_over=options.wait):
                 return Exit.RESUMABLE
         if destination:
@@ -134,7 +135,8 @@ def _save_arguments(options: Namespace) -> tuple[str, ...]:
     """The arguments that say where to save the result."""
     if not options.out:
         return ()
-    return ("--out", options.out, *(("--overwrite",) if options.overwrite else ()))
+    out = (f"--out={options.out}",) if options.out.startswith("-") else ("--out", options.out)
+    return (*out, *(("--overwrite",) if options.overwrite else ()))
 
 
 def _picture(given: str) -> Any:

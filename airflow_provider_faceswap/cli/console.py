@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from airflow_provider_faceswap.foundation.text import safe_text
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -36,7 +38,8 @@ class ConsoleLog:
         self._console = _Stderr()
 
     def say(self, text: str) -> None:
-        """Show one line as it is, without rich's markup."""
+        """Show a text without rich's markup, and without anything that a terminal would obey."""
+        text = safe_text(text, lines=True)
         with suppress(BrokenPipeError):  # which an older rich raises
             self._console.print(text, markup=False, highlight=False, emoji=False, soft_wrap=True)
 

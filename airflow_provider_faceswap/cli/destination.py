@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from airflow_provider_faceswap.archive.names import folder_of
 from airflow_provider_faceswap.archive.store import archive_at
 from airflow_provider_faceswap.exceptions import InvalidRequestError
+from airflow_provider_faceswap.foundation.text import as_name
 
 if TYPE_CHECKING:
     from typing import Self
@@ -37,9 +38,10 @@ class Destination:
         An existing file is replaced only on request. In a folder the name is made from the job, so an existing file
         there is the same picture.
 
-        :raises InvalidRequestError: The file exists.
+        :raises InvalidRequestError: The file exists, or the name contains control characters.
         :raises ValueError: There is no such storage.
         """
+        as_name("--out", out)
         uri = out if "://" in out else f"file://{Path(out).resolve()}"
         place = uri.partition("://")[2].partition("/")[2]
         name = PurePosixPath(place)

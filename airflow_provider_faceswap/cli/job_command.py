@@ -190,7 +190,10 @@ class JobCommand:
         assert self._submission is not None  # noqa: S101 - submitted or polled before
         job = self._submission
         kind = () if job.kind == "face_swap" else ("--kind", job.kind)
-        return f"{self._program} job {shlex.join((job.conn_id, job.job_id, *kind, '--wait', *self._save_arguments))}"
+        named, options = (job.conn_id, job.job_id), (*kind, "--wait", *self._save_arguments)
+        # An id that begins with a dash would be read as an option.
+        dashed = any(name.startswith("-") for name in named)
+        return f"{self._program} job {shlex.join((*options, '--', *named) if dashed else (*named, *options))}"
 
     def report(self, code: Exit, error: Mapping[str, str] | None) -> dict[str, Any]:
         """

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
+
+from airflow_provider_faceswap.foundation.text import safe_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,12 +20,14 @@ def show(report: Mapping[str, Any], output: str) -> None:
     :param report: JSON-safe values.
     :param output: ``json`` and ``yaml`` write all of it; ``table`` and ``plain`` one line for each value that is set.
     """
+    report = safe_json(dict(report))
+    readable = _takes_any_text()
     if output == "json":
-        sys.stdout.write(json.dumps(report, ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps(report, ensure_ascii=not readable) + "\n")
     elif output == "yaml":
         from airflow.utils import yaml
 
-        sys.stdout.write(yaml.dump(dict(report), sort_keys=False, allow_unicode=True))
+        sys.stdout.write(yaml.dump(report, sort_keys=False, allow_unicode=readable))
     else:
         from airflow.cli.simple_table import AirflowConsole
         from rich.markup import escape
@@ -30,6 +35,19 @@ def show(report: Mapping[str, Any], output: str) -> None:
         lines = [(name, _line(value)) for name, value in report.items() if value not in (None, [], "")]
         mark = escape if output == "table" else str
         AirflowConsole().print_as([{"field": name, "value": mark(line)} for name, line in lines], output)
+
+
+def _takes_any_text() -> bool:
+    """
+    Whether stdout can write every character.
+
+    One that cannot gets escapes instead: the command must not fail after a paid job.
+    """
+    if (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf"):
+        return True
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    return False
 
 
 def _line(value: Any) -> str:

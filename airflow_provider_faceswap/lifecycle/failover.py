@@ -48,7 +48,7 @@ class FailoverRecords:
         try:
             value = self._store.get(CONNECTIONS_KEY)
         except Exception as error:
-            raise _failed("read", error) from error
+            raise _failed("read", error) from None
         return [str(conn_id) for conn_id in value] if isinstance(value, list) else []
 
     def add(self, conn_id: str) -> None:
@@ -63,7 +63,7 @@ class FailoverRecords:
         try:
             self._store.set(CONNECTIONS_KEY, [*used, conn_id])
         except Exception as error:
-            raise _failed("written", error) from error
+            raise _failed("written", error) from None
 
     def paid(self, conn_ids: Iterable[str]) -> dict[str, Record]:
         """
