@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from airflow_provider_faceswap.exceptions import ArchiveError, InvalidRequestError
+from airflow_provider_faceswap.foundation.text import as_name
 from airflow_provider_faceswap.jobs import GivenResult
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def _flat(value: Any) -> tuple[list[Any], bool]:
 
 def _sources_of_one(value: Any, fetch: FetchJob) -> list[ArchiveSource]:
     if isinstance(value, str) and value.startswith(("http://", "https://")):
-        return [ArchiveSource(url=value)]
+        return [ArchiveSource(url=as_name("source", value.strip()))]
     try:
         result = GivenResult.parse(value)
     except InvalidRequestError as error:

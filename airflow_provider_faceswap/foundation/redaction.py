@@ -54,6 +54,7 @@ _URL = re.compile(
     re.IGNORECASE,
 )
 _SPACE = re.compile(r"\s")
+_HOST = re.compile(r"(?:\[[^\]]*\]|[^:]*)(?::\d*)?", re.DOTALL)
 #: User name and password of a link. Without a colon it is the id of an Airflow connection, except in a link of the web.
 #: A raw slash in a password is looked for only after a colon that no port follows.
 _CREDENTIALS = re.compile(
@@ -122,7 +123,10 @@ def bare_url(url: str) -> str:
     place = safe_text(url.partition("#")[0].partition("?")[0])
     scheme, mark, rest = place.partition("://")
     authority, slash, path = rest.partition("/")
-    return f"{scheme}{mark}{authority.rpartition('@')[2]}{slash}{path}"
+    host = authority.rpartition("@")[2]
+    if not _HOST.fullmatch(host):  # the beginning of a password with a slash or a question mark
+        return f"{scheme}{mark}***"
+    return f"{scheme}{mark}{host}{slash}{path}"
 
 
 def unsigned(value: Any) -> Any:

@@ -27,6 +27,7 @@ from airflow_provider_faceswap.lifecycle.outcomes import Outcome
 from airflow_provider_faceswap.lifecycle.submissions import SubmissionTemplate
 from airflow_provider_faceswap.lifecycle.waiting import wait
 from airflow_provider_faceswap.telemetry import lineage
+from airflow_provider_faceswap.vendors.messages import as_id
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -193,7 +194,7 @@ class JobHook(BaseHook):
                 advice="The job is not affected. Restore the connection, then retry.",
             ) from None
         except FaceSwapError as error:
-            raise error.replaced(job_id=error.job_id or job_id) from None
+            raise error.replaced(job_id=error.job_id or as_id(job_id) or None) from None
 
     def wait(self, job: Job, *, timeout: float = 600.0, poll_interval: float | None = None) -> Job:
         """

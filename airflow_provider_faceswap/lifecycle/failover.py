@@ -47,7 +47,7 @@ class FailoverRecords:
             return []
         try:
             value = self._store.get(CONNECTIONS_KEY)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - each store has its own errors
             raise _failed("read", error) from None
         return [str(conn_id) for conn_id in value] if isinstance(value, list) else []
 
@@ -62,7 +62,7 @@ class FailoverRecords:
             return
         try:
             self._store.set(CONNECTIONS_KEY, [*used, conn_id])
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - each store has its own errors
             raise _failed("written", error) from None
 
     def paid(self, conn_ids: Iterable[str]) -> dict[str, Record]:
