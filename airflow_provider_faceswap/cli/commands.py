@@ -60,7 +60,7 @@ def job(options: Namespace) -> None:
     def work() -> Exit:
         as_seconds("timeout", options.timeout)
         destination = Destination.of(options.out, overwrite=options.overwrite) if options.out else None
-        job_id = as_job_id("job_id", options.job_id)
+        job_id = as_job_id("job_id", options.dashed_job_id or options.job_id)
         with hook_for_connection(options.conn_id) as hook:
             command.poll(hook, job_id, patient=options.wait)
             if not command.wait(hook, until_over=options.wait):

@@ -88,7 +88,13 @@ JOB = ActionCommand(
     func=lazy_load_command(f"{_COMMANDS}.job"),
     args=(
         _CONN_ID,
-        Arg(("job_id",), help="the job's id at the vendor"),
+        Arg(("job_id",), help="the job's id at the vendor", nargs="?"),
+        Arg(
+            ("--job-id",),
+            help="the same, for an id that begins with a dash: --job-id=-x7",
+            dest="dashed_job_id",
+            metavar="JOB_ID",
+        ),
         Arg(
             ("--kind",),
             help="what the job does: face_swap (default), image, imagine, ...",

@@ -190,10 +190,14 @@ class JobCommand:
         assert self._submission is not None  # noqa: S101 - submitted or polled before
         job = self._submission
         kind = () if job.kind == "face_swap" else ("--kind", job.kind)
-        named, options = (job.conn_id, job.job_id), (*kind, "--wait", *self._save_arguments)
-        # An id that begins with a dash would be read as an option.
-        dashed = any(name.startswith("-") for name in named)
-        return f"{self._program} job {shlex.join((*options, '--', *named) if dashed else (*named, *options))}"
+        options = (*kind, "--wait", *self._save_arguments)
+        # A name that begins with a dash would be read as an option.
+        if job.conn_id.startswith("-"):
+            words = (*options, "--", job.conn_id, job.job_id)
+        else:
+            named = f"--job-id={job.job_id}" if job.job_id.startswith("-") else job.job_id
+            words = (job.conn_id, named, *options)
+        return f"{self._program} job {shlex.join(words)}"
 
     def report(self, code: Exit, error: Mapping[str, str] | None) -> dict[str, Any]:
         """

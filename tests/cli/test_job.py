@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import io
+import json
+import shlex
 from pathlib import Path
 
 import httpx
 import pytest
 
-from airflow_provider_faceswap.cli.__main__ import PROGRAM
+from airflow_provider_faceswap.cli.__main__ import PROGRAM, main
+from airflow_provider_faceswap.cli.console import ConsoleLog
 from airflow_provider_faceswap.cli.exits import Exit
+from airflow_provider_faceswap.cli.job_command import JobCommand
 from airflow_provider_faceswap.hooks.gptunnel import GPTunnelHook
 from airflow_provider_faceswap.hooks.tengrai import TengraiHook
+from airflow_provider_faceswap.lifecycle.submissions import SubmissionTemplate
 from tests.cli.conftest import JOB_ID
 
 JOB = ("job", "gptunnel_default", JOB_ID)
@@ -101,3 +107,77 @@ def test_what_is_wrong_on_this_side_is_said_before_anything_is_asked(run, wire, 
     assert done.code == Exit.USAGE
     assert done.stderr
     assert not wire.requests
+
+
+# -- K1: text from outside -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("job_id", ["-1", "-x7", "--wait", "-a=b"])
+def test_the_hint_for_an_id_that_begins_with_a_dash_can_be_typed_as_it_is(run, wire, answer, job_id):
+    wire.will(answer("processing", job_id), answer("processing", job_id))
+    told = run("job", "gptunnel_default", f"--job-id={job_id}", "--out=-x/").told
+    assert (
+        told["resume"]
+        == f"{PROGRAM} job gptunnel_default {shlex.quote(f'--job-id={job_id}')} --wait --out=-x/"
+    )
+    words = shlex.split(told["resume"].removeprefix(f"{PROGRAM} "))
+    words.remove("--wait")
+    again = run(*words)
+    assert again.code == Exit.RESUMABLE
+    assert again.told["job_id"] == job_id
+    assert again.told["resume"] == told["resume"]
+
+
+def test_the_hint_for_a_connection_that_begins_with_a_dash_can_be_typed_as_it_is(monkeypatch, capsys):
+    command = JobCommand(
+        "face_swap", timeout=1.0, program="p", save_arguments=("--out", "x"), console=ConsoleLog()
+    )
+    template = SubmissionTemplate("gptunnel", "face_swap", "-shop", 1.0)
+    command._submission = template.submission("-x7")
+    words = shlex.split(command.resume_command)[1:]
+    assert words == ["job", "--wait", "--out", "x", "--", "-shop", "-x7"]
+    seen = []
+    monkeypatch.setattr("airflow_provider_faceswap.cli.commands.job", seen.append)
+    main(words)
+    assert (seen[0].conn_id, seen[0].job_id, seen[0].wait) == ("-shop", "-x7", True)
+
+
+def test_a_job_without_an_id_is_refused(run, wire):
+    done = run("job", "gptunnel_default")
+    assert done.code == Exit.USAGE
+    assert "job_id" in done.stderr
+    assert not wire.requests
+
+
+@pytest.mark.parametrize("text", ["\x1b[2J", "\x9b31m", "\u202e", "\ud83d", "\n", "\x7f"], ids=ascii)
+@pytest.mark.parametrize("place", ["conn_id", "job_id", "--kind", "--out"])
+def test_an_argument_with_control_characters_is_refused_and_not_obeyed(run, wire, text, place):
+    arguments = {"conn_id": "gptunnel_default", "job_id": JOB_ID, "--kind": "image", "--out": "x.png"}
+    arguments[place] = f"a{text}b"
+    done = run(
+        *("job", arguments["conn_id"], arguments["job_id"], "--kind", arguments["--kind"]),
+        *("--out", arguments["--out"]),
+    )
+    assert done.code == Exit.USAGE
+    assert not wire.requests
+    assert text not in done.stdout.rstrip("\n")
+    assert text not in done.stderr.replace("\n", "") or text == "\n"
+    assert done.told["error"]["type"] == "InvalidRequestError"
+
+
+@pytest.mark.parametrize("output", ["json", "yaml", "table", "plain"])
+def test_a_terminal_obeys_nothing_that_a_vendor_sends(run, wire, answer, output):
+    wire.will(answer("failed", error="no \x1b[2J \x9b31m \u202e \x00 face"))
+    done = run(*JOB, "--wait", output=output)
+    assert done.code == Exit.FAILED
+    for text in (done.stdout, done.stderr):
+        assert "no" in text
+        assert not set("\x1b\x9b\u202e\x00") & set(text)
+
+
+def test_a_stdout_that_takes_only_ascii_gets_escapes(run, wire, answer, monkeypatch):
+    wire.will(answer("failed", error="лица нет"))
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="ascii", write_through=True))
+    assert run(*JOB, "--wait").code == Exit.FAILED
+    assert "лица нет" in json.loads(written.getvalue())["error"]["message"]
