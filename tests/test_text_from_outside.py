@@ -7,12 +7,14 @@ PostgreSQL and written as UTF-8, and a terminal obeys nothing in it.
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import json
 import logging
 import re
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import httpx
 import pytest
@@ -20,6 +22,7 @@ from airflow.providers.common.compat.sdk import TaskDeferred
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import airflow_provider_faceswap
 from airflow_provider_faceswap.batch.items import Items
 from airflow_provider_faceswap.exceptions import (
     ArchiveError,
@@ -734,6 +737,19 @@ def test_a_traceback_of_a_batch_shows_nothing_that_the_message_hides(
     assert all(SECRET not in file.read_text() for file in tmp_path.iterdir())
 
 
+def test_no_error_of_the_package_has_another_error_as_its_cause():
+    """Such a cause would be in every traceback, as its library wrote it."""
+    package = Path(airflow_provider_faceswap.__file__).parent
+    causes = [
+        f"{path.name}:{node.lineno}"
+        for path in package.rglob("*.py")
+        if "sandbox" not in path.parts
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Raise) and not (node.cause is None or ast.unparse(node.cause) == "None")
+    ]
+    assert not causes
+
+
 # -- the time that a text takes ------------------------------------------------------------------------------------
 
 MEGABYTE = 1_000_000
@@ -768,14 +784,19 @@ SLOW = [
 
 
 def milliseconds(work):
-    """The CPU time of this thread; the best of a few, because the machine does other things too."""
+    """The CPU time of this thread; the best of a few, because a machine that does other things needs more."""
 
     def once():
         begun = time.thread_time()
         work()
         return (time.thread_time() - begun) * 1000
 
-    return min(once() for _ in range(3))
+    least = once()
+    for _ in range(9):
+        if least < 25:
+            break
+        least = min(least, once())
+    return least
 
 
 @pytest.mark.parametrize("piece", SLOW, ids=ascii)
@@ -797,6 +818,11 @@ STRUCTURES = [
     '{"a":',
     "[],",
     '{"a":1},',
+    '","',
+    '\\"[',
+    '"\\",',
+    '["',
+    '"[',
     "1,",
     '"a",',
     "[[",
@@ -825,6 +851,32 @@ def test_an_answer_of_a_megabyte_costs_less_than_50_ms(name):
                     assert len(str(error)) < 1000  # noqa: PT017 - a job is fine, too
 
             assert milliseconds(read) < 50, text[:40]
+
+
+@pytest.mark.parametrize(
+    "piece", ["http://", "\x00", "a\ud83d", "a\u202e", "key-of-the-account", "a, "], ids=ascii
+)
+def test_an_answer_of_a_megabyte_holds_an_event_loop_for_less_than_50_ms(piece, vendor, connections):
+    connections("https://vendor.test", key="key-of-the-account", webhook_secret="completed")
+    text = piece * (MEGABYTE // len(json.dumps(piece)[1:-1]))
+    content = json.dumps({"id": "job-1", "status": "failed", "error": text}).encode()
+
+    async def poll():
+        hook = GPTunnelHook()
+        async with hook.session():
+            vendor.will(*[httpx.Response(200, content=content) for _ in range(4)])
+            await hook.afetch("job-1", "face_swap")
+            times = []
+            for _ in range(3):
+                begun = time.thread_time()
+                job = await hook.afetch("job-1", "face_swap")
+                times.append((time.thread_time() - begun) * 1000)
+            return job, min(times)
+
+    job, taken = asyncio.run(poll())
+    check_storable(job.model_dump(mode="json"))
+    assert "key-of-the-account" not in job.failure
+    assert taken < 50
 
 
 def test_a_picture_inside_a_large_answer_is_still_read():

@@ -25,6 +25,7 @@ from airflow_provider_faceswap.exceptions import (
     PictureNotTakenError,
 )
 from airflow_provider_faceswap.foundation.redaction import without_queries
+from airflow_provider_faceswap.foundation.text import safe_text
 from airflow_provider_faceswap.lifecycle.provenance import archived_uri
 from airflow_provider_faceswap.media.fit import fitted, problems_with, upright
 from airflow_provider_faceswap.media.image import MAX_BYTES, Image
@@ -199,7 +200,7 @@ def _path(source: Any) -> ObjectStoragePath:
     try:
         return usable_path(source)
     except (ValueError, ImportError):
-        scheme = str(source).partition("://")[0]
+        scheme = safe_text(str(source).partition("://")[0])
         raise InvalidRequestError(
             f"must be a full http or https URL, or the URI of a storage; this Airflow has no storage for {scheme}://"
         ) from None

@@ -73,9 +73,10 @@ def no_task(reply: Reply, job_id: str | None) -> Exception:
         status == 400 and "concurren" in text.casefold()
     ):  # seen in public clients: a limit, not a wrong argument
         return RateLimitError(text, vendor="piapi", status_code=status, retry_after=reply.retry_after)
+    code = reply.fields.get("code")
     if 400 <= status < 600:
         reply = Reply(status, reply.text, reply.headers)
-    return refusal("piapi", reply, text, code=reply.fields.get("code"), job_id=job_id)
+    return refusal("piapi", reply, text, code=code, job_id=job_id)
 
 
 def error_text(body: Mapping[str, Any], task: Mapping[str, Any]) -> str:
