@@ -52,3 +52,19 @@ def test_ctrl_c_is_taken_without_a_traceback(run, sandbox, monkeypatch):
 def test_for_a_person_brackets_in_a_message_are_no_markup(run, sandbox, connections):
     connections(sandbox.url, key="shds-0123456789abcdef0123456789abcdef")
     assert "HTTP 401" in run("check", "gptunnel_default", output="table").stdout
+
+
+def test_a_private_host_that_is_not_allowed_is_refused_with_the_setting(run, sandbox, monkeypatch):
+    """F1: the check says what a submission would say."""
+    monkeypatch.setenv("AIRFLOW__FACESWAP__ALLOWED_PRIVATE_HOSTS", "")
+    done = run("check", "gptunnel_default")
+    assert done.code == Exit.FAILED
+    assert "AIRFLOW__FACESWAP__ALLOWED_PRIVATE_HOSTS=127.0.0.1" in done.told["message"]
+
+
+def test_a_missing_connection_is_wrong_usage_with_what_to_create(run):
+    """F8: the types to choose from are in the message."""
+    done = run("check", "nowhere")
+    assert done.code == Exit.USAGE
+    assert "'nowhere' was not found" in done.told["message"]
+    assert "'piapi'" in done.told["message"]
