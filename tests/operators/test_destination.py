@@ -17,7 +17,7 @@ def archive(destination, **more):
 
 def batch(destination, **more):
     return FaceSwapBatchOperator(
-        task_id="many", conn_id="gptunnel_default", items=[], destination=destination, **more
+        task_id="many", conn_id="gptunnel_default", destination=destination, **{"items": [], **more}
     )
 
 
@@ -101,3 +101,14 @@ def test_another_tasks_output_is_checked_when_it_is_there():
     with DAG("a_dag", schedule=None):
         first = archive("file:///kept")
         assert batch(first.output["uri"]).upstream_task_ids == {"keep"}
+
+
+def test_a_template_is_checked_before_the_batch_buys_anything(vendor, context):
+    task = batch(
+        "{{ params.place }}",
+        items=[{"target_image": "https://a.test/1.png", "face_image": "https://a.test/2.png"}],
+    )
+    task.destination = "zzz://bucket"  # as rendered
+    with pytest.raises(InvalidRequestError, match="no storage for 'zzz://bucket'"):
+        task.execute(context)
+    assert vendor.requests == []
