@@ -90,11 +90,17 @@ def test_a_filename_that_leads_away_fails_the_dag(filename):
         "/kept",
         "{{ var.value.place }}/x",
         "{{ var.value.scheme }}://bucket",
-        "s3://bucket/x",
     ],
 )
 def test_what_is_installed_or_not_known_yet_parses(make, destination):
     assert make(destination).destination == destination
+
+
+@both
+def test_a_storage_that_is_installed_parses_without_a_connection(monkeypatch, make):
+    monkeypatch.setattr(installed, "find_spec", lambda _: object())
+    monkeypatch.setattr(installed, "usable_path", None)
+    assert make("s3://no_such_connection@bucket/x").destination
 
 
 def test_another_tasks_output_is_checked_when_it_is_there():
