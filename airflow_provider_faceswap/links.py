@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink, conf
 
+from airflow_provider_faceswap.foundation.iterations import region_of
 from airflow_provider_faceswap.foundation.redaction import bare_url
 from airflow_provider_faceswap.storage.files import path_of
 
@@ -118,7 +119,11 @@ def xcom_page(instance: Any) -> str:
     index = instance.map_index
     ids = [quote(str(part), safe="") for part in (instance.dag_id, instance.run_id, instance.task_id)]
     mapped = f"/mapped/{index}" if index is not None and index >= 0 else ""
-    return f"{base}/dags/{ids[0]}/runs/{ids[1]}/tasks/{ids[2]}{mapped}/xcom"
+    page = f"{base}/dags/{ids[0]}/runs/{ids[1]}/tasks/{ids[2]}{mapped}/xcom"
+    if (region := region_of(instance)) is None:
+        return page
+    # The UI's own form for one iteration of a task loop; without it, the page is that of the last one.
+    return f"{page}?{urlencode({'region_id': region[0], 'region_index': region[1]})}"
 
 
 def console_page(uri: str, conn_id: str | None) -> str:

@@ -6,9 +6,10 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from airflow_provider_faceswap import __version__
+from airflow_provider_faceswap.foundation.iterations import iteration_of
 from airflow_provider_faceswap.foundation.redaction import bare_url
 from airflow_provider_faceswap.foundation.text import safe_json
 from airflow_provider_faceswap.lifecycle.provenance import chain_of
@@ -42,18 +43,31 @@ class Archived(_Frozen):
 
 
 class RunInfo(_Frozen):
-    """The task attempt that a manifest names; empty for a command, which is not a task."""
+    """
+    The task attempt that a manifest names; empty for a command, which is not a task.
+
+    :param iteration: The iteration of a task loop, from 0; left out of the manifest outside a loop.
+    """
 
     dag_id: str | None = None
     run_id: str | None = None
     task_id: str | None = None
     map_index: int | None = None
     try_number: int | None = None
+    iteration: int | None = None
 
     @classmethod
     def of(cls, task_instance: Any) -> Self:
         """The attempt of this task instance."""
-        return cls(**{name: getattr(task_instance, name, None) for name in cls.model_fields})
+        named = {name: getattr(task_instance, name, None) for name in cls.model_fields}
+        return cls(**{**named, "iteration": iteration_of(task_instance)})
+
+    @model_serializer(mode="wrap")
+    def _as_json(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = plain(self)
+        if self.iteration is None:
+            fields.pop("iteration", None)
+        return fields
 
     def is_earlier_attempt_of(self, other: RunInfo) -> bool:
         """True for an earlier attempt of the same task instance."""

@@ -82,6 +82,8 @@ def manifest_name(run: RunInfo) -> str:
     parts = [run.dag_id, run.run_id, run.task_id]
     if run.map_index is not None and run.map_index >= 0:
         parts.append(str(run.map_index))
+    if run.iteration is not None:
+        parts.append(f"iteration={run.iteration}")
     readable = quote("-".join(map(str, parts)), safe="")[:MAX_NAME_LENGTH]
     digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
     return f"batch-{readable}-{digest}.jsonl"

@@ -1,4 +1,4 @@
-"""A record store for an Airflow without a task state store: JSON objects in object storage."""
+"""A record store in object storage: JSON objects, which no clear of a task deletes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import json
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
+from airflow_provider_faceswap.foundation.iterations import iteration_of
 from airflow_provider_faceswap.storage.files import path_of, write
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ class ObjectRecords:
         folder = path_of(uri)
         for part in _PARTS:
             folder /= f"{part}={_as_name(str(getattr(task_instance, part)))}"
-        return cls(folder)
+        iteration = iteration_of(task_instance)
+        return cls(folder if iteration is None else folder / f"iteration={iteration}")
 
     def get(self, key: str, default: Any = None) -> Any:
         """
