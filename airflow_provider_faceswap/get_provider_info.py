@@ -143,9 +143,9 @@ def get_provider_info() -> dict[str, Any]:
                         example="127.0.0.1,media-proxy.internal",
                     ),
                     "ledger_uri": _option(
-                        "Folder in object storage for the records that prevent paying twice. Used only if "
-                        "Airflow has no task state store (before 3.3). It must outlive the workers. If it is "
-                        "not set on such an Airflow, a retry may pay for a second job.",
+                        "Folder in object storage for the records that prevent paying twice. It must outlive the "
+                        "workers. Airflow before 3.3 has no other place for them: without it, a retry may pay for "
+                        "a second job. Airflow 3.4 deletes its own copy when a task is cleared; this one is kept.",
                         kind="string",
                         default="",
                         example="s3://conn_id@bucket/faceswap-ledger",

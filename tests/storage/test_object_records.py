@@ -380,11 +380,59 @@ def test_with_the_setting_there_is_nothing_to_warn_of(vendor, answer, older, clo
     assert not told
 
 
-def test_the_task_state_store_goes_before_the_setting(vendor, answer, context, clock, ledger):
+# -- K9: a mirror of the task state store ---------------------------------------------------------------
+
+
+def mirrored(context, ledger):
+    [path] = files(ledger)
+    [value] = context["task_state_store"].values.values()
+    return json.loads(path.read_text()) == value
+
+
+def test_with_the_setting_every_record_is_in_the_task_state_store_and_in_its_mirror(
+    vendor, answer, context, clock, ledger
+):
     vendor.will(done(answer))
     swap().execute(context)
-    assert context["task_state_store"].values
-    assert not files(ledger)
+    assert mirrored(context, ledger)
+
+
+def test_a_record_that_is_gone_from_the_store_is_read_from_its_mirror(vendor, answer, context, clock, ledger):
+    vendor.will(answer("idle"), done(answer), done(answer))
+    swap().execute(context)
+    context["task_state_store"].values.clear()
+    assert swap().execute(context)["attempt_reused"] is True
+    assert len(vendor.creates) == 1
+
+
+def test_a_mirror_that_cannot_be_read_is_not_an_empty_one(vendor, answer, context, clock, ledger):
+    vendor.will(done(answer))
+    swap().execute(context)
+    context["task_state_store"].values.clear()
+    [path] = files(ledger)
+    path.write_text("{")
+    with pytest.raises(FaceSwapError, match="could not be read"):
+        swap().execute(context)
+    assert len(vendor.creates) == 1
+
+
+def test_nothing_is_bought_if_the_mirror_cannot_be_written(vendor, answer, context, clock, ledger):
+    Path(ledger).write_text("a file where the folder should be")
+    with pytest.raises(FaceSwapError, match=r"could not be (written|read)"):
+        swap().execute(context)
+    assert not vendor.creates
+
+
+def test_a_store_that_fails_does_not_keep_an_id_from_its_mirror(vendor, answer, context, clock, ledger):
+    def breaks(_seconds=None):
+        context["task_state_store"].broken_for = "set"
+        return answer("idle")
+
+    vendor.answers = type("Answers", (), {"popleft": lambda _: httpx.Response(200, json=breaks())})()
+    with pytest.raises(FaceSwapError, match=JOB):
+        swap().execute(context)
+    [path] = files(ledger)
+    assert json.loads(path.read_text())["job_id"] == JOB
 
 
 def test_without_the_setting_it_works_and_warns_once(vendor, answer, older, clock):
