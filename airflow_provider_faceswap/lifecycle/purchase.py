@@ -12,6 +12,7 @@ from airflow_provider_faceswap.exceptions import (
 )
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.jobs import JobState
+from airflow_provider_faceswap.lifecycle.clears import recovered
 from airflow_provider_faceswap.lifecycle.ledger import OvertakenError, Record, Stage
 from airflow_provider_faceswap.lifecycle.submitter import NotSubmittedError, PurchasePolicy, Submitter
 
@@ -68,6 +69,9 @@ class Purchase(Submitter):
         return None
 
     def _resume_or_submit(self, record: Record | None) -> tuple[Submission, Job | None]:
+        if record is None and self.unrecorded_since is not None and self.policy.on_clear != "resubmit":
+            record = recovered(self, self._mark, self.unrecorded_since)
+            self.ledger.replace(None, record)
         if record is None:
             self._check_vanished()
         elif why := self._replaced_because(record):

@@ -38,6 +38,7 @@ def find_job(
     request: Request,
     begun_at: datetime,
     *,
+    until: datetime | None = None,
     known: Collection[str] = (),
     log: Any,
 ) -> Job | None:
@@ -48,10 +49,11 @@ def find_job(
     instance. Then both share its picture, which is paid for once.
 
     :param begun_at: When the submission was about to be sent.
+    :param until: When it had been sent; default: the longest that a submission can take.
     :param known: Ids of other jobs: those that this task has submitted before.
     :returns: ``None`` if the vendor has no list, or if none or several jobs match.
     """
-    until = min(CLOCK.moment(), begun_at + LONGEST_SUBMISSION) + CLOCK_SKEW
+    until = min(CLOCK.moment(), until or begun_at + LONGEST_SUBMISSION) + CLOCK_SKEW
     history = client.vendor.history
     if history is None:
         log.info("%s has no job list to search", client.vendor.name)

@@ -19,6 +19,7 @@ from airflow_provider_faceswap.lifecycle.reconcile import find_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from airflow_provider_faceswap.jobs import Job, Submission
     from airflow_provider_faceswap.lifecycle.ledger import Ledger
@@ -60,6 +61,8 @@ class Submitter:
     :param may_submit: Called just before a submission, before and after its intent is written.
     :param client_of: Makes the client of another vendor and connection, where an earlier job may have to be cancelled.
     :param attempt: The number of this attempt, as Airflow counts them.
+    :param unrecorded_since: The earliest time of a submission whose record may have been deleted; ``None`` if a missing
+        record means that nothing was submitted.
     """
 
     client: JobClient
@@ -72,6 +75,7 @@ class Submitter:
     may_submit: Callable[[], bool] = _always
     client_of: Callable[[str, str], JobClient] | None = None
     attempt: int = 0
+    unrecorded_since: datetime | None = None
 
     @cached_property
     def _mark(self) -> str:

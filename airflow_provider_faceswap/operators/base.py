@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 from airflow.providers.common.compat.sdk import conf
@@ -18,6 +19,7 @@ from airflow_provider_faceswap.lifecycle.submissions import SubmissionTemplate, 
 from airflow_provider_faceswap.lifecycle.waiting import is_over, wait
 from airflow_provider_faceswap.links import ResultLink
 from airflow_provider_faceswap.media.inputs import PREFLIGHTS
+from airflow_provider_faceswap.operators._clears import failure_noted, note_in_ledger, unrecorded_since
 from airflow_provider_faceswap.operators._earlier_job import names_earlier_job
 from airflow_provider_faceswap.operators._settlement import SettlingOperator
 from airflow_provider_faceswap.telemetry.metrics import failures_counted
@@ -26,12 +28,13 @@ from airflow_provider_faceswap.triggers.job import SAFE_RESUME_DELAY, JobTrigger
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
-    from datetime import timedelta
+    from datetime import datetime, timedelta
 
     from airflow.providers.common.compat.sdk import BaseOperatorLink, Context
 
     from airflow_provider_faceswap.hooks.base import JobHook
     from airflow_provider_faceswap.jobs import Job, Submission
+    from airflow_provider_faceswap.lifecycle.ledger import Ledger
     from airflow_provider_faceswap.lifecycle.outcomes import WaitResult
     from airflow_provider_faceswap.media.inputs import Preflight
 
@@ -163,8 +166,19 @@ class JobOperator(SettlingOperator):
 
         :returns: The submission, and the job as last seen, if it was polled.
         """
+        ledger, since = self._ledger(context, hook.conn_id), self._unrecorded_since(context)
+        note = partial(note_in_ledger, ledger, hook, self.kind, epoch_of(context))
+        with failure_noted(note, certain=since is None):
+            return self._submit_or_resume(context, hook, ledger, since)
+
+    def _unrecorded_since(self, context: Context) -> datetime | None:
+        """The earliest time of a submission whose record a clear may have deleted."""
+        return unrecorded_since(context, self.retries or 0)
+
+    def _submit_or_resume(
+        self, context: Context, hook: JobHook, ledger: Ledger, since: datetime | None
+    ) -> tuple[Submission, Job | None]:
         arguments = self._rendered_arguments(context)
-        ledger = self._ledger(context, hook.conn_id)
         with names_earlier_job(ledger):
             template = SubmissionTemplate(
                 hook.vendor.name,
@@ -198,6 +212,7 @@ class JobOperator(SettlingOperator):
             log=self.log,
             client_of=hook_for,
             attempt=attempt_of(context),
+            unrecorded_since=since,
         )
         with failures_counted(hook.vendor.name, self.kind):
             return self._resume_or_submit(context, purchase)

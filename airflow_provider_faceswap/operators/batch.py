@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import BaseOperator
@@ -21,10 +22,17 @@ from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.foundation.validation import as_choice, as_count, as_seconds
 from airflow_provider_faceswap.hooks.base import hook_for_connection
 from airflow_provider_faceswap.hooks.private_host import check_private_host
+from airflow_provider_faceswap.lifecycle.clears import deleted_record_error
 from airflow_provider_faceswap.lifecycle.ledger import epoch_of
 from airflow_provider_faceswap.lifecycle.purchase import PurchasePolicy
 from airflow_provider_faceswap.links import ManifestLink
 from airflow_provider_faceswap.media.inputs import PREFLIGHTS
+from airflow_provider_faceswap.operators._clears import (
+    failure_noted,
+    is_kept,
+    note_in_shard,
+    unrecorded_since,
+)
 from airflow_provider_faceswap.storage.task_records import store_of
 from airflow_provider_faceswap.telemetry import lineage
 from airflow_provider_faceswap.telemetry.openlineage import facets
@@ -143,9 +151,14 @@ class FaceSwapBatchOperator(BaseOperator):
             poll_interval=self.poll_interval,
             preflight=self.preflight,
         )
-        report = BatchReport(jobs.check(items))
-        run = RunInfo.of(context["ti"])
         store = store_of(context)
+        first_shard = f"{KEY}.0"
+        certain = unrecorded_since(context, self.retries or 0) is None or is_kept(store, first_shard)
+        if not certain and self.on_clear == "reuse":
+            raise deleted_record_error(vendor=hook.vendor.name)
+        with failure_noted(partial(note_in_shard, store, first_shard), certain=certain):
+            report = BatchReport(jobs.check(items))
+        run = RunInfo.of(context["ti"])
         if store is None:
             self.log.warning(
                 "This Airflow has no task state store and [faceswap] ledger_uri is not set: a retry of this "

@@ -19,6 +19,7 @@ from airflow_provider_faceswap.exceptions import (
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.foundation.text import as_name
 from airflow_provider_faceswap.hooks.base import hook_for_connection
+from airflow_provider_faceswap.lifecycle.clears import deleted_record_error
 from airflow_provider_faceswap.lifecycle.failover import FailoverRecords
 from airflow_provider_faceswap.lifecycle.ledger import attempt_of
 from airflow_provider_faceswap.lifecycle.outcomes import read_event
@@ -31,6 +32,7 @@ from airflow_provider_faceswap.storage.task_records import store_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from airflow.providers.common.compat.sdk import Context
 
@@ -233,6 +235,22 @@ class FaceSwapOperator(JobOperator):
         Each connection has its own, because jobs at different vendors are independent.
         """
         return self._records(context).ledger(conn_id)
+
+    def _unrecorded_since(self, context: Context) -> datetime | None:
+        """
+        Decide for all connections at once, because a job may be at any of them.
+
+        :raises SubmissionUncertainError: A clear may have deleted the records of several connections.
+        """
+        since = super()._unrecorded_since(context)
+        conn_ids = materialized(self.conn_ids)
+        if since is None or len(conn_ids) == 1:
+            return since
+        if self.on_clear == "reuse" and not any(self._ledger(context, one).read() for one in conn_ids):
+            raise deleted_record_error(
+                advice=f"The connections are: {', '.join(conn_ids)}. To use a job that is in a list, set resume_job_id."
+            )
+        return None
 
 
 def _checked(conn_ids: Any) -> list[str]:

@@ -181,3 +181,16 @@ async def end_with_success(
     length = {"mapped_length": len(result)} if stored.get("mapped_length") else {}
     await push("return_value", dict(result), **length)
     return TaskSuccessEvent()
+
+
+def clear_deletes_records() -> bool:
+    """
+    True if a clear may delete the task's state store, as in the UI of Airflow 3.4.
+
+    The option to keep it is the mark of such an Airflow. An Airflow without the class that has it may be newer.
+    """
+    try:
+        from airflow.api_fastapi.core_api.datamodels.task_instances import ClearTaskInstancesBody
+    except ImportError:
+        return True
+    return "keep_task_state" in ClearTaskInstancesBody.model_fields
