@@ -9,6 +9,10 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from threading import Event
 
 
 class Clock:
@@ -56,6 +60,13 @@ class InjectableClock(Clock):
     def sleep(self, seconds: float) -> None:
         """Sleep in a worker."""
         self.source.sleep(seconds)
+
+    def pause(self, seconds: float, stop: Event) -> None:
+        """Sleep in a worker, or until the event is set, which a signal handler may do."""
+        if type(self.source) is Clock:
+            stop.wait(seconds)
+        else:
+            self.source.sleep(seconds)
 
     async def asleep(self, seconds: float) -> None:
         """Sleep on an event loop."""

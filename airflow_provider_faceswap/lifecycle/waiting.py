@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from threading import Event
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from airflow_provider_faceswap.exceptions import FaceSwapError, VendorUnavailableError
@@ -108,6 +109,7 @@ def wait(
     poll_interval: float | None = None,
     seen: Callable[[Job], None] | None = None,
     cancel_on_timeout: bool = False,
+    stop: Event | None = None,
 ) -> WaitResult:
     """
     Wait in a worker.
@@ -117,12 +119,22 @@ def wait(
     :param poll_interval: Minimum seconds between two polls, ``None`` for the kind's own schedule.
     :param seen: Called with the job after each poll, for example to show a progress bar.
     :param cancel_on_timeout: Whether to cancel the job at the deadline, if the vendor supports it.
+    :param stop: Ends the wait once it is set.
+    :raises FaceSwapError: The wait was ended by ``stop``.
     """
+    stop = stop or Event()
     poller = poller_for(client, submission, poll_interval=poll_interval)
     decision = poller.start(CLOCK.monotonic(), first)
     while isinstance(decision, Wait):
         _log_message(log, poller, decision)
-        CLOCK.sleep(decision.seconds)
+        CLOCK.pause(decision.seconds, stop)
+        if stop.is_set():
+            raise FaceSwapError(
+                "this attempt was ended from outside",
+                vendor=submission.vendor,
+                job_id=submission.job_id,
+                advice="Its job is left running. The next attempt resumes it.",
+            )
         try:
             with ending_by(max(poller.deadline, CLOCK.monotonic()) + LAST_POLL_MARGIN):
                 job = client.fetch(submission.job_id, submission.kind)

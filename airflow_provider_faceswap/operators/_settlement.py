@@ -17,6 +17,8 @@ from airflow_provider_faceswap.telemetry.openlineage import facets
 from airflow_provider_faceswap.triggers._airflow_internals import ENDED_STATES, UNSUPERVISED, task_state_sync
 
 if TYPE_CHECKING:
+    from threading import Event
+
     from airflow.providers.common.compat.sdk import Context
     from airflow.providers.openlineage.extractors import OperatorLineage
 
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
     from airflow_provider_faceswap.jobs import Submission
     from airflow_provider_faceswap.lifecycle.ledger import Record
     from airflow_provider_faceswap.lifecycle.outcomes import WaitResult
+
+
+#: States in which an attempt goes on after a signal; it may be unknown, or the worker's end may be the reason.
+_STILL_RUNNING = ("running", None, UNSUPERVISED)
 
 
 class SettlingOperator(ContentArguments):
@@ -35,6 +41,7 @@ class SettlingOperator(ContentArguments):
     #: The return value, once there is one; the task's links are made from it.
     outcome: dict[str, Any] | None = None
     _running: tuple[Context, Submission] | None = None
+    _stop: Event
     _ended = False
 
     @property
@@ -105,7 +112,8 @@ class SettlingOperator(ContentArguments):
         Cancel the job if a person, or the run, ended the task; once, best-effort.
 
         Airflow also calls this when a worker shuts down, at ``execution_timeout``, and for a running task that was
-        cleared. Then the job keeps running, and the next attempt resumes it.
+        cleared. Then the job keeps running, and the next attempt resumes it. A cleared task waits no longer: Airflow would
+        kill it only after a minute, and start the next attempt after that.
         """
         if self._running is None or self._ended:
             return
@@ -113,6 +121,8 @@ class SettlingOperator(ContentArguments):
         state = task_state_sync(context["ti"])
         if state not in {*ENDED_STATES, UNSUPERVISED} or not self.cancel_on_kill:
             self.log.info(left_running_message(job, state))
+            if state not in {*_STILL_RUNNING, *ENDED_STATES}:
+                self._stop.set()
             return
         self._ended = True
         # A hook of its own: the signal may have interrupted a request of the other one.

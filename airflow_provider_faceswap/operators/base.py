@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from threading import Event
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 from airflow.providers.common.compat.sdk import conf
@@ -231,7 +232,7 @@ class JobOperator(SettlingOperator):
         :param job: The job as last seen; if it is over, nothing is polled.
         :returns: ``None`` if the job is to be replaced.
         """
-        self._running = (context, submission)
+        self._running, self._stop = (context, submission), Event()
         waited = wait(
             hook,
             submission,
@@ -239,6 +240,7 @@ class JobOperator(SettlingOperator):
             poll_interval=self.poll_interval,
             log=self.log.info,
             cancel_on_timeout=self.cancel_on_timeout,
+            stop=self._stop,
         )
         self._running = None
         return self._settle(context, hook, submission, waited)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import signal
+import time
+from threading import Event
 from types import SimpleNamespace
 
 import httpx
 import pytest
 
-from airflow_provider_faceswap.exceptions import JobCanceledError
+from airflow_provider_faceswap.exceptions import FaceSwapError, JobCanceledError
+from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.operators.gptunnel import GPTunnelFaceSwapOperator
 from airflow_provider_faceswap.operators.piapi import PiAPIFaceSwapOperator
 
@@ -218,3 +222,35 @@ def test_a_kill_after_the_job_is_over_cancels_nothing(vendor, context, airflow, 
     operator.on_kill()
     assert not cancels(vendor)
     assert not airflow.questions
+
+
+# -- K9: a running task that was cleared gives its slot back at once --------------------------------------
+
+
+def test_a_cleared_task_waits_no_longer(vendor, context, airflow, swap, clock):
+    airflow.state = "restarting"
+    vendor.will(job())
+    with pytest.raises(FaceSwapError, match=f"{JOB}.*left running. The next attempt resumes it"):
+        swap(dies=False).execute(context)
+    assert not cancels(vendor)
+    assert len(clock.slept) == 1
+
+
+@pytest.mark.parametrize("state", ["running", None])
+def test_a_task_that_may_go_on_waits_on(vendor, context, airflow, swap, state):
+    airflow.state = state
+    done = {"task_id": JOB, "status": "completed", "output": {"image_url": "https://a.test/r.png"}}
+    vendor.will(job(), {"code": 200, "data": done})
+    assert swap(dies=False).execute(context)["job_id"] == JOB
+
+
+def test_a_signal_cuts_a_sleep_on_the_systems_clock():
+    began = time.monotonic()
+    stop = Event()
+    previous = signal.signal(signal.SIGALRM, lambda *_: stop.set())
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        CLOCK.pause(30.0, stop)
+    finally:
+        signal.signal(signal.SIGALRM, previous)
+    assert time.monotonic() - began < 15
