@@ -58,7 +58,7 @@ browser: $(STAMP)
 smoke: $(UV) ## the lowest supported versions: everything imports, and a Dag runs to its picture (2 min)
 	$(PYTHON) tools/matrix.py --uv $(UV) --smoke
 
-test-matrix: $(UV) ## the suite on the lowest and the newest supported versions, on the Pythons found here (30 min)
+test-matrix: $(UV) ## the suite on the lowest and newest versions and on the next Airflow, on the Pythons found here (45 min)
 	$(PYTHON) tools/matrix.py --uv $(UV)
 
 reliability: $(STAMP) ## kill everything once more, and write what was seen into docs/reliability.md (10 min)

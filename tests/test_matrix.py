@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from pathlib import Path
 
@@ -22,6 +23,7 @@ def test_the_corners_run_whole_and_what_is_between_them_by_its_smoke_test():
         ("lowest", "3.11", "constraints-lowest.txt", ()),
         ("newest-3.12", "3.12", "constraints.txt", ("tests/smoke",)),
         ("newest-3.13", "3.13", "constraints.txt", ()),
+        ("pre-release", "3.11", "", ()),
     ]
 
 
@@ -29,7 +31,39 @@ def test_with_one_python_both_ends_run_on_it():
     assert told(matrix.cells(["3.12"], smoke=False)) == [
         ("lowest", "3.12", "constraints-lowest.txt", ()),
         ("newest-3.12", "3.12", "constraints.txt", ()),
+        ("pre-release", "3.12", "", ()),
     ]
+
+
+# -- K9: the newest pre-release of Airflow ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("failing", "code", "line"),
+    [
+        ([], 0, "Passed: lowest, newest-3.12, pre-release"),
+        (["pre-release"], 0, "Failed, which is allowed: pre-release"),
+        (["lowest", "pre-release"], 1, "Failed: lowest"),
+    ],
+)
+def test_only_the_pre_release_may_fail_and_the_report_says_so(monkeypatch, capsys, failing, code, line):
+    monkeypatch.setattr(sys, "argv", ["matrix.py"])
+    monkeypatch.setattr(matrix, "interpreter", lambda version: Path("python") if version == "3.12" else None)
+    monkeypatch.setattr(matrix, "passes", lambda cell, *_: cell.name not in failing)
+    assert matrix.main() == code
+    assert line in capsys.readouterr().out.splitlines()
+
+
+def test_a_pre_release_that_cannot_be_installed_is_reported_too(monkeypatch):
+    cells = matrix.cells(["3.12"], smoke=False)
+
+    def fails(*_):
+        raise SystemExit(1)
+
+    monkeypatch.setattr(matrix.Cell, "install", fails)
+    assert matrix.passes(cells[-1], "uv", Path("python")) is False
+    with pytest.raises(SystemExit):
+        matrix.passes(cells[0], "uv", Path("python"))
 
 
 def test_a_smoke_run_is_the_lowest_alone():
