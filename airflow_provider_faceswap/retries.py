@@ -17,7 +17,10 @@ from airflow_provider_faceswap.exceptions import (
     FaceSwapError,
     InvalidRequestError,
     JobLostError,
+    RateLimitError,
+    VendorUnavailableError,
 )
+from airflow_provider_faceswap.foundation.validation import as_count
 
 if TYPE_CHECKING:
     from airflow.sdk import RetryDecision, RetryPolicy
@@ -30,6 +33,8 @@ else:
 
 #: Errors that a retry cannot help: the result would be the same.
 HOPELESS = (AirflowFailException, JobLostError)
+#: Errors of a moment: the vendor accepts nothing now, or cannot be reached.
+PASSING = (RateLimitError, VendorUnavailableError)
 #: Seconds; a longer ``Retry-After`` is cut to this.
 LONGEST_RETRY_AFTER = 3600.0
 #: Every other delay is longer by up to this share, so that mapped tasks do not retry at the same moment.
@@ -50,11 +55,14 @@ class FaceSwapRetryPolicy(RetryPolicy):
 
     :param first: Seconds before the second attempt.
     :param longest: Maximum seconds between two attempts, unless the vendor asks for more.
+    :param max_reschedules: How often one attempt may be put off after a rate limit or an outage, after the same delay
+        and without using a retry. Airflow below 3.4 cannot do that: it uses a retry.
     :raises InvalidRequestError: A number is not above zero, or ``longest`` is below ``first``.
     """
 
     first: float = 15.0
     longest: float = 900.0
+    max_reschedules: int = 0
 
     def __post_init__(self) -> None:
         """Check the arguments when the Dag is parsed."""
@@ -68,6 +76,8 @@ class FaceSwapRetryPolicy(RetryPolicy):
                 "first and longest: must be numbers of seconds greater than 0, and first must not exceed "
                 f"longest; got {self.first!r} and {self.longest!r}"
             )
+        if self.max_reschedules != 0:
+            as_count("max_reschedules", self.max_reschedules)
 
     def evaluate(
         self,
@@ -90,10 +100,18 @@ class FaceSwapRetryPolicy(RetryPolicy):
             return RetryDecision.fail(f"{name}: a retry cannot help")
         retry_after = getattr(exception, "retry_after", None)
         if retry_after is not None:
-            delay = timedelta(seconds=min(retry_after, LONGEST_RETRY_AFTER))
-            return RetryDecision.retry(delay, f"{name}: the vendor asked to wait {retry_after:g} s")
-        seconds = self._pause(try_number)
-        return RetryDecision.retry(timedelta(seconds=seconds), f"{name}: retry in {seconds:.0f} s")
+            seconds = min(retry_after, LONGEST_RETRY_AFTER)
+            reason = f"{name}: the vendor asked to wait {retry_after:g} s"
+        else:
+            seconds = self._pause(try_number)
+            reason = f"{name}: retry in {seconds:.0f} s"
+        delay = timedelta(seconds=seconds)
+        if self.max_reschedules and isinstance(exception, PASSING) and hasattr(RetryDecision, "reschedule"):
+            later: RetryDecision = RetryDecision.reschedule(
+                delay, max_reschedules=self.max_reschedules, reason=reason
+            )
+            return later
+        return RetryDecision.retry(delay, reason)
 
     def _pause(self, try_number: int) -> float:
         """The delay in seconds, if the vendor asked for none."""
@@ -103,7 +121,7 @@ class FaceSwapRetryPolicy(RetryPolicy):
 
     def serialize(self) -> dict[str, Any]:
         """The policy as plain JSON."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name != "max_reschedules" or value}
 
     @classmethod
     def deserialize(cls, data: dict[str, Any]) -> Self:
@@ -111,7 +129,9 @@ class FaceSwapRetryPolicy(RetryPolicy):
         return cls(**data)
 
 
-def retry_arguments(retries: int = 5, *, first: float = 15.0, longest: float = 900.0) -> dict[str, Any]:
+def retry_arguments(
+    retries: int = 5, *, first: float = 15.0, longest: float = 900.0, max_reschedules: int = 0
+) -> dict[str, Any]:
     """
     Arguments for retries that fit this package's errors, for any operator or a Dag's ``default_args``.
 
@@ -121,6 +141,7 @@ def retry_arguments(retries: int = 5, *, first: float = 15.0, longest: float = 9
     :param retries: Maximum number of retries of a task.
     :param first: Seconds before the second attempt.
     :param longest: Maximum seconds between two attempts.
+    :param max_reschedules: As for :class:`FaceSwapRetryPolicy`; without effect below Airflow 3.4.
     :returns: Keyword arguments: ``GPTunnelFaceSwapOperator(..., **retry_arguments())``.
     """
     # Airflow 3.1 takes a switch, later versions a factor; there True means 1, which is no growth.
@@ -132,5 +153,7 @@ def retry_arguments(retries: int = 5, *, first: float = 15.0, longest: float = 9
         "max_retry_delay": timedelta(seconds=longest),
     }
     if RetryDecision is not None:
-        arguments["retry_policy"] = FaceSwapRetryPolicy(first=first, longest=longest)
+        arguments["retry_policy"] = FaceSwapRetryPolicy(
+            first=first, longest=longest, max_reschedules=max_reschedules
+        )
     return arguments

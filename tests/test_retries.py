@@ -18,6 +18,7 @@ from airflow_provider_faceswap.exceptions import (
     ArchiveError,
     BatchFailedError,
     FaceSwapError,
+    InsufficientBalanceError,
     InvalidRequestError,
     JobCanceledError,
     JobFailedError,
@@ -195,6 +196,43 @@ def test_an_airflow_without_policies_imports_it_falls_back_and_says_what_is_miss
     assert "retry_arguments()" in done.stdout
 
 
+# -- K9: an attempt that is put off ----------------------------------------------------------------------
+
+CAN_RESCHEDULE = POLICIES and hasattr(retries.RetryDecision, "reschedule")
+
+
+@with_policies
+@pytest.mark.parametrize(
+    ("error", "waits"),
+    [
+        (RateLimitError("slow down", retry_after=42), 42),
+        (VendorUnavailableError("down", retry_after=7), 7),
+        (RateLimitError("slow down", retry_after=1e6), 3600),
+    ],
+)
+def test_a_passing_error_uses_no_retry_if_asked_and_if_airflow_can(error, waits):
+    decision = decided(error, max_reschedules=3)
+    assert decision.action.value == ("reschedule" if CAN_RESCHEDULE else "retry")
+    assert decision.retry_delay == timedelta(seconds=waits)
+    assert not CAN_RESCHEDULE or decision.max_reschedules == 3
+
+
+@with_policies
+def test_nothing_else_is_put_off():
+    assert decided(JobFailedError("no"), max_reschedules=3).action.value == "retry"
+    assert decided(RateLimitError("slow down")).action.value == "retry"
+    assert decided(InsufficientBalanceError("no"), max_reschedules=3).action.value == "fail"
+
+
+@with_policies
+def test_a_policy_that_puts_off_nothing_is_stored_as_before():
+    assert FaceSwapRetryPolicy().serialize() == {"first": 15.0, "longest": 900.0}
+    policy = FaceSwapRetryPolicy(max_reschedules=3)
+    assert FaceSwapRetryPolicy.deserialize(policy.serialize()) == policy
+    with pytest.raises(InvalidRequestError, match="max_reschedules"):
+        FaceSwapRetryPolicy(max_reschedules=-1)
+
+
 # -- through Airflow's task runner -----------------------------------------------------------------------
 
 
@@ -202,6 +240,10 @@ class ExecutionAPI:
     """As much of Airflow's execution API as one try of one task asks for."""
 
     def __init__(self, tries):
+        from airflow.sdk.api import client
+
+        #: The library of Airflow's own client: httpx2 since Airflow 3.4.
+        self.wire = getattr(client, "httpx2", httpx)
         self.tries = tries
         self.store = {}
         self.states = []
@@ -223,22 +265,22 @@ class ExecutionAPI:
                 "task_reschedule_count": 0,
                 "max_tries": self.tries,
             }
-            return httpx.Response(
+            return self.wire.Response(
                 200, json={**told, "should_retry": True, "variables": [], "connections": []}
             )
         if path.startswith("store/ti/") and request.method == "GET":
             key = path.rpartition("/")[2]
             gone = {"detail": {"reason": "not_found", "message": "no such key"}}
             return (
-                httpx.Response(200, json={"value": self.store[key]})
+                self.wire.Response(200, json={"value": self.store[key]})
                 if key in self.store
-                else httpx.Response(404, json=gone)
+                else self.wire.Response(404, json=gone)
             )
         if path.startswith("store/ti/"):
             self.store[path.rpartition("/")[2]] = json.loads(request.content)["value"]
         elif path.endswith("/state"):
             self.states.append(json.loads(request.content))
-        return httpx.Response(204)
+        return self.wire.Response(204)
 
     def run(self, task):
         from airflow.sdk.api.client import Client
@@ -249,7 +291,7 @@ class ExecutionAPI:
         instance = TaskInstance(
             task_id=task.task_id, dag_id="a_dag", run_id="a_run", try_number=1, map_index=-1, **ids
         )
-        client = Client(base_url=None, token="", dry_run=True, transport=httpx.MockTransport(self))
+        client = Client(base_url=None, token="", dry_run=True, transport=self.wire.MockTransport(self))
         run_task_in_process(ti=instance, task=task, client=client)
         return self.states[-1]
 

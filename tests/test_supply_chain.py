@@ -65,10 +65,12 @@ def test_the_bill_holds_neither_extras_nor_development(bill):
 
 
 def test_the_versions_on_the_bill_are_the_locked_ones(bill):
-    if pins("constraints.txt")["apache-airflow"] != metadata.version("apache-airflow"):
-        locked = by_name(pins("constraints-lowest.txt"))
-    else:
-        locked = by_name(pins("constraints.txt"))
+    here = metadata.version("apache-airflow")
+    files = ("constraints.txt", "constraints-lowest.txt")
+    locks = [pins(name) for name in files if pins(name)["apache-airflow"] == here]
+    if not locks:
+        pytest.skip(f"no versions are locked for Airflow {here}")
+    locked = by_name(locks[0])
     told = {canonicalize_name(part["name"]): part["version"] for part in bill["components"]}
     unlocked = told.keys() - locked.keys()
     # The lock is made for the oldest Python; a newer one may need a little more.
