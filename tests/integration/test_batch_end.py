@@ -399,9 +399,6 @@ def test_a_manifest_that_cannot_be_written_hides_no_other_outcome(batch, items, 
         batch(Items(items, batch, sound=3, jobs=5))
 
 
-# -- a task that is ended ---------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def state(monkeypatch):
     """What Airflow says of the task."""
@@ -410,6 +407,49 @@ def state(monkeypatch):
         monkeypatch.setattr(operators, "task_state_sync", lambda _: word)
 
     return say
+
+
+# -- K9: Airflow 3.4 sends SIGTERM a minute after execution_timeout, and SIGKILL a minute after that ----------
+
+
+@pytest.mark.parametrize("word", ["running", "failed"])
+def test_an_id_that_comes_after_the_timeout_and_after_the_signal_is_recorded(
+    batch, items, store, state, word
+):
+    """A create that is held for 70 seconds is answered after both, and before the process is killed."""
+    state(word)
+    killed = threading.Event()
+
+    def times_out(*_):
+        raise TimedOutError
+
+    def kill(*_):
+        batch.operator.on_kill()
+        killed.set()
+
+    def answer():
+        main = threading.main_thread().ident
+        if len(batch.bought) == 2:
+            signal.pthread_kill(main, signal.SIGUSR1)
+            soon(lambda: batch.ending)
+            signal.pthread_kill(main, signal.SIGUSR2)
+        soon(killed.is_set)
+
+    batch.answer = answer
+    handlers = {signal.SIGUSR1: times_out, signal.SIGUSR2: kill}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        with pytest.raises(TimedOutError) as error:
+            batch(items)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert recorded(store) == ({"job-1", "job-2"}, 0)
+    assert "2 at the vendor" in error.value.__notes__[0]
+    assert len(batch.bought) == 2
+
+
+# -- a task that is ended ---------------------------------------------------------------------------------
 
 
 def test_a_worker_that_shuts_down_buys_nothing_more_and_a_retry_goes_on(batch, items, store, state):
