@@ -36,10 +36,11 @@ def seconds(module):
     """
     What importing it adds, and what all before it took, as the interpreter tells.
 
-    It is the whole of the outermost lines that are the module's own.
+    It is the whole of the outermost lines that are the module's own. What Airflow has imported is frozen, else a garbage
+    collection of all of it may fall into them.
     """
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-c", f"{ANYWAY}; import {module}"],
+        [sys.executable, "-X", "importtime", "-c", f"{ANYWAY}; import gc; gc.freeze(); import {module}"],
         capture_output=True,
         text=True,
         check=True,
