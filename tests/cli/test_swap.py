@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import signal
+import threading
 from pathlib import Path
 
 import httpx
@@ -198,7 +199,7 @@ def test_after_the_timeout_the_command_says_how_to_go_on(run, wire, answer):
 
 
 def test_a_key_that_is_withdrawn_meanwhile_leaves_the_job_resumable(run, wire):
-    wire.will(ACCEPTED, httpx.Response(401, json={"error": {"message": "no"}}))
+    wire.will(ACCEPTED, *[httpx.Response(401, json={"error": {"message": "no"}}) for _ in range(8)])
     done = run(*SWAP)
     assert done.code == Exit.RESUMABLE
     assert done.told["error"]["type"] == "AuthenticationError"
@@ -308,6 +309,8 @@ def test_ctrl_c_twice_during_the_purchase_leaves_at_once_and_says_so(run, wire, 
     def never_answered():
         interrupt()
         interrupt()
+        # A request has a thread of its own; signals reach the main thread.
+        threading.Event().wait(5)
         raise AssertionError("the second interrupt was held back too")
 
     wire.will(never_answered)

@@ -414,7 +414,7 @@ def test_a_job_is_told_with_its_pictures_its_id_and_its_cost(clock, vendor, answ
 
 
 def test_a_job_that_was_only_waited_for_is_told_with_its_result(clock, vendor, answer, context):
-    vendor.will(answer("done", percent=100, result=DONE_URL))
+    vendor.will(answer("done", job_id="abc", percent=100, result=DONE_URL))
     task = JobSensor(task_id="wait", conn_id="gptunnel_default", job_id="abc", kind="face_swap")
     assert extracted(task).outputs == []
     task.execute(context)
