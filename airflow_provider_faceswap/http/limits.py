@@ -7,7 +7,8 @@ The timeouts of httpx start again with each byte that arrives, so an answer of o
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import Future
+import time
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from math import inf
@@ -147,4 +148,8 @@ def _in_thread(call: Callable[[], T], seconds: float) -> T:
 
     # A daemon, so that a request that does not end does not keep the process.
     Thread(target=run, name="faceswap-request", daemon=True).start()
-    return result.result(seconds)
+    end = time.monotonic() + seconds
+    # In short waits: a signal that another thread received is handled only when this one wakes.
+    while not result.done() and time.monotonic() < end:
+        wait([result], timeout=min(0.1, seconds))
+    return result.result(0)
