@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, ClassVar, Self
 
@@ -41,6 +42,11 @@ class FailureReason(StrEnum):
     INSUFFICIENT_BALANCE = "insufficient_balance"
 
 
+def plain_amount(amount: float) -> str:
+    """An amount of money as people write it: never with an exponent, and without the noise of a sum of floats."""
+    return f"{Decimal(f'{amount:.12g}' if abs(amount) < 1e12 else f'{amount:.2f}'):f}"
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -52,7 +58,7 @@ class Cost(_Frozen):
     unit: str
 
     def __str__(self) -> str:
-        return f"{self.amount:.12g} {self.unit}"
+        return f"{plain_amount(self.amount)} {self.unit}"
 
 
 class Balance(_Frozen):
@@ -74,8 +80,9 @@ class Balance(_Frozen):
         return self.amount + self.credit
 
     def __str__(self) -> str:
-        amount = f"{self.amount:.12g} {self.unit}"
-        return f"{amount} and {self.credit:.12g} {self.unit} of credit" if self.credit else amount
+        amount = str(Cost(amount=self.amount, unit=self.unit))
+        credit = Cost(amount=self.credit, unit=self.unit)
+        return f"{amount} and {credit} of credit" if self.credit else amount
 
 
 class Job(_Frozen):

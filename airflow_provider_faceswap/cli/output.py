@@ -8,6 +8,7 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_faceswap.foundation.text import safe_json
+from airflow_provider_faceswap.jobs import Cost
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,7 +55,7 @@ def _line(value: Any) -> str:
     """A value on one line: a cost, the address of a file, a message."""
     match value:
         case {"amount": amount, "unit": unit}:
-            return f"{amount:g} {unit}"
+            return str(Cost(amount=amount, unit=unit))
         case {"uri": uri}:
             return str(uri)
         case {"message": message}:

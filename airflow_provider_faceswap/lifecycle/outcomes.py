@@ -268,7 +268,7 @@ def is_transient(error: FaceSwapError) -> bool:
 def _charge(job: Job, announced: Cost | None) -> str:
     """What is known of the charge for a job without a result, as the end of a sentence; empty if nothing is."""
     cost = job.cost or announced
-    return f"; charged {cost.amount:g} {cost.unit} as far as is known" if cost else ""
+    return f"; charged {cost} as far as is known" if cost else ""
 
 
 def _remark(job: Job) -> str:

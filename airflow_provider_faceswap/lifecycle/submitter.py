@@ -164,7 +164,7 @@ class Submitter:
 
     def _record_id(self, intent: Record, job: Job, *, reused: bool = False) -> tuple[Submission, Job]:
         """Record the job that the intent became. The log has its id even if the record cannot be written."""
-        cost = f", {job.cost.amount:g} {job.cost.unit}" if job.cost else ""
+        cost = f", {job.cost}" if job.cost else ""
         self.log.info("%s accepted %s as job %s%s", job.vendor, job.kind, job.job_id, cost)
         # The vendor's clock may be slow: a job that looks old would have no grace for "not found".
         created_at = job.created_at and max(job.created_at, intent.begun_at)

@@ -9,6 +9,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperat
 from airflow_provider_faceswap.exceptions import InsufficientBalanceError, InvalidRequestError
 from airflow_provider_faceswap.foundation.validation import as_choice
 from airflow_provider_faceswap.hooks.base import hook_for_connection
+from airflow_provider_faceswap.jobs import Cost
 from airflow_provider_faceswap.vendors.messages import as_number
 
 if TYPE_CHECKING:
@@ -66,14 +67,14 @@ class BalanceCheckOperator(BaseOperator):
             vendor = hook.vendor.name
             balance = self._of_unit(vendor, hook.balances())
         if balance.available < needed:
-            short = f"the account has {balance}, but {needed:.12g} {balance.unit} are needed"
+            short = f"the account has {balance}, but {Cost(amount=needed, unit=balance.unit)} are needed"
             if self.on_short == "skip":
                 raise AirflowSkipException(f"{vendor}: {short}")
             raise InsufficientBalanceError(short, vendor=vendor)
         self.log.info("%s: the account has %s", vendor, balance)
         return {
             "vendor": vendor,
-            "conn_id": self.conn_id,
+            "conn_id": hook.conn_id,
             **balance.model_dump(),
             "available": balance.available,
         }
