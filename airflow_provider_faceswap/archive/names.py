@@ -10,7 +10,9 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_faceswap.exceptions import InvalidRequestError
 from airflow_provider_faceswap.foundation.redaction import bare_url
+from airflow_provider_faceswap.foundation.rendered import as_text, is_set
 from airflow_provider_faceswap.foundation.text import as_name
+from airflow_provider_faceswap.foundation.validation import as_conn_id
 from airflow_provider_faceswap.storage.files import usable_path
 from airflow_provider_faceswap.storage.installed import check_installed, how_to_install
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 #: The end of a name that counts as a suffix; a date, a version or a time has a dot too.
 _SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}")
 
+_NO_NAME = "Nothing was archived. Give a name, or leave the argument out to name each picture after its job."
+
 
 def folder_of(destination: Any, conn_id: str | None) -> ObjectStoragePath:
     """
@@ -27,9 +31,10 @@ def folder_of(destination: Any, conn_id: str | None) -> ObjectStoragePath:
 
     :raises InvalidRequestError: It names no folder, or a relative one; or Airflow has no such storage.
     """
+    if isinstance(destination, str):
+        destination = destination.strip()
+    conn_id = as_conn_id(conn_id, "destination_conn_id") if is_set(conn_id) else None
     text = as_name("destination", "" if destination is None else str(destination))
-    if conn_id is not None:
-        as_name("destination_conn_id", str(conn_id))
     _check_absolute(text)
     try:
         return usable_path(destination, conn_id)
@@ -95,6 +100,20 @@ def _is_absolute(place: str) -> bool:
     return bool(rest)
 
 
+def as_filename(value: Any) -> str | None:
+    """
+    A filename as it was written, without blanks around it; ``None`` if it is not set.
+
+    :raises InvalidRequestError: It is no text.
+    """
+    if not isinstance(value, str) and not is_set(value):
+        return None
+    try:
+        return as_text(value).strip()
+    except ValueError as error:
+        raise InvalidRequestError(f"filename: {error}", advice=_NO_NAME) from None
+
+
 def check_filename(filename: str) -> None:
     """
     Check that a user's filename stays below the folder.
@@ -105,7 +124,7 @@ def check_filename(filename: str) -> None:
     if not isinstance(filename, str) or filename.strip() in {"", "None"}:
         raise InvalidRequestError(
             f"filename: must be a name, got {filename!r}",
-            advice="Nothing was archived. Give a name, or leave the argument out to name each picture after its job.",
+            advice=_NO_NAME,
         )
     name = PurePosixPath(as_name("filename", filename))
     if name.is_absolute() or ".." in name.parts or not name.name:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from airflow_provider_faceswap.exceptions import ArchiveError, InvalidRequestError
+from airflow_provider_faceswap.foundation.rendered import OUTPUT_ADVICE, is_text_of_result
 from airflow_provider_faceswap.foundation.text import as_name
 from airflow_provider_faceswap.jobs import GivenResult
 
@@ -90,8 +91,8 @@ def _flat(value: Any) -> tuple[list[Any], bool]:
 
 
 def _sources_of_one(value: Any, fetch: FetchJob) -> list[ArchiveSource]:
-    if isinstance(value, str) and value.startswith(("http://", "https://")):
-        return [ArchiveSource(url=as_name("source", value.strip()))]
+    if isinstance(value, str) and (link := value.strip()).startswith(("http://", "https://")):
+        return [ArchiveSource(url=as_name("source", link))]
     try:
         result = GivenResult.parse(value)
     except InvalidRequestError as error:
@@ -99,10 +100,19 @@ def _sources_of_one(value: Any, fetch: FetchJob) -> list[ArchiveSource]:
     if result is None:
         raise InvalidRequestError(
             "source: must be what a job operator returned, an http(s) URL, or a list of these, "
-            f"got {type(value).__name__}",
+            + (_text_is(value) if isinstance(value, str) else f"got {type(value).__name__}"),
             advice=_ADVICE,
         )
     return sources_of(result, fetch)
+
+
+def _text_is(value: str) -> str:
+    """What a text is that is no link."""
+    if not value.strip():
+        return "and is empty"
+    if is_text_of_result(value):
+        return f"and is the text of a result or of a list: {OUTPUT_ADVICE}"
+    return "and is a text without http:// or https://"
 
 
 def _inline_pictures(result: GivenResult, fetch: FetchJob) -> tuple[bytes, ...]:

@@ -25,8 +25,12 @@ _SIGNATURES = frozenset(
     {f"{place}-signature" for place in ("x-amz", "x-goog", "x-oss", "x-tos", "q")} | {"signature", "sig"}
 )
 
-#: Characters. Longer text is replaced by its hash: it is a picture, not something to read.
-LONGEST_TEXT = 4096
+#: Characters. Longer text is replaced by its hash. A longer prompt than this is not known.
+LONGEST_TEXT = 32_768
+#: Characters of a longer text that is kept where all texts together would be too much.
+SHORTER_TEXT = 4096
+#: How base64 of a JPEG, a PNG, a WebP and a GIF begins.
+BASE64 = ("/9j/", "iVBORw0KGgo", "UklGR", "R0lGOD")
 #: Characters of the text of another library's error.
 LONGEST_SHOWN = 2000
 #: Characters. No vendor's key is shorter, but a user may choose a short webhook secret.
@@ -190,16 +194,17 @@ def _forms(secret: str) -> list[str]:
     return sorted(plain | {form.replace("/", "\\/") for form in plain}, key=len, reverse=True)
 
 
-def redacted(value: Any) -> Any:
+def redacted(value: Any, longest: int = LONGEST_TEXT) -> Any:
     """
     A JSON-safe copy of an argument that can be stored and shown.
 
-    URLs lose their query. Inline pictures and overlong text become ``sha256:<hex>``.
+    URLs lose their query. Pictures in base64 and overlong text become ``sha256:<hex>``.
 
     :param value: Any combination of dicts, lists and plain values; other objects become their type's name.
+    :param longest: Characters of a text that is kept.
     """
     match value:
-        case str() if value.startswith("data:") or len(value) > LONGEST_TEXT:
+        case str() if len(value) > longest or value.startswith(("data:", *BASE64)):
             return f"sha256:{hashlib.sha256(value.encode(errors='surrogatepass')).hexdigest()}"
         case str() if value[:8].lower().startswith(("http://", "https://")) and not _SPACE.search(value):
             return bare_url(value)
@@ -208,8 +213,8 @@ def redacted(value: Any) -> Any:
         case None | bool() | int() | float():
             return value
         case dict():
-            return {safe_text(str(key)): redacted(item) for key, item in value.items()}
+            return {safe_text(str(key)): redacted(item, longest) for key, item in value.items()}
         case list() | tuple():
-            return [redacted(item) for item in value]
+            return [redacted(item, longest) for item in value]
         case _:
             return f"<{type(value).__name__}>"

@@ -1,14 +1,16 @@
-"""Argument validation: durations, counts, choices and job ids."""
+"""Argument validation: durations, counts, choices, job ids and connection ids."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from numbers import Integral
 from typing import TypeVar
 
 from airflow_provider_faceswap.exceptions import InvalidRequestError
 from airflow_provider_faceswap.foundation.clock import CLOCK
-from airflow_provider_faceswap.foundation.text import is_job_id
+from airflow_provider_faceswap.foundation.rendered import OUTPUT_ADVICE, as_text, is_set, is_text_of_result
+from airflow_provider_faceswap.foundation.text import as_name, is_job_id
 
 #: A string, or a literal type of strings.
 Choice = TypeVar("Choice", bound=str)
@@ -62,14 +64,49 @@ def as_job_id(name: str, value: object) -> str:
     """
     if isinstance(value, Mapping):
         value = value.get("job_id")
-    if isinstance(value, int) and not isinstance(value, bool):
+    try:
+        return job_id_text(value)
+    except ValueError as error:
+        raise InvalidRequestError(f"{name}: {error}") from None
+
+
+def job_id_text(value: object) -> str:
+    """
+    A job id as it was written, which native rendering may have made a number.
+
+    :raises ValueError: It is not an id. A decimal number is none, because its last digits may be lost.
+    """
+    if isinstance(value, Integral) and not isinstance(value, bool):
         value = str(value)
     text = value.strip() if isinstance(value, str) else ""
-    if text[:1] in {"{", "["}:
-        raise InvalidRequestError(
-            f"{name}: is the text of a result, not a job id",
-            advice="Nothing was bought. Pass the operator's output itself, or its ['job_id'] in a template.",
-        )
+    if is_text_of_result(text):
+        raise ValueError(f"is the text of a result, not a job id: {OUTPUT_ADVICE}")
     if text == "None" or not is_job_id(text):
-        raise InvalidRequestError(f"{name}: must be a job id, or the whole result of the job's operator")
+        raise ValueError("must be a job id, or the whole result of the job's operator")
     return text
+
+
+def given_id(value: object) -> str:
+    """
+    A job id as a hook takes it: one of a vendor or of a record stays as it is.
+
+    :raises InvalidRequestError: It is neither a text nor a whole number.
+    """
+    if isinstance(value, str):
+        return value.strip()
+    return as_job_id("job_id", value)
+
+
+def as_conn_id(value: object, name: str = "conn_id") -> str:
+    """
+    A connection id as it was written, without blanks around it.
+
+    :raises InvalidRequestError: It is empty, no text, or contains a control character.
+    """
+    try:
+        text = as_text(value).strip() if is_set(value) else ""
+    except ValueError as error:
+        raise InvalidRequestError(f"{name}: {error}") from None
+    if not text:
+        raise InvalidRequestError(f"{name}: must not be empty")
+    return as_name(name, text)

@@ -17,7 +17,8 @@ from airflow_provider_faceswap.exceptions import (
 )
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.foundation.redaction import bare_url, without_secrets
-from airflow_provider_faceswap.foundation.text import as_name
+from airflow_provider_faceswap.foundation.rendered import is_set
+from airflow_provider_faceswap.foundation.validation import as_conn_id, given_id
 from airflow_provider_faceswap.hooks.connection import ConnectionNotFoundError, VendorConnection
 from airflow_provider_faceswap.hooks.preparation import build_submission, upload_files
 from airflow_provider_faceswap.hooks.private_host import check_private_host
@@ -60,7 +61,7 @@ class JobHook(BaseHook):
 
     def __init__(self, conn_id: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.conn_id = as_name("conn_id", conn_id or self.default_conn_name)
+        self.conn_id = as_conn_id(conn_id) if is_set(conn_id) else self.default_conn_name
         #: Connection types whose password this hook may send.
         self.conn_types = types_of(type(self))
         connection = VendorConnection(self.vendor, self.conn_id, self.conn_types)
@@ -170,13 +171,13 @@ class JobHook(BaseHook):
         :raises JobLostError: The vendor has no such job.
         :raises VendorError: The job could not be read; it is still running, or over, at the vendor.
         """
-        with self._names_job(job_id):
+        with self._names_job(job_id := given_id(job_id)):
             parse = partial(self.vendor.read_job, kind, job_id=job_id)
             return self._api.read(self.vendor.fetch(kind, job_id), parse).believed(CLOCK.moment())
 
     async def afetch(self, job_id: str, kind: str) -> Job:
         """Poll a job, as :meth:`fetch` does; a refused key is read again from the connection."""
-        with self._names_job(job_id):
+        with self._names_job(job_id := given_id(job_id)):
             parse = partial(self.vendor.read_job, kind, job_id=job_id)
             return (await self._api.aread(self.vendor.fetch(kind, job_id), parse)).believed(CLOCK.moment())
 
@@ -226,7 +227,7 @@ class JobHook(BaseHook):
         """
         if (cancellation := self.vendor.cancellation) is None:
             return False
-        request = cancellation.request(kind, job_id)
+        request = cancellation.request(kind, job_id := given_id(job_id))
         with self._logs_failed_cancel(job_id):
             return cancellation.read(job_id, self._api.send_once(request))
         return False
@@ -235,7 +236,7 @@ class JobHook(BaseHook):
         """Request a cancellation once, as :meth:`cancel` does."""
         if (cancellation := self.vendor.cancellation) is None:
             return False
-        request = cancellation.request(kind, job_id)
+        request = cancellation.request(kind, job_id := given_id(job_id))
         with self._logs_failed_cancel(job_id):
             return cancellation.read(job_id, await self._api.asend_once(request))
         return False

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_faceswap.exceptions import InvalidRequestError
+from airflow_provider_faceswap.foundation.rendered import is_rendered_to_nothing, is_set, set_arguments
 from airflow_provider_faceswap.foundation.text import check_sendable
 from airflow_provider_faceswap.media.inputs import PREFLIGHTS, MediaPreparer, with_uploaded_links
 
@@ -34,11 +35,15 @@ def build_submission(
         raise InvalidRequestError(f"preflight: must be one of {', '.join(PREFLIGHTS)}, got {preflight!r}")
     spec = vendor.kind(kind)
     known = spec.arguments.model_fields
-    given = {key: value for key, value in arguments.items() if value is not None}
+    given = {
+        name: value
+        for name, value in set_arguments(arguments).items()
+        if name not in known or known[name].is_required() or not is_rendered_to_nothing(value)
+    }
     if "webhook" in given and "webhook_secret" in known:
         given.setdefault("webhook_secret", options.get("webhook_secret"))
     for name in vendor.connection_arguments:
-        if name in known and name not in given and options.get(name) is not None:
+        if name in known and name not in given and is_set(options.get(name)):
             given[name] = options[name]
     for name, value in given.items():
         check_sendable(name, value)

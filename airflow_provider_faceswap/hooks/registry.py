@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from airflow_provider_faceswap.exceptions import InvalidRequestError
-from airflow_provider_faceswap.foundation.text import as_name
+from airflow_provider_faceswap.foundation.validation import as_conn_id
 from airflow_provider_faceswap.get_provider_info import get_provider_info
 from airflow_provider_faceswap.hooks import form
 from airflow_provider_faceswap.hooks.connection import same_type, type_of
@@ -73,7 +73,8 @@ def hook_for_connection(conn_id: str) -> JobHook:
     :raises VendorUnavailableError: The connection cannot be read now.
     :raises InvalidRequestError: The type does not belong to this package.
     """
-    conn_type = type_of(as_name("conn_id", conn_id), _known_types())
+    conn_id = as_conn_id(conn_id)
+    conn_type = type_of(conn_id, _known_types())
     hook_class = _hook_class(conn_type)
     if hook_class is None:
         raise _unsupported(conn_id, conn_type)

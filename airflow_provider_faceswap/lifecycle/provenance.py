@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from datetime import date
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from airflow_provider_faceswap.exceptions import InvalidRequestError
-from airflow_provider_faceswap.foundation.redaction import redacted
+from airflow_provider_faceswap.foundation.redaction import LONGEST_TEXT, SHORTER_TEXT, redacted
+from airflow_provider_faceswap.foundation.rendered import is_nan, is_set
 from airflow_provider_faceswap.foundation.text import check_sendable
 from airflow_provider_faceswap.jobs import GivenResult
 
+#: Characters of the arguments of one job as JSON. They travel in XCom and in the trigger's row; above this, long texts
+#: are replaced by their hashes.
+MAX_SIZE = 256 * 1024
 #: Arguments that may contain a token. A manifest leaves them out.
 _PRIVATE = ("webhook", "webhook_secret")
 
@@ -89,17 +97,24 @@ def provenance(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _provenance(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    shown = {
-        name: _parent_id(name, value) or redacted(_without_data(value))
-        for name, value in arguments.items()
-        if value is not None and name not in _PRIVATE
-    }
+    shown = _shown(arguments, LONGEST_TEXT)
+    if len(json.dumps(shown)) > MAX_SIZE:
+        shown = _shown(arguments, SHORTER_TEXT)
     chains = [chain_of(result) for value in arguments.values() for result in parents_of(value)]
     parents: dict[str, dict[str, Any]] = {}
     # The direct parents first, then the jobs before them.
     for parent in (*(chain[0] for chain in chains), *(job for chain in chains for job in chain[1:])):
         parents.setdefault(f"{parent['vendor']} {parent['job_id']}", parent)
     return {"arguments": shown, "parents": list(parents.values())}
+
+
+def _shown(arguments: Mapping[str, Any], longest: int) -> dict[str, Any]:
+    """The arguments that may be shown, with every longer text by its hash."""
+    return {
+        name: _parent_id(name, value) or redacted(_without_data(value), longest)
+        for name, value in arguments.items()
+        if is_set(value) and name not in _PRIVATE
+    }
 
 
 def chain_of(result: GivenResult) -> list[dict[str, Any]]:
@@ -129,6 +144,10 @@ def _without_data(value: Any) -> Any:
     if hasattr(value, "sha256"):
         return f"sha256:{value.sha256}"
     if hasattr(value, "protocol"):
+        return str(value)
+    if is_nan(value):
+        return None
+    if isinstance(value, date | Decimal | UUID):
         return str(value)
     if isinstance(value, Mapping):
         return {key: _without_data(item) for key, item in value.items() if key not in _PRIVATE}

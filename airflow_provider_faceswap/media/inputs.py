@@ -25,6 +25,7 @@ from airflow_provider_faceswap.exceptions import (
     PictureNotTakenError,
 )
 from airflow_provider_faceswap.foundation.redaction import without_queries
+from airflow_provider_faceswap.foundation.rendered import is_text_of_result
 from airflow_provider_faceswap.foundation.text import safe_text
 from airflow_provider_faceswap.lifecycle.provenance import archived_uri
 from airflow_provider_faceswap.media.fit import fitted, problems_with, upright
@@ -107,7 +108,7 @@ class MediaPreparer:
             # All at once: iterating over a lazy sequence would make one request to Airflow for each item.
             listed = [self._value(part, accepts, declared=declared) for part in value[:]]
             return [pair[0] for pair in listed], [pair[1] for pair in listed]
-        if declared and isinstance(value, str) and "://" in value[:16]:
+        if declared and isinstance(value, str) and "://" in value[:16] and not is_text_of_result(value):
             if value.lower().startswith(("http://", "https://")):
                 return self._link(value, accepts)
             return self._stored(value, accepts)

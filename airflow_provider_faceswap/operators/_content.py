@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
+from airflow_provider_faceswap.foundation.rendered import set_arguments
 from airflow_provider_faceswap.lifecycle.provenance import materialized
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class ContentArguments(BaseOperator):
 
     def _rendered_arguments(self, context: Context) -> dict[str, Any]:
         """The content arguments of this attempt."""
-        arguments = {name: materialized(value) for name, value in self.arguments().items()}
+        arguments = set_arguments({name: materialized(value) for name, value in self.arguments().items()})
         if arguments.get(_NOT_STORED) is not None:
             arguments[_NOT_STORED] = self.render_template(arguments[_NOT_STORED], context)
         return arguments

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_faceswap.exceptions import FaceSwapError
+from airflow_provider_faceswap.foundation.rendered import is_set
 from airflow_provider_faceswap.hooks.base import hook_for
 from airflow_provider_faceswap.lifecycle.ledger import Ledger, epoch_of
 from airflow_provider_faceswap.lifecycle.outcomes import Outcome, kill_message, left_running_message
@@ -47,7 +48,9 @@ class SettlingOperator(ContentArguments):
     @property
     def resumes(self) -> bool:
         """True if nothing is submitted, and a known job is waited for. A template may render to no job."""
-        return self.resume_job_id not in (None, "")
+        # A text of blanks is in doubt, so nothing is submitted for it.
+        given = self.resume_job_id
+        return given != "" if isinstance(given, str) else is_set(given)
 
     def _hook_of(self, submission: Submission) -> JobHook:
         """A hook on the account of a job, of the operator's own class if it names one."""

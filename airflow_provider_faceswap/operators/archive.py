@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_faceswap.archive.manifest import Archived, RunInfo
-from airflow_provider_faceswap.archive.names import check_known, folder_of
+from airflow_provider_faceswap.archive.names import as_filename, check_known, folder_of
 from airflow_provider_faceswap.archive.sources import parse_sources
 from airflow_provider_faceswap.archive.store import archive_at
 from airflow_provider_faceswap.exceptions import FaceSwapError
@@ -93,7 +93,8 @@ class ArchiveOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
         """Archive everything that the source names."""
         sources, is_list = parse_sources(self.source, fetch_job)
-        if self.filename and len(sources) > 1:
+        filename = as_filename(self.filename)
+        if filename and len(sources) > 1:
             sources = [
                 source.model_copy(update={"number": number}) for number, source in enumerate(sources, 1)
             ]
@@ -101,7 +102,7 @@ class ArchiveOperator(BaseOperator):
             self.destination,
             self.destination_conn_id,
             run=RunInfo.of(context["ti"]),
-            filename=self.filename,
+            filename=filename,
             overwrite=self.overwrite,  # type: ignore[arg-type] # checked when the operator was made
             max_bytes=self.max_bytes,
         )

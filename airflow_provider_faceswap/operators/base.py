@@ -8,9 +8,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 from airflow.providers.common.compat.sdk import conf
 
-from airflow_provider_faceswap.exceptions import InvalidRequestError
 from airflow_provider_faceswap.foundation.clock import CLOCK
-from airflow_provider_faceswap.foundation.validation import as_choice, as_count, as_job_id, as_seconds
+from airflow_provider_faceswap.foundation.validation import (
+    as_choice,
+    as_conn_id,
+    as_count,
+    as_job_id,
+    as_seconds,
+)
 from airflow_provider_faceswap.hooks.base import hook_for
 from airflow_provider_faceswap.lifecycle.ledger import attempt_of, epoch_of
 from airflow_provider_faceswap.lifecycle.outcomes import Outcome, read_event
@@ -121,9 +126,7 @@ class JobOperator(SettlingOperator):
         :raises InvalidRequestError: ``conn_id`` is empty. The default connection may be another account, so
             it is not used.
         """
-        if not isinstance(self.conn_id, str) or not self.conn_id.strip():
-            raise InvalidRequestError("conn_id: must not be empty")
-        return self.hook_class(self.conn_id)
+        return self.hook_class(as_conn_id(self.conn_id))
 
     # -- the life of a job ----------------------------------------------------------------------------
 

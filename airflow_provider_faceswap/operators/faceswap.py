@@ -17,7 +17,8 @@ from airflow_provider_faceswap.exceptions import (
     VendorUnavailableError,
 )
 from airflow_provider_faceswap.foundation.clock import CLOCK
-from airflow_provider_faceswap.foundation.text import as_name
+from airflow_provider_faceswap.foundation.rendered import is_set
+from airflow_provider_faceswap.foundation.validation import as_conn_id
 from airflow_provider_faceswap.hooks.base import hook_for_connection
 from airflow_provider_faceswap.lifecycle.clears import deleted_record_error
 from airflow_provider_faceswap.lifecycle.failover import FailoverRecords
@@ -110,7 +111,7 @@ class FaceSwapOperator(JobOperator):
             conn_ids = _checked(materialized(self.conn_ids))
             rest = self._without_failed_job(context, conn_ids, failed)
         except FaceSwapError as error:
-            conn_ids = list(materialized(self.conn_ids))
+            conn_ids = _checked(materialized(self.conn_ids))
             rest = [] if self.resumes else self._without_failed_job(context, conn_ids, failed)
             if not rest or not self._another_may(context, [*conn_ids, *failed], error):
                 raise
@@ -162,7 +163,7 @@ class FaceSwapOperator(JobOperator):
         :raises NotSubmittedError: The connection was taken out of ``conn_ids``, and has no job to resume.
         """
         records, conn_id = self._records(context), purchase.template.conn_id
-        conn_ids = list(materialized(self.conn_ids))
+        conn_ids = _checked(materialized(self.conn_ids))
         if conn_id not in conn_ids:
             resumed = purchase.resume()
             if resumed is None:
@@ -243,7 +244,7 @@ class FaceSwapOperator(JobOperator):
         :raises SubmissionUncertainError: A clear may have deleted the records of several connections.
         """
         since = super()._unrecorded_since(context)
-        conn_ids = materialized(self.conn_ids)
+        conn_ids = _checked(materialized(self.conn_ids))
         if since is None or len(conn_ids) == 1:
             return since
         if self.on_clear == "reuse" and not any(self._ledger(context, one).read() for one in conn_ids):
@@ -259,7 +260,11 @@ def _checked(conn_ids: Any) -> list[str]:
 
     :raises InvalidRequestError: It is something else, or empty.
     """
-    named = isinstance(conn_ids, list | tuple) and all(isinstance(c, str) and c.strip() for c in conn_ids)
-    if not named or not conn_ids:
+    if not isinstance(conn_ids, list | tuple) or not conn_ids or not all(_is_id(one) for one in conn_ids):
         raise InvalidRequestError("conn_ids: must be a list of at least one connection id")
-    return [as_name("conn_ids", conn_id) for conn_id in conn_ids]
+    return [as_conn_id(conn_id, "conn_ids") for conn_id in conn_ids]
+
+
+def _is_id(value: Any) -> bool:
+    """True for a text, and for a number that native rendering has made of one."""
+    return is_set(value) and isinstance(value, str | int) and not isinstance(value, bool)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow_provider_faceswap.foundation.rendered import is_rendered_to_nothing
 from airflow_provider_faceswap.hooks.piapi import PiAPIHook
 from airflow_provider_faceswap.operators.base import JobOperator
 
@@ -51,7 +52,7 @@ class PiAPIFaceSwapOperator(_PiAPIOperator):
     @property
     def kind(self) -> str:
         """``multi_face_swap`` with index lists, else ``face_swap``."""
-        several = self.target_faces is not None or self.source_faces is not None
+        several = not all(map(is_rendered_to_nothing, (self.target_faces, self.source_faces)))
         return "multi_face_swap" if several else "face_swap"
 
 

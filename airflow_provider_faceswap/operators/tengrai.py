@@ -73,7 +73,7 @@ class TengraiArtworkOperator(_TengraiOperator):
     @property
     def kind(self) -> str:
         """The kind of artwork. Hyphens, as in the vendor's paths, are accepted too."""
-        return self.artwork.replace("-", "_")
+        return str(self.artwork).strip().replace("-", "_")
 
     def arguments(self) -> dict[str, Any]:
         """The content arguments under their neutral names."""

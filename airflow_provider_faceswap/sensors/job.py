@@ -98,7 +98,7 @@ class JobSensor(BaseSensorOperator):
             self._waiting = submission, poller_for(hook, submission)
         submission, poller = self._waiting
         try:
-            job = hook.fetch(submission.job_id, self.kind)
+            job = hook.fetch(submission.job_id, submission.kind)
         except FaceSwapError as error:
             if self.reschedule and isinstance(error, JobLostError):
                 # Each poll is made by a new process, which would treat every job as new.
@@ -134,8 +134,9 @@ class JobSensor(BaseSensorOperator):
 
     def _submission(self, hook: JobHook) -> Submission:
         job_id = as_job_id("job_id", self.job_id)
-        hook.vendor.kind(self.kind)
-        template = SubmissionTemplate(hook.vendor.name, self.kind, self.conn_id, self.timeout)
+        kind = str(self.kind).strip()
+        hook.vendor.kind(kind)
+        template = SubmissionTemplate(hook.vendor.name, kind, hook.conn_id, self.timeout)
         return template.submission(job_id, reused=True)
 
     def _result(self, hook: JobHook, submission: Submission, waited: WaitResult) -> dict[str, Any]:

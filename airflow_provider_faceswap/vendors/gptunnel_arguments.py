@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from airflow_provider_faceswap.foundation.rendered import is_text_of_result
 from airflow_provider_faceswap.vendors.arguments import (
     Arguments,
     HttpUrl,
+    JobId,
+    MediaUrl,
+    Text,
     WholeNumber,
-    http_url,
     inline_media,
+    media_url,
 )
 
 if TYPE_CHECKING:
@@ -33,11 +37,13 @@ def _picture(value: str) -> str:
     if value.startswith("data:"):
         inline_media(value, PICTURES)
         return value
-    return http_url(value)
+    return media_url(value)
 
 
 def _mask(value: str) -> str:
     """Accept a PNG as bare base64, as the inpaint page asks for, or as a data URI."""
+    if not value or is_text_of_result(value):
+        media_url(value)  # says what it is
     if value.startswith("data:"):
         data = inline_media(value, frozenset({"image/png"}))
     else:
@@ -55,7 +61,6 @@ def _as_list(value: Any) -> Any:
 
 
 Picture = Annotated[str, AfterValidator(_picture)]
-JobId = Annotated[str, Field(min_length=1)]
 GridPosition = Annotated[WholeNumber, Field(ge=1, le=4)]
 
 
@@ -73,16 +78,16 @@ class FaceSwap(Arguments):
 class Image(Arguments):
     """Any model id is accepted: the vendor adds models every month, and lists them when it refuses one."""
 
-    model: str = Field(min_length=1)
-    prompt: str = Field(min_length=1)
-    images: Annotated[tuple[HttpUrl, ...], BeforeValidator(_as_list)] | None = None
+    model: Text = Field(min_length=1)
+    prompt: Text = Field(min_length=1)
+    images: Annotated[tuple[MediaUrl, ...], BeforeValidator(_as_list)] | None = None
     aspect_ratio: str | None = Field(None, pattern=r"^\d+:\d+$", serialization_alias="ar")
 
 
 class Imagine(Arguments):
     """A prompt for a 2x2 grid of pictures."""
 
-    prompt: str = Field(min_length=1)
+    prompt: Text = Field(min_length=1)
     use_wallet_balance: bool | None = Field(None, serialization_alias="useWalletBalance")
 
 
@@ -112,4 +117,4 @@ class Inpaint(Arguments):
 
     parent_job_id: JobId = Field(serialization_alias="taskId")
     mask: Annotated[str, AfterValidator(_mask)]
-    prompt: str | None = None
+    prompt: Text | None = None

@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from airflow_provider_faceswap.foundation.file_types import dimensions
-from airflow_provider_faceswap.vendors.arguments import Arguments, HttpUrl, Json, http_url, inline_media
+from airflow_provider_faceswap.foundation.rendered import as_text
+from airflow_provider_faceswap.vendors.arguments import (
+    Arguments,
+    HttpUrl,
+    Json,
+    MediaUrl,
+    Text,
+    inline_media,
+    media_url,
+)
 
 if TYPE_CHECKING:
     from typing import Self
@@ -22,6 +31,8 @@ if TYPE_CHECKING:
 MAX_BYTES = 10_000_000
 #: "Under 2048 x 2048". It is not clear whether 2048 itself is accepted, so the vendor decides.
 MAX_SIDE = 2048
+#: Fields of a task's input that are texts for every model.
+_PROMPTS = {"prompt", "negative_prompt"}
 PICTURES = frozenset({"image/png", "image/jpeg", "image/webp"})
 
 
@@ -33,19 +44,29 @@ def _picture(value: str) -> str:
         if size is not None and max(size) > MAX_SIDE:
             raise ValueError(f"the inline picture is {size[0]} x {size[1]}, over {MAX_SIDE} x {MAX_SIDE}")
         return base64.b64encode(data).decode()
-    return http_url(value)
+    return media_url(value)
 
 
 def _indices(value: object) -> object:
-    """Accept ``[0, 1]``, ``"0,1"``, ``"0, 1"`` or ``0``; the vendor expects ``"0,1"``."""
+    """Accept ``[0, 1]``, ``"0,1"``, ``"[0, 1]"`` or ``0``; the vendor expects ``"0,1"``."""
     if isinstance(value, str):
-        value = [part for part in value.split(",") if part.strip()]
+        value = [part for part in value.strip().strip("[]()").split(",") if part.strip()]
     given = value if isinstance(value, list | tuple) else [value]
     # int() would accept True and 0.7, too.
     texts = ["" if isinstance(part, bool | float) else str(part).strip() for part in given]
     if not texts or not all(map(str.isdecimal, texts)):
         raise ValueError("must be a list of face positions counted from 0")
     return ",".join(str(int(text)) for text in texts)
+
+
+def _with_texts(value: Any) -> Any:
+    """A task's input whose prompts are texts, although native rendering may have made numbers of them."""
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: as_text(part) if name in _PROMPTS and isinstance(part, int | float) else part
+        for name, part in value.items()
+    }
 
 
 Picture = Annotated[str, AfterValidator(_picture)]
@@ -57,7 +78,7 @@ class AnyTask(Arguments):
 
     service_mode: Literal["public", "private"] | None = Field(None, exclude=True)
     webhook: HttpUrl | None = Field(None, exclude=True)
-    webhook_secret: str | None = Field(None, exclude=True, repr=False)
+    webhook_secret: Text | None = Field(None, exclude=True, repr=False)
 
     def to_wire(self) -> dict[str, Any]:
         """The request body: the task, and its config if there is one."""
@@ -125,13 +146,13 @@ class VideoFaceSwap(_Pairs):
     model: ClassVar[str] = "Qubico/video-toolkit"
     task_type: ClassVar[str] = "face-swap"
 
-    target_video: HttpUrl
+    target_video: MediaUrl
     face_image: Picture = Field(serialization_alias="swap_image")
 
 
 class Task(AnyTask):
     """Any task of the unified API, with the names of the vendor's pages."""
 
-    model: str = Field(min_length=1)
-    task_type: str = Field(min_length=1)
-    input: dict[str, Json]
+    model: Text = Field(min_length=1)
+    task_type: Text = Field(min_length=1)
+    input: Annotated[dict[str, Json], BeforeValidator(_with_texts)]

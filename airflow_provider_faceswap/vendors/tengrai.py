@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from airflow_provider_faceswap.exceptions import JobLostError
 from airflow_provider_faceswap.jobs import Job, JobState
-from airflow_provider_faceswap.vendors.arguments import Arguments, HttpsUrl, HttpUrl, Json, WholeNumber
+from airflow_provider_faceswap.vendors.arguments import Arguments, HttpsUrl, Json, MediaUrl, Text, WholeNumber
 from airflow_provider_faceswap.vendors.base import Accepts, Kind, Timing, Vendor
 from airflow_provider_faceswap.vendors.capabilities import History
 from airflow_provider_faceswap.vendors.history import ANY, Listing, same_request
@@ -58,8 +58,8 @@ class FaceSwap(Arguments):
     are sent only if the user sets them.
     """
 
-    target_image: HttpUrl = Field(serialization_alias="targetImage")
-    face_image: HttpUrl = Field(serialization_alias="sourceImage")
+    target_image: MediaUrl = Field(serialization_alias="targetImage")
+    face_image: MediaUrl = Field(serialization_alias="sourceImage")
     denoising: Strength | None = None
     seed: Seed | None = None
     output_format: Format | None = Field(None, serialization_alias="outputFormat")
@@ -76,10 +76,13 @@ class Parameters(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
     __pydantic_extra__: dict[str, Json]
 
+    prompt: Text | None = None
+    negativePrompt: Text | None = None  # noqa: N815 - the vendor's name
+    textPrompt: Text | None = None  # noqa: N815 - the vendor's name
     denoising: Strength | None = None
     seed: Seed | None = None
     outputFormat: Format | None = None  # noqa: N815 - the vendor's name
-    imageUrl: HttpUrl | None = None  # noqa: N815 - the vendor's name
+    imageUrl: MediaUrl | None = None  # noqa: N815 - the vendor's name
     webhook: HttpsUrl | None = None
 
 
@@ -188,30 +191,30 @@ class Tengrai(Vendor):
             media={"target_image": Accepts(), "face_image": Accepts()},
         ),
         "selena": _artwork("selena"),
-        "selena_variete": _artwork("selena_variete", imageUrl=HttpUrl),
+        "selena_variete": _artwork("selena_variete", imageUrl=MediaUrl),
         "quantum": _artwork("quantum"),
         "hamilton": _artwork("hamilton"),
         "photo_pilot": _artwork(
             "photo_pilot",
-            imageUrl=HttpUrl,
+            imageUrl=MediaUrl,
             imageGuidance=Annotated[WholeNumber, Field(ge=1, le=3)],
             modification=Strength,
             creativity=Strength,
             effort=Strength,
         ),
-        "face_refiner": _artwork("face_refiner", imageUrl=HttpUrl),
-        "upscaling": _artwork("upscaling", imageUrl=HttpUrl),
-        "detailer_upscaler": _artwork("detailer_upscaler", imageUrl=HttpUrl),
-        "remove_background": _artwork("remove_background", imageUrl=HttpUrl),
-        "segmentation": _artwork("segmentation", imageUrl=HttpUrl, method=Literal["text", "points"]),
-        "depth_map": _artwork("depth_map", imageUrl=HttpUrl),
+        "face_refiner": _artwork("face_refiner", imageUrl=MediaUrl),
+        "upscaling": _artwork("upscaling", imageUrl=MediaUrl),
+        "detailer_upscaler": _artwork("detailer_upscaler", imageUrl=MediaUrl),
+        "remove_background": _artwork("remove_background", imageUrl=MediaUrl),
+        "segmentation": _artwork("segmentation", imageUrl=MediaUrl, method=Literal["text", "points"]),
+        "depth_map": _artwork("depth_map", imageUrl=MediaUrl),
         "style_dna_anchor": _artwork("style_dna_anchor", "/v2/style-dna/generate-anchor"),
         "style_dna": _artwork(
             "style_dna",
             "/v2/style-dna/generate",
-            visualPrompt=Annotated[str, Field(min_length=1)],
-            anchorImageUrl=HttpUrl,
-            description=Annotated[str, Field(min_length=1)],
+            visualPrompt=Annotated[Text, Field(min_length=1)],
+            anchorImageUrl=MediaUrl,
+            description=Annotated[Text, Field(min_length=1)],
         ),
     }
 

@@ -8,6 +8,7 @@ import json
 import pytest
 
 from airflow_provider_faceswap.exceptions import InvalidRequestError
+from airflow_provider_faceswap.foundation.redaction import LONGEST_TEXT
 from airflow_provider_faceswap.jobs import GivenResult
 from airflow_provider_faceswap.lifecycle.provenance import (
     chain_of,
@@ -120,7 +121,9 @@ def test_an_argument_is_told_without_queries_and_fit_for_json(value, shown):
     assert json.loads(json.dumps(told)) == told
 
 
-@pytest.mark.parametrize("text", ["data:image/png;base64,iVBORw0KGgo=", "x" * 5000])
+@pytest.mark.parametrize(
+    "text", ["data:image/png;base64,iVBORw0KGgo=", "iVBORw0KGgo" + "x" * 5000, "x" * (LONGEST_TEXT + 1)]
+)
 def test_a_picture_inside_an_argument_is_told_by_its_hash(text):
     told = provenance({"argument": text})["arguments"]["argument"]
     assert told == f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"

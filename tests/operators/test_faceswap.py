@@ -125,7 +125,7 @@ def test_the_last_vendors_failure_while_deferred_is_raised(vendor, answer, conte
         operator.execute_complete(context, event.payload, **caught.value.kwargs)
 
 
-@pytest.mark.parametrize("given", [[], "piapi_default", [None], [""], ["piapi_default", 3], [" "]])
+@pytest.mark.parametrize("given", [[], "piapi_default", [None], [""], ["piapi_default", True], [" "]])
 def test_what_are_no_connections_is_said_where_the_task_is_made(given):
     with pytest.raises(InvalidRequestError, match="conn_ids: must be a list"):
         FaceSwapOperator(task_id="s", target_image="t", face_image="f", conn_ids=given)
