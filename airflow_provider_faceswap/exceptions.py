@@ -18,6 +18,7 @@ FaceSwapError
 ├── JobTimeoutError                 still running, resumable          retry resumes the job
 ├── JobLostError                    the vendor no longer has it       retry
 ├── BatchFailedError                items of a batch failed           retry repeats those
+│   └── BatchRefusedError           no failed item can succeed        no retry
 ├── SubmissionUncertainError        sent, no response                 no retry
 └── ArchiveError                                                      retry
     ├── ResultExpiredError          the link has expired              no retry
@@ -39,6 +40,7 @@ __all__ = [
     "ArchiveError",
     "AuthenticationError",
     "BatchFailedError",
+    "BatchRefusedError",
     "ContentRefusedError",
     "FaceSwapError",
     "InsufficientBalanceError",
@@ -231,6 +233,15 @@ class BatchFailedError(FaceSwapError):
     """As many items of a batch failed as ``fail_on`` says, or more. The others are archived."""
 
     advice = "A retry repeats the failed items, except those that a retry cannot help. It pays for no other item again."
+
+
+class BatchRefusedError(BatchFailedError, AirflowFailException):
+    """Items of a batch failed, and a retry can help none of them. The others are archived."""
+
+    advice = (
+        "A retry cannot help the failed items, so there is none. Correct them, or leave them out, then clear the "
+        "task: it pays for no other item again."
+    )
 
 
 class SubmissionUncertainError(FaceSwapError, AirflowFailException):

@@ -40,6 +40,7 @@ TREE = [
     ("JobTimeoutError", "FaceSwapError", False),
     ("JobLostError", "FaceSwapError", False),
     ("BatchFailedError", "FaceSwapError", False),
+    ("BatchRefusedError", "BatchFailedError", True),
     ("SubmissionUncertainError", "FaceSwapError", True),
     ("ArchiveError", "FaceSwapError", False),
     ("ResultExpiredError", "ArchiveError", True),

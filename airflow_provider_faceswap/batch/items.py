@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Self
 
+from airflow_provider_faceswap.archive.names import as_filename, check_filename
 from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError
-from airflow_provider_faceswap.foundation.redaction import bare_url, error_line
+from airflow_provider_faceswap.foundation.redaction import bare_url, error_line, without_queries
+from airflow_provider_faceswap.foundation.rendered import is_set, is_text_of_result, without_blanks
 from airflow_provider_faceswap.foundation.text import safe_text
 from airflow_provider_faceswap.lifecycle.provenance import provenance
 from airflow_provider_faceswap.storage.files import path_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+#: Column with the name of the archived file.
+FILENAME = "filename"
+#: Columns that name a row for a person, the best first.
+_LABELS = (FILENAME, "name", "id")
+#: Characters of a row's name in a message.
+MAX_LABEL = 80
+#: How similar two names are, from 0 to 1, if one is probably a misspelling of the other.
+SIMILAR = 0.8
 
 #: Errors that mean a wrong path or a damaged file. After any other error of a storage, a retry may help.
 _WRONG_FILE = (FileNotFoundError, IsADirectoryError, NotADirectoryError, ValueError, csv.Error)
@@ -28,31 +40,87 @@ class BatchItem:
     One row of a batch.
 
     :param position: Its place among the items, from 0.
-    :param arguments: Neutral names to values, as the user gave them; an empty cell of a file is left out.
+    :param columns: Names to values, as the user gave them; an empty cell of a file is left out.
+    :param problem: Why the row is no item, if it is none.
     """
 
     position: int
-    arguments: Mapping[str, Any]
+    columns: Mapping[str, Any]
+    problem: str | None = None
 
     @classmethod
     def parse(cls, position: int, row: Any) -> Self:
-        """
-        Make an item of a row.
-
-        :raises InvalidRequestError: The row is not a mapping.
-        """
+        """Make an item of a row; one with a problem if the row cannot be one."""
+        if isinstance(row, BadRow):
+            return cls(position, {}, row.problem)
         if not isinstance(row, Mapping):
-            raise InvalidRequestError(
-                f"items[{position}]: must be a mapping with target_image and face_image, got {type(row).__name__}"
+            return cls(
+                position,
+                {},
+                f"must be a mapping with target_image and face_image, got {type(row).__name__}",
             )
-        return cls(
-            position, {safe_text(str(name)): value for name, value in row.items() if value not in (None, "")}
-        )
+        named = {safe_text(str(name)).strip(): value for name, value in row.items() if name is not None}
+        columns = {name: without_blanks(value) for name, value in named.items() if is_set(value)}
+        # The reader of CSV files puts surplus cells under None.
+        problem = "has more cells than the file has columns" if row.get(None) else None
+        return cls(position, columns, problem)
+
+    def arguments(self, known: Collection[str]) -> dict[str, Any]:
+        """
+        The columns that are arguments. Any other column is only copied to the manifest.
+
+        :param known: The names of the arguments.
+        :raises InvalidRequestError: The row is no item, or the name of a column looks like a misspelt argument.
+        """
+        if self.problem is not None:
+            raise InvalidRequestError(self.problem)
+        for name in self.columns:
+            if name not in known and (meant := _meant(name, known)) is not None:
+                raise InvalidRequestError(
+                    f"{name}: is no argument; if {meant} is meant, rename it, else choose a less similar name"
+                )
+        return {name: value for name, value in self.columns.items() if name in known}
+
+    @property
+    def filename(self) -> str | None:
+        """
+        The name of the archived file, if the row gives one.
+
+        :raises InvalidRequestError: It cannot be a name.
+        """
+        name = as_filename(self.columns.get(FILENAME))
+        if name is not None:
+            check_filename(name)
+        return name
+
+    @property
+    def label(self) -> str:
+        """The item in a message: its position, and what names the row for a person."""
+        names = (self.columns.get(name) for name in _LABELS)
+        name = next((name for name in names if isinstance(name, str | int)), None)
+        shown = "" if name is None else f" ({without_queries(str(name))[:MAX_LABEL]})"
+        return f"items[{self.position}]{shown}"
 
     @property
     def provenance(self) -> dict[str, Any]:
         """The item's arguments as they may be shown, and the jobs before it."""
-        return provenance(self.arguments)
+        return provenance(self.columns)
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """A row of a file that cannot be read, while the rows after it can."""
+
+    problem: str
+
+
+def _meant(name: str, known: Collection[str]) -> str | None:
+    """The argument that a column's name is probably a misspelling of; ``None`` if it is another name."""
+    plain = name.lower().replace("-", "_").replace(" ", "_")
+    if plain.startswith(tuple(f"{argument}_" for argument in known)):
+        # Such as face_image_source: a column about an argument.
+        return None
+    return next(iter(get_close_matches(plain, known, n=1, cutoff=SIMILAR)), None)
 
 
 class Items:
@@ -66,6 +134,8 @@ class Items:
 
     def __init__(self, source: Any) -> None:
         self._read: Callable[[], Iterator[Any]]
+        if isinstance(source, str):
+            source = source.strip()
         if isinstance(source, str) or hasattr(source, "open"):
             suffix = PurePosixPath(str(source)).suffix.lower()
             if suffix not in _READERS:
@@ -84,7 +154,7 @@ class Items:
         """
         Read the items.
 
-        :raises InvalidRequestError: A row is not a mapping, or the file is damaged or missing.
+        :raises InvalidRequestError: The file is damaged or missing.
         :raises FaceSwapError: The file could not be read; a retry may help.
         """
         for position, row in enumerate(self._rows()):
@@ -105,9 +175,9 @@ class Items:
 
 def _unreadable(source: str) -> InvalidRequestError:
     """The error for a text that is not the URI of a file. It shows little of it, because it may contain signed links."""
-    if source.lstrip().startswith("["):
+    if is_text_of_result(source):
         return InvalidRequestError(
-            "items: this looks like the text of a list",
+            f"items: this looks like the text of a {'list' if source.lstrip()[0] == '[' else 'dict'}",
             advice="Nothing was bought. Give the task's output itself, or set render_template_as_native_obj=True "
             "on the Dag.",
         )
@@ -136,9 +206,7 @@ def _json_lines(source: Any) -> Iterator[Any]:
                 try:
                     yield json.loads(line)
                 except (ValueError, RecursionError) as error:
-                    raise InvalidRequestError(
-                        f"items: line {number} is not JSON ({error_line(error)})"
-                    ) from None
+                    yield BadRow(f"line {number} is not JSON ({error_line(error)})")
 
 
 def _csv(source: Any) -> Iterator[Any]:

@@ -8,13 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_faceswap.exceptions import BatchFailedError, FaceSwapError
+from airflow_provider_faceswap.exceptions import (
+    BatchFailedError,
+    BatchRefusedError,
+    FaceSwapError,
+    InvalidRequestError,
+)
 from airflow_provider_faceswap.foundation.redaction import error_line
+from airflow_provider_faceswap.jobs import Cost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 #: Jobs whose items are gone that the return value names; the log and the manifest name all.
 MAX_LEFT_BEHIND = 100
+
+#: The status of a wrong item that was left out.
+SKIPPED = "skipped"
+#: Lines about failed and skipped items in the log; there may be thousands, and the manifest lists each.
+MAX_LOGGED_ITEMS = 100
 
 
 class BufferedItemLog:
@@ -48,6 +59,29 @@ class BufferedItemLog:
         self._buffer.clear()
 
 
+class FailedItemLog:
+    """
+    The lines about items that failed or were skipped, up to a number of them.
+
+    :param manifest_uri: Where each of them is listed.
+    """
+
+    def __init__(self, log: Any, manifest_uri: str) -> None:
+        self._log = log
+        self._manifest_uri = manifest_uri
+        self._number = 0
+
+    def add(self, label: str, end: Mapping[str, Any]) -> None:
+        """Write a line if the item failed or was skipped."""
+        if end["status"] not in {"failed", SKIPPED}:
+            return
+        self._number += 1
+        if self._number <= MAX_LOGGED_ITEMS:
+            self._log.warning("%s %s: %s", label, end["status"], end["message"])
+        elif self._number == MAX_LOGGED_ITEMS + 1:
+            self._log.warning("More items failed or were skipped; %s lists each", self._manifest_uri)
+
+
 @dataclass
 class BatchReport:
     """
@@ -55,9 +89,12 @@ class BatchReport:
 
     :param total: Items that were checked before the start.
     :param seen: Items that have a line in the manifest.
+    :param skipped: Wrong items that were left out, because the user wants that.
     :param reused: Items that an earlier attempt archived.
-    :param cost: The cost of this attempt, by unit.
+    :param cost: The cost of the jobs that this attempt submitted, by unit.
+    :param earlier_cost: The cost of the jobs that earlier attempts submitted, by unit, as far as it is recorded.
     :param errors: Failed items by class.
+    :param retriable: Failed items that a retry may help.
     :param running: Jobs that were submitted and may still run, with their kinds.
     :param left_behind: Jobs of earlier attempts whose items are gone.
     :param stopped: The error of the account that stopped the batch early.
@@ -67,8 +104,11 @@ class BatchReport:
     seen: int = 0
     archived: int = 0
     failed: int = 0
+    skipped: int = 0
     reused: int = 0
     cost: dict[str, float] = field(default_factory=dict)
+    earlier_cost: dict[str, float] = field(default_factory=dict)
+    retriable: int = 0
     errors: Counter[str] = field(default_factory=Counter)
     running: dict[str, str] = field(default_factory=dict)
     left_behind: list[str] = field(default_factory=list)
@@ -76,8 +116,8 @@ class BatchReport:
 
     @property
     def ended(self) -> int:
-        """The number of items that are archived or have failed."""
-        return self.archived + self.failed
+        """The number of items that are archived, have failed or were left out."""
+        return self.archived + self.failed + self.skipped
 
     def add(self, end: Mapping[str, Any]) -> None:
         """Count the end of an item."""
@@ -87,6 +127,26 @@ class BatchReport:
         elif end["status"] == "failed":
             self.failed += 1
             self.errors[end["error"]] += 1
+            self.retriable += not end.get("final")
+        elif end["status"] == SKIPPED:
+            self.skipped += 1
+
+    def add_cost(self, cost: Mapping[str, Any] | None, *, earlier: bool) -> None:
+        """
+        Count the cost of a job.
+
+        :param cost: ``amount`` and ``unit``; ``None`` if the vendor did not report it.
+        :param earlier: Whether an earlier attempt submitted the job.
+        """
+        if cost:
+            costs = self.earlier_cost if earlier else self.cost
+            costs[cost["unit"]] = costs.get(cost["unit"], 0.0) + cost["amount"]
+
+    @property
+    def cost_in_all(self) -> dict[str, float]:
+        """The cost of this and of earlier attempts, by unit."""
+        units = (*self.earlier_cost, *self.cost)
+        return {unit: self.earlier_cost.get(unit, 0.0) + self.cost.get(unit, 0.0) for unit in units}
 
     def line(self, seconds: float = 0, ended_now: int = 0) -> str:
         """
@@ -96,10 +156,14 @@ class BatchReport:
         :param ended_now: Items that ended since the start, without those of earlier attempts.
         """
         left = f", about {(self.total - self.ended) * seconds / ended_now:.0f} s left" if ended_now else ""
-        cost = " and ".join(f"{amount:g} {unit}" for unit, amount in sorted(self.cost.items()))
+        skipped = f", {self.skipped} skipped" if self.skipped else ""
+        if self.earlier_cost:
+            cost = f"{_money(self.cost) or 'nothing'} in this attempt, {_money(self.cost_in_all)} in all"
+        else:
+            cost = f"{_money(self.cost) or 'no cost reported'} so far"
         return (
-            f"{self.archived} of {self.total} archived, {self.failed} failed, {len(self.running)} at the vendor, "
-            f"{cost or 'no cost reported'} so far{left}"
+            f"{self.archived} of {self.total} archived, {self.failed} failed{skipped}, "
+            f"{len(self.running)} at the vendor, {cost}{left}"
         )
 
     def summary(self, seconds: float, manifest_uri: str) -> dict[str, Any]:
@@ -108,10 +172,12 @@ class BatchReport:
             "total": self.total,
             "archived": self.archived,
             "failed": self.failed,
+            "skipped": self.skipped,
             "not_started": self.total - self.ended,
             "reused": self.reused,
             "errors": dict(self.errors),
             "cost": dict(self.cost),
+            "cost_in_all": self.cost_in_all,
             "seconds": round(seconds, 3),
             "manifest_uri": manifest_uri,
             **({"left_behind": self.left_behind[:MAX_LEFT_BEHIND]} if self.left_behind else {}),
@@ -122,7 +188,7 @@ class BatchReport:
         Decide whether the task has failed.
 
         :param fail_on: ``any``, ``all``, or a share.
-        :raises BatchFailedError: The task has failed.
+        :raises BatchFailedError: The task has failed; a :class:`BatchRefusedError` if a retry can help no item.
         :raises FaceSwapError: An error of the account stopped the batch.
         """
         if self.seen != self.total:
@@ -143,10 +209,14 @@ class BatchReport:
         limits = {"any": 0.0, "all": 1.0}
         if share > 0 and share >= (limits[fail_on] if isinstance(fail_on, str) else fail_on):
             kinds = ", ".join(f"{number} {name}" for name, number in self.errors.most_common())
-            raise BatchFailedError(
+            raise (BatchFailedError if self.retriable else BatchRefusedError)(
                 f"{self.failed} of {self.total} items failed ({kinds}); {self.archived} are archived; "
                 f"{manifest_uri} lists each item"
             )
+
+
+def _money(costs: Mapping[str, float]) -> str:
+    return " and ".join(str(Cost(amount=costs[unit], unit=unit)) for unit in sorted(costs))
 
 
 def describe(error: BaseException, secrets: Iterable[str] = ()) -> str:
@@ -158,6 +228,21 @@ def describe(error: BaseException, secrets: Iterable[str] = ()) -> str:
     if isinstance(error, FaceSwapError):
         return f"{error.message} [job {error.job_id}]" if error.job_id else error.message
     return error_line(error, secrets)
+
+
+def skipped_end(reason: str) -> dict[str, Any]:
+    """
+    The end of a wrong item that is left out, for the manifest.
+
+    :param reason: What is wrong with it.
+    """
+    return {
+        "status": SKIPPED,
+        "error": InvalidRequestError.__name__,
+        "message": reason,
+        "job_id": None,
+        "final": True,
+    }
 
 
 def failed_end(

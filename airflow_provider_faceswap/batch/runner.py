@@ -6,7 +6,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from airflow_provider_faceswap.archive.sources import sources_of
 from airflow_provider_faceswap.batch.ending import broken_off, report_left_behind
 from airflow_provider_faceswap.batch.item_records import ItemRecords
-from airflow_provider_faceswap.batch.report import BatchReport, BufferedItemLog, describe, failed_end
+from airflow_provider_faceswap.batch.report import (
+    BatchReport,
+    BufferedItemLog,
+    FailedItemLog,
+    describe,
+    failed_end,
+    skipped_end,
+)
 from airflow_provider_faceswap.exceptions import (
     AuthenticationError,
     FaceSwapError,
@@ -64,6 +71,7 @@ class BatchRunner:
     :param records: The store of the items' records; ``None`` if there is none.
     :param concurrency: Maximum number of jobs at the same time.
     :param log: The task's logger.
+    :param wrong: What is wrong with an item that is to be left out, by its position.
     """
 
     jobs: JobOptions
@@ -73,11 +81,13 @@ class BatchRunner:
     report: BatchReport
     concurrency: int
     log: Any
+    wrong: Mapping[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         #: True once nothing more may be submitted, whatever the reason.
         self.ending = False
         self.running = self.report.running
+        self._lines = FailedItemLog(self.log, self.manifest.uri)
         #: Jobs that were submitted and whose ids could not be recorded at once.
         self._unrecorded: list[str] = []
         self.item_records = ItemRecords(self.records, self.jobs.epoch)
@@ -160,22 +170,26 @@ class BatchRunner:
                 await self._process(item)
 
     async def _process(self, item: BatchItem) -> None:
+        if (reason := self.wrong.get(item.position)) is not None:
+            self._add(item, skipped_end(reason))
+            return
         log = BufferedItemLog(self.log, item.position, lambda: self.ending)
         try:
             request = await self._in_thread(lambda: self.jobs.request(item))
             key = self.item_records.key_of(self.jobs.hook, self.jobs.kind, request)
         except Exception as error:  # noqa: BLE001 - every storage has its own errors
             # The picture was there when all items were checked.
-            self._add(item, self._failed(log, error))
+            self._add(item, self._failed(error))
             return
         if (end := await self._in_thread(lambda: self.item_records.earlier_end(key))) is not None:
             self.report.reused += end["status"] == "archived"
+            self.report.add_cost(end.get("cost"), earlier=True)
             self._add(item, end)
             return
         submission: Submission | None = None
         try:
             submission, job = await self._obtain(self._purchase(log, item, request, key), log)
-            end = await self._finish(submission, job, key)
+            end = await self._finish(item, submission, job, key)
         except NotSubmittedError:
             self._add(item, _NOT_STARTED)
             return
@@ -184,27 +198,20 @@ class BatchRunner:
                 raise  # the ledger's: without it nothing may be submitted
             if isinstance(error, _ACCOUNT_ERRORS) and error.job_id is None:
                 self.report.stopped = self.report.stopped or error
-            end = self._failed(log, error, submission)
+            end = self._failed(error, submission)
         self._add(item, end)
         await self._in_thread(lambda: self.item_records.remember(key, end))
 
     def _add(self, item: BatchItem, end: Mapping[str, Any]) -> None:
         self.report.add(end)
         self.manifest.add(item, end)
+        self._lines.add(item.label, end)
 
-    def _failed(
-        self, log: BufferedItemLog, error: Exception, submission: Submission | None = None
-    ) -> dict[str, Any]:
+    def _failed(self, error: Exception, submission: Submission | None = None) -> dict[str, Any]:
         """The end of a failed item. An error from another library does not stop the other items."""
-        secrets = self._secrets(error)
-        if not isinstance(error, FaceSwapError):
-            log.warning("failed with an error from another library: %s", describe(error, secrets))
         job_id = submission.job_id if submission else None
+        secrets = self.jobs.hook.secrets
         return failed_end(error, job_id=job_id, secrets=secrets, resumable=job_id in self.running)
-
-    def _secrets(self, error: Exception) -> tuple[str, ...]:
-        """Texts that must not be in an error's text. An error of this package never has them."""
-        return () if isinstance(error, FaceSwapError) else self.jobs.hook.secrets
 
     def _purchase(self, log: BufferedItemLog, item: BatchItem, request: Request, key: str) -> Purchase:
         return Purchase(
@@ -252,12 +259,14 @@ class BatchRunner:
                 self._unrecorded.append(unrecorded)
                 self.running[unrecorded] = self.jobs.kind
             if unrecorded is not None or self.ending:  # nothing later may report it
-                log.warning("%s", describe(error, self._secrets(error)))
+                log.warning("%s", describe(error, self.jobs.hook.secrets))
             raise
         self.running[submission.job_id] = submission.kind
         return submission, job
 
-    async def _finish(self, submission: Submission, job: Job | None, key: str) -> dict[str, Any]:
+    async def _finish(
+        self, item: BatchItem, submission: Submission, job: Job | None, key: str
+    ) -> dict[str, Any]:
         """Wait for a job, and archive its output."""
         waited = await wait_async(
             self.jobs.hook,
@@ -272,10 +281,9 @@ class BatchRunner:
             self.running.pop(submission.job_id, None)
             self.item_records.mark_counted(key)
         cost = cost_of(submission, waited)
-        if cost is not None and not submission.reused:
-            self.report.cost[cost.unit] = self.report.cost.get(cost.unit, 0.0) + cost.amount
+        self.report.add_cost(cost.model_dump() if cost else None, earlier=submission.reused)
         result = result_of(self.jobs.hook, submission, waited)
-        files = await self._in_thread(lambda: self._archive_output(result))
+        files = await self._in_thread(lambda: self._archive_output(item, result))
         return {
             "status": "archived",
             "job_id": result.job_id,
@@ -284,11 +292,12 @@ class BatchRunner:
             "files": [{"uri": file.uri, "sha256": file.sha256, "bytes": file.bytes} for file in files],
         }
 
-    def _archive_output(self, result: JobResult) -> list[Archived]:
+    def _archive_output(self, item: BatchItem, result: JobResult) -> list[Archived]:
         def fetch(_vendor: str, _conn_id: str, job_id: str, kind: str) -> Job:
             return self.jobs.hook.fetch(job_id, kind)
 
-        return [self.archive.keep(source) for source in sources_of(result, fetch)]
+        archive = replace(self.archive, filename=item.filename) if item.filename else self.archive
+        return [archive.keep(source) for source in sources_of(result, fetch)]
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)

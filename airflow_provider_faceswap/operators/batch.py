@@ -61,17 +61,22 @@ class FaceSwapBatchOperator(BaseOperator):
     Each item has its own record in the ledger, so that a retry continues where the last attempt ended and pays for
     nothing twice. A failed item does not stop the others. One worker slot is held for the whole batch.
 
-    Returns a dict: ``total``, ``archived``, ``failed``, ``not_started``, ``reused`` (from an earlier attempt),
-    ``errors`` (class to number), ``cost`` (unit to amount, of this attempt), ``seconds`` and ``manifest_uri``.
+    Returns a dict: ``total``, ``archived``, ``failed``, ``skipped``, ``not_started``, ``reused`` (from an earlier
+    attempt), ``errors`` (class to number), ``cost`` (unit to amount, of this attempt), ``cost_in_all`` (with earlier
+    attempts), ``seconds`` and ``manifest_uri``.
 
     :param conn_id: A connection of this package's types.
     :param items: A list of mappings with ``target_image``, ``face_image`` and the other arguments of the vendor's
-        face swap; another task's output; or the URI of a JSON Lines, CSV or Parquet file in object storage.
+        face swap; another task's output; or the URI of a JSON Lines, CSV or Parquet file in object storage. A
+        column ``filename`` names the archived file. Any other column is copied to the manifest.
     :param destination: Folder for pictures, their manifests, and the batch's own manifest, one JSON line per
         item.
     :param concurrency: Maximum number of jobs at the same time; fewer if the vendor reports a lower limit.
     :param fail_on: When the task fails: ``any`` item failed, ``all`` items failed, or a share as a float
         above 0.0 and up to 1.0: at least that share of the items failed.
+    :param on_bad_item: What to do with a row that cannot be an item, such as one with an empty cell: ``fail`` before
+        anything is bought, with the first ones in the error and up to 100 in the log; or ``skip`` it, with its reason in the manifest.
+        If all rows are wrong, the task fails in any case.
     :param timeout: Seconds for each job.
     :param poll_interval: Minimum seconds between two polls of one job.
     :param cancel_on_kill: Cancel the running jobs when a person ends the task, if the vendor supports it.
@@ -108,6 +113,7 @@ class FaceSwapBatchOperator(BaseOperator):
         on_clear: Literal["reuse", "resubmit"] = "reuse",
         max_submissions: int = 2,
         preflight: Preflight = "auto",
+        on_bad_item: Literal["fail", "skip"] = "fail",
         multiple_outputs: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -132,6 +138,7 @@ class FaceSwapBatchOperator(BaseOperator):
         self.on_clear = as_choice("on_clear", on_clear, ("reuse", "resubmit"))
         self.max_submissions = as_count("max_submissions", max_submissions)
         self.preflight = as_choice("preflight", preflight, PREFLIGHTS)
+        self.on_bad_item = as_choice("on_bad_item", on_bad_item, ("fail", "skip"))
         self.outcome: dict[str, Any] | None = None
         self._running: tuple[Context, BatchRunner] | None = None
 
@@ -150,6 +157,8 @@ class FaceSwapBatchOperator(BaseOperator):
             timeout=self.timeout,
             poll_interval=self.poll_interval,
             preflight=self.preflight,
+            on_bad_item=self.on_bad_item,
+            log=self.log,
         )
         store = store_of(context)
         first_shard = f"{KEY}.0"
@@ -157,7 +166,8 @@ class FaceSwapBatchOperator(BaseOperator):
         if not certain and self.on_clear == "reuse":
             raise deleted_record_error(vendor=hook.vendor.name)
         with failure_noted(partial(note_in_shard, store, first_shard), certain=certain):
-            report = BatchReport(jobs.check(items))
+            checked = jobs.check(items)
+        report = BatchReport(checked.total)
         run = RunInfo.of(context["ti"])
         if store is None:
             self.log.warning(
@@ -173,6 +183,7 @@ class FaceSwapBatchOperator(BaseOperator):
             report=report,
             concurrency=self._allowed_concurrency(hook, report.total),
             log=self.log,
+            wrong=checked.wrong,
         )
         self._running = (context, runner)
         try:

@@ -83,10 +83,12 @@ def test_the_text_of_a_list_is_told_as_such_and_not_repeated():
 
 def test_what_is_empty_in_a_row_is_no_argument():
     [item] = Items([{"target_image": "x", "seed": None, "face_image": "", 3: 0}])
-    assert item.arguments == {"target_image": "x", "3": 0}
+    assert item.columns == {"target_image": "x", "3": 0}
 
 
 @pytest.mark.parametrize("row", ["https://p.test/a.png", None, 3])
 def test_a_row_that_is_no_mapping_is_named(row):
-    with pytest.raises(InvalidRequestError, match=r"items\[1\]: must be a mapping"):
-        list(Items([ROWS[0], row]))
+    _, bad = Items([ROWS[0], row])
+    assert bad.label == "items[1]"
+    with pytest.raises(InvalidRequestError, match="must be a mapping"):
+        bad.arguments({"target_image"})

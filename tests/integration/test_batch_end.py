@@ -299,7 +299,7 @@ def test_an_error_of_another_library_fails_its_item_only(batch, items, monkeypat
             batch(items)
     [line] = [line for line in batch.lines() if line["status"] == "failed"]
     assert (line["position"], line["error"]) == (2, type(error).__name__)
-    assert told_of(batch, f"items[2]: failed with an error from another library: {type(error).__name__}")
+    assert told_of(batch, f"items[2] failed: {type(error).__name__}")
     assert batch(items)["archived"] == 6
 
 
