@@ -72,6 +72,9 @@ class JobCommand:
         self._checked = False
         self._sending = False
         self._over = False
+        #: Whether the time of the submission is known: of a job that was submitted elsewhere the vendor may not say it.
+        self._knows_begin = False
+        self._saw_end = False
         self._submission: Submission | None = None
         self._job: Job | None = None
         self._result: dict[str, Any] = {}
@@ -103,6 +106,7 @@ class JobCommand:
             self._sending = True
             with failures_counted(hook.vendor.name, self._kind):
                 self._submission, self._job = purchase.resume_or_submit()
+        self._knows_begin = True
 
     def poll(self, hook: JobHook, job_id: str, *, patient: bool) -> None:
         """
@@ -116,19 +120,25 @@ class JobCommand:
         hook.endpoint()
         self._checked = True
         template = self._template(hook, {})
-        self._submission = template.submission(job_id, reused=True)
+        # Not "reused": nothing is known about who paid for the job.
+        self._submission = template.submission(job_id)
         try:
             self._job = hook.fetch(job_id, self._kind)
-        except JobLostError:
+        except JobLostError as error:
             self._over = True
-            raise
+            raise error.replaced(
+                message=f"the vendor does not know this id as a job of kind {self._kind}: {error.message}",
+                advice="Is --kind right, and is the connection of the account that paid for the job? Otherwise its "
+                "record at the vendor is gone, or there was no such job.",
+            ) from None
         except FaceSwapError as error:
             if not patient or not is_transient(error):
                 raise
             self._console.say(f"Polling again: {error}")
             return
         if self._job.created_at:
-            self._submission = template.submission(job_id, submitted_at=self._job.created_at, reused=True)
+            self._submission = template.submission(job_id, submitted_at=self._job.created_at)
+            self._knows_begin = True
 
     def wait(self, hook: JobHook, *, until_over: bool = True) -> bool:
         """
@@ -142,13 +152,17 @@ class JobCommand:
         if not (until_over or is_over(self._job)):
             return False
         title = f"{self._submission.vendor} job {self._submission.job_id}"
+        # The end of a job that was over before is not now.
+        self._saw_end = self._sending or not is_over(self._job)
         with self._console.bar(title) as show:
             waited = wait(hook, self._submission, first=self._job, log=self._console.say, seen=show)
         self._job = waited.job or self._job
         self._over = waited.is_final and waited.outcome is not Outcome.SUCCEEDED
         result = result_of(hook, self._submission, waited)
-        self._console.say(done_message(result))
         self._result = result.to_xcom()
+        ended = self._job.finished_at if self._job is not None else None
+        told = self._knows_begin and (self._saw_end or ended is not None)
+        self._console.say(done_message(result) if told else f"{title} is done{_at(self._job)}")
         return True
 
     def save(self, destination: Destination) -> None:
@@ -207,7 +221,13 @@ class JobCommand:
         """
         known: dict[str, Any] = {}
         if self._submission is not None:
-            known = self._result or self._submission.model_dump(mode="json")
+            ended = self._job.finished_at if self._job is not None else None
+            finished = ended.isoformat() if ended is not None else None
+            known = {**(self._result or self._submission.model_dump(mode="json"))}
+            if not self._knows_begin:
+                known.update(dict.fromkeys(("submitted_at", "expires_at")))
+            if not self._saw_end:
+                known["finished_at"] = finished
         return {
             "ending": code.name.lower(),
             **{name: redacted(known.get(name)) for name in _JOB_FIELDS},
@@ -217,3 +237,11 @@ class JobCommand:
             "resume": self.resume_command if code is Exit.RESUMABLE else None,
             "error": error,
         }
+
+
+def _at(job: Job | None) -> str:
+    """When and for how much a job was done, as far as the vendor says so."""
+    if job is None:
+        return ""
+    when = f", at {job.finished_at.isoformat(timespec='seconds')}" if job.finished_at else ""
+    return f"{when}{f': {job.cost}' if job.cost else ''}"

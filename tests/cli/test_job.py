@@ -181,3 +181,32 @@ def test_a_stdout_that_takes_only_ascii_gets_escapes(run, wire, answer, monkeypa
     monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="ascii", write_through=True))
     assert run(*JOB, "--wait").code == Exit.FAILED
     assert "лица нет" in json.loads(written.getvalue())["error"]["message"]
+
+
+# -- F6: nothing is said that is not known -------------------------------------------------------------
+
+
+def test_f6_an_id_that_the_vendor_does_not_know_is_not_called_accepted(run, sandbox):
+    done = run("job", "tengrai_default", "7d9f0c6e-0000-4000-8000-000000000000")
+    message = done.told["error"]["message"]
+    assert "does not know this id as a job of kind face_swap" in message
+    assert "--kind" in message
+    assert "was accepted" not in message
+    assert "charged" not in message
+    assert done.told["submitted_at"] is None
+    assert done.told["finished_at"] is None
+
+
+def test_f6_a_finished_job_has_its_own_times_or_none(run, wire, answer):
+    wire.will(answer("done", percent=100, result="https://files.test/a.png", usage={"total_cost": 15}))
+    done = run(*JOB)
+    assert done.code == Exit.DONE
+    assert "earlier attempt" not in done.stderr
+    assert "after" not in done.stderr
+    assert (done.told["submitted_at"], done.told["finished_at"]) == (None, None)
+    assert done.told["cost"] == {"amount": 15.0, "unit": "RUB"}
+
+
+def test_f6_a_job_of_unknown_begin_that_still_runs_has_none(run, wire, answer):
+    wire.will(answer("processing", percent=40))
+    assert run(*JOB).told["submitted_at"] is None
