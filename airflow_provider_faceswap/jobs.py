@@ -220,6 +220,9 @@ class GivenResult(_Frozen):
         :returns: ``None`` if the value is something else.
         :raises InvalidRequestError: It is a result without a usable vendor, job id or link.
         """
+        if isinstance(value, Job):
+            url = value.urls[0] if value.urls else None
+            value = {**value.model_dump(), "url": url, "submitted_at": value.created_at}
         if not isinstance(value, Mapping) or not {"vendor", "job_id", "url"} <= value.keys():
             return None
         try:

@@ -8,6 +8,8 @@ the tasks that submit have no retries here. If a task should submit *and* be ret
 
 from __future__ import annotations
 
+from typing import Any
+
 from airflow.sdk import DAG, Param, task
 
 from airflow_provider_faceswap.hooks.gptunnel import GPTunnelHook
@@ -27,14 +29,13 @@ with DAG(
     target, face = "{{ params.target_image }}", "{{ params.face_image }}"
     destination = "{{ params.destination }}"
 
-    # A retry would pay again. The returned link is signed at some vendors, so keep it out of the log.
+    # A retry would pay again. Its link is signed at some vendors, so keep it out of the log.
     @task(retries=0, show_return_value_in_logs=False)
-    def swap(target_image: str, face_image: str) -> str:
-        """Submit a job and wait for it on this worker; the archive needs only the link."""
+    def swap(target_image: str, face_image: str) -> dict[str, Any]:
+        """Submit a job and wait for it on this worker; return it as a job operator does."""
         with GPTunnelHook() as hook:
             job = hook.submit("face_swap", target_image=target_image, face_image=face_image)
-            job = hook.wait(job, timeout=600)
-        return job.urls[0]
+            return hook.to_xcom(hook.wait(job, timeout=600))
 
     ArchiveOperator(
         task_id="archive", source=swap(target, face), destination=f"{destination}/waited", retries=3

@@ -82,7 +82,8 @@ def sources_of(result: GivenResult, fetch: FetchJob) -> list[ArchiveSource]:
 
 
 def _flat(value: Any) -> tuple[list[Any], bool]:
-    if isinstance(value, str | Mapping) or not isinstance(value, Iterable):
+    # A model is iterable, too: over its fields.
+    if isinstance(value, str | Mapping | BaseModel) or not isinstance(value, Iterable):
         return [value], False
     if isinstance(value, Sequence):
         # All at once: iterating over a lazy sequence would make one request to Airflow for each of a thousand.

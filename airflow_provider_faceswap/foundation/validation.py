@@ -56,7 +56,7 @@ def as_choice(name: str, value: Choice, known: tuple[str, ...]) -> Choice:
 
 def as_job_id(name: str, value: object) -> str:
     """
-    The id of a job, given by its id or by the whole result of the operator that submitted it.
+    The id of a job, given by its id, by the whole result of the operator that submitted it, or by a hook's job.
 
     The error does not repeat the value: a result that a template has turned into text contains signed links.
 
@@ -64,6 +64,8 @@ def as_job_id(name: str, value: object) -> str:
     """
     if isinstance(value, Mapping):
         value = value.get("job_id")
+    # A job of a hook.
+    value = getattr(value, "job_id", value)
     try:
         return job_id_text(value)
     except ValueError as error:

@@ -20,18 +20,20 @@ from airflow_provider_faceswap.foundation.redaction import bare_url, without_sec
 from airflow_provider_faceswap.foundation.rendered import is_set
 from airflow_provider_faceswap.foundation.validation import as_conn_id, given_id
 from airflow_provider_faceswap.hooks.connection import ConnectionNotFoundError, VendorConnection
+from airflow_provider_faceswap.hooks.handover import as_result
 from airflow_provider_faceswap.hooks.preparation import build_submission, upload_files
 from airflow_provider_faceswap.hooks.private_host import check_private_host
 from airflow_provider_faceswap.hooks.registry import hook_for, hook_for_connection, register, types_of
 from airflow_provider_faceswap.http.api import ApiClient
 from airflow_provider_faceswap.lifecycle.outcomes import Outcome
+from airflow_provider_faceswap.lifecycle.provenance import provenance
 from airflow_provider_faceswap.lifecycle.submissions import SubmissionTemplate
 from airflow_provider_faceswap.lifecycle.waiting import wait
 from airflow_provider_faceswap.telemetry import lineage
 from airflow_provider_faceswap.vendors.messages import as_id
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from airflow_provider_faceswap.http.endpoint import Endpoint
@@ -64,6 +66,8 @@ class JobHook(BaseHook):
         self.conn_id = as_conn_id(conn_id) if is_set(conn_id) else self.default_conn_name
         #: Connection types whose password this hook may send.
         self.conn_types = types_of(type(self))
+        #: The parts of manifests of the jobs that this hook has submitted, by their ids.
+        self._provenance: dict[str, dict[str, Any]] = {}
         connection = VendorConnection(self.vendor, self.conn_id, self.conn_types)
         self._api = ApiClient(f"{self.vendor.name}:{self.conn_id}", connection)
 
@@ -140,6 +144,9 @@ class JobHook(BaseHook):
         """
         Submit a paid job.
 
+        The log has its id at once. A hook keeps no record: return the id, or :meth:`to_xcom` of the job, so that a
+        later task can go on with it.
+
         :param kind: A kind of this vendor, such as ``face_swap``; see ``vendor.kinds``.
         :param arguments: The arguments of the vendor's operators, by the same names; ``None`` means not set.
         :raises InvalidRequestError: An argument is wrong; nothing was sent.
@@ -148,6 +155,7 @@ class JobHook(BaseHook):
         """
         with self.ready(kind, self.prepare(kind, **arguments)) as submit:
             job = submit()
+            self._accepted(job, arguments)
         lineage.collect(self, lineage.job_lineage(None, arguments))
         return job
 
@@ -159,8 +167,32 @@ class JobHook(BaseHook):
         await asyncio.to_thread(check_private_host, self.endpoint())
         request = await asyncio.to_thread(upload_files, self.vendor, request, self.read)
         job = await self._api.asubmit(request, partial(self._read_submitted, kind))
+        self._accepted(job, arguments)
         lineage.collect(self, lineage.job_lineage(None, arguments))
         return job
+
+    def _accepted(self, job: Job, arguments: Mapping[str, Any]) -> None:
+        """Log the job, whatever happens next, and keep what its manifest will say."""
+        cost = f", {job.cost}" if job.cost else ""
+        self.log.info("%s accepted %s as job %s%s", job.vendor, job.kind, job.job_id, cost)
+        self._provenance[job.job_id] = provenance(arguments)
+
+    def to_xcom(self, job: Job) -> dict[str, Any]:
+        """
+        The job as what a job operator returns. Return this from a ``@task``.
+
+        The archive operator, the job sensor and the arguments of other operators take it, and a manifest names the
+        job. A bare link has none of that. Like a link, it may be signed: keep it out of the log with
+        ``@task(show_return_value_in_logs=False)``.
+
+        :param job: The result of :meth:`submit`, :meth:`fetch` or :meth:`wait`.
+        """
+        return as_result(
+            job,
+            conn_id=self.conn_id,
+            retention=self.vendor.kind(job.kind).retention,
+            provenance=self._provenance.get(job.job_id, {}),
+        )
 
     # -- fetch and wait -------------------------------------------------------------------------------
 
