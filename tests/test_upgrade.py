@@ -189,6 +189,8 @@ def test_a_batch_reads_the_records_of_its_items(vendor, context, store, pictures
         "cost",
         "seconds",
         "manifest_uri",
+        "skipped",
+        "cost_in_all",
     ]
 
 

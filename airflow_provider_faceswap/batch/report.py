@@ -172,14 +172,14 @@ class BatchReport:
             "total": self.total,
             "archived": self.archived,
             "failed": self.failed,
-            "skipped": self.skipped,
             "not_started": self.total - self.ended,
             "reused": self.reused,
             "errors": dict(self.errors),
             "cost": dict(self.cost),
-            "cost_in_all": self.cost_in_all,
             "seconds": round(seconds, 3),
             "manifest_uri": manifest_uri,
+            "skipped": self.skipped,
+            "cost_in_all": self.cost_in_all,
             **({"left_behind": self.left_behind[:MAX_LEFT_BEHIND]} if self.left_behind else {}),
         }
 
