@@ -5,6 +5,15 @@ from __future__ import annotations
 import ipaddress
 import socket
 from contextlib import suppress
+from functools import partial
+
+from airflow_provider_faceswap.http.limits import in_thread
+
+#: Seconds that the look-up of a name may take. Without a name server it would take much longer.
+LONGEST_LOOKUP = 1.0
+
+#: Names whose look-up took longer in this process. They are not looked up again.
+_slow: set[str] = set()
 
 #: IPv6 networks whose addresses contain an IPv4 address: NAT64, its local form, 6to4.
 _IPV4_IN_IPV6 = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16")))
@@ -33,11 +42,14 @@ def is_private(host: str) -> bool:
 
 
 def resolves_to_private(host: str) -> bool:
-    """True if a host has a private address; false if its name cannot be resolved now."""
-    if is_private(host):
-        return True
+    """True if a host has a private address; false if its name cannot be resolved soon."""
+    if is_private(host) or host in _slow:
+        return is_private(host)
     try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        found = in_thread(partial(socket.getaddrinfo, host, None, type=socket.SOCK_STREAM), LONGEST_LOOKUP)
+    except TimeoutError:
+        _slow.add(host)
+        return False
     except (OSError, UnicodeError):
         return False
     return any(is_private(str(entry[4][0])) for entry in found)

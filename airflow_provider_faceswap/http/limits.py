@@ -83,7 +83,7 @@ def receive(http: httpx.Client, request: dict[str, Any]) -> httpx.Response:
 
     seconds = _seconds_for(request)
     try:
-        return _in_thread(whole_answer, seconds)
+        return in_thread(whole_answer, seconds)
     except TimeoutError:
         raise _too_late(seconds) from None
 
@@ -131,7 +131,7 @@ def _too_late(seconds: float) -> TimeoutError:
     return TimeoutError(f"no complete answer within {seconds:.0f} s")
 
 
-def _in_thread(call: Callable[[], T], seconds: float) -> T:
+def in_thread(call: Callable[[], T], seconds: float) -> T:
     """
     The result of a call that blocks.
 
