@@ -256,7 +256,7 @@ def test_a_deferred_swap_has_no_link_yet_and_the_worker_that_goes_on_has_it(vend
 
 
 def test_a_sensor_leads_to_the_result_that_it_waited_for(vendor, answer, context, clock):
-    vendor.will(answer("done", percent=100, result=PLAIN))
+    vendor.will(answer("done", job_id="abc", percent=100, result=PLAIN))
     sensor = JobSensor(task_id="wait", conn_id="gptunnel_default", job_id="abc", kind="face_swap")
     assert leads(sensor) == {"Result": ""}
     sensor.execute(context)

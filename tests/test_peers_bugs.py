@@ -279,8 +279,8 @@ def test_a_job_finished_at_the_first_look_ends_its_task_in_place(
     vendor.will(done(answer))
     [event] = asyncio.run(fire(trigger))
     assert isinstance(event, TaskSuccessEvent)
-    _link, stored = supervisor.messages
-    assert (stored.key, stored.value["url"]) == ("return_value", LINK)
+    stored = {message.key: message.value for message in supervisor.messages}
+    assert stored["return_value"]["url"] == stored["url"] == LINK
     assert clock.now() < begun + SAFE_RESUME_DELAY
 
 

@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import airflow_provider_faceswap
-from airflow_provider_faceswap.batch.items import Items
+from airflow_provider_faceswap.batch.items import BatchItem, Items
 from airflow_provider_faceswap.exceptions import (
     ArchiveError,
     FaceSwapError,
@@ -260,7 +260,7 @@ def test_whatever_a_vendor_answers_can_be_stored_and_shown(name, answer, status)
     if vendor.uploads:
         check_read(lambda: vendor.uploads.read(reply))
     if vendor.cancellation:
-        check_read(lambda: vendor.cancellation.read(reply))
+        check_read(lambda: vendor.cancellation.read("job-1", reply))
     if vendor.concurrency_limit:
         check_read(lambda: vendor.concurrency_limit.read(reply))
     if vendor.history:
@@ -303,7 +303,7 @@ def test_an_id_that_cannot_be_used_is_shown_and_never_polled(name, job_id, vendo
 
 
 @pytest.mark.parametrize("name", ACCEPTED)
-@pytest.mark.parametrize("job_id", [HALF_EMOJI, "a\nb", f"a{NUL}", "a b", "", "..", 5, None], ids=ascii)
+@pytest.mark.parametrize("job_id", [HALF_EMOJI, "a\nb", f"a{NUL}", "a b", "", "..", None], ids=ascii)
 def test_an_id_of_a_person_that_cannot_be_one_is_a_plain_error_in_every_call(name, job_id, vendor):
     hook = HOOKS[name]()
     with pytest.raises(InvalidRequestError) as caught:
@@ -473,9 +473,8 @@ def test_the_archive_refuses_a_name_with_control_characters(name, text, context,
     arguments = {"source": "https://a.test/x.png", "destination": f"file://{tmp_path}", "filename": "x"}
     given_text = f"https://a.test/x{text}.png" if name == "source" else f"file://{tmp_path}/x{text}"
     given_text = f"x{text}" if name in {"filename", "destination_conn_id"} else given_text
-    operator = ArchiveOperator(task_id="t", **{**arguments, name: given_text})
     with pytest.raises(FaceSwapError) as caught:
-        operator.execute(context)
+        ArchiveOperator(task_id="t", **{**arguments, name: given_text}).execute(context)
     check_error(caught.value)
     assert not list(tmp_path.iterdir())
 
@@ -551,12 +550,8 @@ def test_a_refused_item_with_any_text_does_not_end_the_batch(
 
 
 @pytest.mark.parametrize("text", [HALF_EMOJI, NUL, ESCAPE, BIDI], ids=ascii)
-@pytest.mark.parametrize("place", ["name", "value"])
-def test_an_item_file_with_any_text_is_refused_with_a_text_that_can_be_shown(
-    text, place, vendor, context, tmp_path
-):
-    row = {"target_image": "https://a.test/1.png", "face_image": "https://a.test/f.png"}
-    row |= {f"x{text}": 1} if place == "name" else {"face_image": f"https://a.test/{text}"}
+def test_an_item_file_with_any_text_is_refused_with_a_text_that_can_be_shown(text, vendor, context, tmp_path):
+    row = {"target_image": "https://a.test/1.png", "face_image": f"https://a.test/{text}"}
     file = tmp_path / "items.jsonl"
     file.write_text(json.dumps(row) + "\n")
     out = tmp_path / "out"
@@ -569,16 +564,22 @@ def test_an_item_file_with_any_text_is_refused_with_a_text_that_can_be_shown(
     assert not vendor.creates
 
 
+@pytest.mark.parametrize("text", [HALF_EMOJI, NUL, ESCAPE, BIDI], ids=ascii)
+def test_a_column_with_any_name_can_be_stored(text):
+    item = BatchItem.parse(0, {f"x{text}": f"y{text}", "face_image": "https://a.test/f.png"})
+    check_storable([name for name in item.columns if name != "face_image"])
+
+
 @pytest.mark.parametrize(
     "line", ["[" * 100_000, f'{{"a": "{ESCAPE}"', "\x00", '{"https://u:SECRET@h/x?sig=SECRET']
 )
 def test_a_line_of_an_item_file_that_is_no_json_is_named(line, tmp_path):
     file = tmp_path / "items.jsonl"
     file.write_text(line + "\n")
-    with pytest.raises(InvalidRequestError, match="line 1") as caught:
-        list(Items(f"file://{file}"))
-    check_error(caught.value)
-    assert "SECRET" not in str(caught.value)
+    [item] = Items(f"file://{file}")
+    assert "line 1" in item.problem
+    check_shown(item.problem)
+    assert "SECRET" not in item.problem
 
 
 # -- secrets -------------------------------------------------------------------------------------------------------

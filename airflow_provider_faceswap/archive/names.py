@@ -52,10 +52,10 @@ def check_known(destination: Any, conn_id: str | None, filename: Any = None) -> 
         the filename leads out of the folder.
     """
     if isinstance(filename, str) and not _is_template(filename):
-        check_filename(filename)
+        check_filename(filename.strip())
     if not isinstance(destination, str | ObjectStoragePath):
         return
-    text = str(destination)
+    text = str(destination).strip()
     scheme, mark, _ = text.partition("://")
     if not _is_template(text):
         _check_absolute(text)

@@ -100,8 +100,8 @@ def is_kept(store: Store | None, key: str) -> bool:
     """
     try:
         return store is not None and store.get(key) is not None
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - each store has its own errors
         raise FaceSwapError(
             f"the record {key!r} of this task could not be read ({type(error).__name__})",
             advice="This attempt bought nothing. Retry when Airflow works again.",
-        ) from error
+        ) from None

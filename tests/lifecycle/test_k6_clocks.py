@@ -160,7 +160,7 @@ def test_a_trigger_that_moves_between_two_clocks_goes_on_within_its_limit(vendor
     clock.step(-HOUR)
     vendor.will(*[answer("processing") for _ in range(60)])
     assert fired(trigger) == "timed_out"
-    assert sum(clock.slept) <= 60.0
+    assert sum(clock.slept) <= 60.0 + 1e-3  # the remainder is a difference of large numbers
 
 
 @each_step

@@ -345,7 +345,7 @@ def test_a_batch_that_failed_before_its_first_item_notes_that(site, context, tmp
         batch(tmp_path, items=[{**PICTURES, "target_image": "not a picture"}]).execute(context)
     assert context["task_state_store"].values == {"faceswap_batch.0": {}}
     clear(context, keep=True)
-    with pytest.raises(BatchFailedError, match="0 were seen"):
+    with pytest.raises(BatchFailedError, match="0 were processed"):
         batch(tmp_path).execute(context)
     assert started
 

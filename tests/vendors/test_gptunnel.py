@@ -324,8 +324,8 @@ def test_a_child_needs_the_id_of_its_parent(kind, parent):
 
 
 def test_ambiguity_15_an_id_of_another_shape_is_taken():
-    body = VENDOR.submit("upsample", {"parent_job_id": "task-№7", "image": 1}).body
-    assert body["taskId"] == "task-№7"
+    body = VENDOR.submit("upsample", {"parent_job_id": "task_7.x", "image": 1}).body
+    assert body["taskId"] == "task_7.x"
     assert VENDOR.fetch("image", "not-24-hex").body == {"task_id": "not-24-hex"}
     assert VENDOR.read_job("image", answer({"code": 0, "id": 17, "status": "idle"})).job_id == "17"
 
