@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
@@ -12,15 +12,15 @@ from airflow.providers.common.compat.sdk import BaseHook
 from airflow_provider_faceswap.exceptions import (
     FaceSwapError,
     InvalidRequestError,
-    MalformedResponseError,
-    VendorUnavailableError,
 )
 from airflow_provider_faceswap.foundation.clock import CLOCK
-from airflow_provider_faceswap.foundation.redaction import bare_url, without_secrets
+from airflow_provider_faceswap.foundation.redaction import without_secrets
 from airflow_provider_faceswap.foundation.rendered import is_set
 from airflow_provider_faceswap.foundation.validation import as_conn_id, given_id
-from airflow_provider_faceswap.hooks.connection import ConnectionNotFoundError, VendorConnection
+from airflow_provider_faceswap.hooks.connection import VendorConnection
+from airflow_provider_faceswap.hooks.connection_test import check_connection
 from airflow_provider_faceswap.hooks.handover import as_result
+from airflow_provider_faceswap.hooks.job_errors import logging_failure, naming_job
 from airflow_provider_faceswap.hooks.preparation import build_submission, upload_files
 from airflow_provider_faceswap.hooks.private_host import check_private_host
 from airflow_provider_faceswap.hooks.registry import hook_for, hook_for_connection, register, types_of
@@ -30,10 +30,9 @@ from airflow_provider_faceswap.lifecycle.provenance import provenance
 from airflow_provider_faceswap.lifecycle.submissions import SubmissionTemplate
 from airflow_provider_faceswap.lifecycle.waiting import wait
 from airflow_provider_faceswap.telemetry import lineage
-from airflow_provider_faceswap.vendors.messages import as_id
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
     from contextlib import AbstractContextManager
 
     from airflow_provider_faceswap.http.endpoint import Endpoint
@@ -203,31 +202,15 @@ class JobHook(BaseHook):
         :raises JobLostError: The vendor has no such job.
         :raises VendorError: The job could not be read; it is still running, or over, at the vendor.
         """
-        with self._names_job(job_id := given_id(job_id)):
+        with naming_job(job_id := given_id(job_id), self.vendor.name):
             parse = partial(self.vendor.read_job, kind, job_id=job_id)
             return self._api.read(self.vendor.fetch(kind, job_id), parse).believed(CLOCK.moment())
 
     async def afetch(self, job_id: str, kind: str) -> Job:
         """Poll a job, as :meth:`fetch` does; a refused key is read again from the connection."""
-        with self._names_job(job_id := given_id(job_id)):
+        with naming_job(job_id := given_id(job_id), self.vendor.name):
             parse = partial(self.vendor.read_job, kind, job_id=job_id)
             return (await self._api.aread(self.vendor.fetch(kind, job_id), parse)).believed(CLOCK.moment())
-
-    @contextmanager
-    def _names_job(self, job_id: str) -> Iterator[None]:
-        """Add the job's id to errors raised while polling it."""
-        try:
-            yield
-        except ConnectionNotFoundError as error:
-            # It may be missing only now: Airflow reports a secrets backend that is down like this.
-            raise VendorUnavailableError(
-                error.message,
-                vendor=self.vendor.name,
-                job_id=job_id,
-                advice="The job is not affected. Restore the connection, then retry.",
-            ) from None
-        except FaceSwapError as error:
-            raise error.replaced(job_id=error.job_id or as_id(job_id) or None) from None
 
     def wait(self, job: Job, *, timeout: float = 600.0, poll_interval: float | None = None) -> Job:
         """
@@ -260,7 +243,7 @@ class JobHook(BaseHook):
         if (cancellation := self.vendor.cancellation) is None:
             return False
         request = cancellation.request(kind, job_id := given_id(job_id))
-        with self._logs_failed_cancel(job_id):
+        with logging_failure(self.log, job_id):
             return cancellation.read(job_id, self._api.send_once(request))
         return False
 
@@ -269,16 +252,9 @@ class JobHook(BaseHook):
         if (cancellation := self.vendor.cancellation) is None:
             return False
         request = cancellation.request(kind, job_id := given_id(job_id))
-        with self._logs_failed_cancel(job_id):
+        with logging_failure(self.log, job_id):
             return cancellation.read(job_id, await self._api.asend_once(request))
         return False
-
-    @contextmanager
-    def _logs_failed_cancel(self, job_id: str) -> Iterator[None]:
-        try:
-            yield
-        except FaceSwapError as error:
-            self.log.warning("The cancellation of job %s was not confirmed: %s", job_id, error)
 
     # -- account --------------------------------------------------------------------------------------
 
@@ -322,29 +298,6 @@ class JobHook(BaseHook):
         """
         Test key, host and fields with a free request, for the *Test* button of the connection form.
 
-        :returns: Whether the test succeeded, and one line: the account, or what is wrong.
+        :returns: Whether it succeeded, and one line: the account, or what is wrong.
         """
-        asked = ""
-        try:
-            base_url = self.endpoint().base_url
-            self._check_defaults()
-            check_private_host(self.endpoint())
-            asked = f" (asked: {bare_url(base_url)})"
-            return True, f"{self.vendor.name}: {self.account()}{asked}"
-        except FaceSwapError as error:
-            if isinstance(error, InvalidRequestError | MalformedResponseError) and error.status_code:
-                # The request is always the same, so it reached something else than the vendor's API.
-                error = error.replaced(
-                    advice="Nothing was bought. Is the connection's host this vendor's API?"
-                )
-            # Airflow tests the connection under a temporary id.
-            why = str(error).replace(f"connection {self.conn_id!r}", "this connection")
-            return False, f"{why}{asked}"
-
-    def _check_defaults(self) -> None:
-        """Build a submission with the connection's defaults, and send nothing."""
-        picture = "https://example.com/picture.png"
-        try:
-            self.prepare("face_swap", target_image=picture, face_image=picture)
-        except InvalidRequestError as error:
-            raise error.replaced(advice="Nothing was bought. Correct the connection.") from None
+        return check_connection(self)
