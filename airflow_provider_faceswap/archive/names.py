@@ -29,7 +29,7 @@ def folder_of(destination: Any, conn_id: str | None) -> ObjectStoragePath:
     """
     A destination as a path.
 
-    :raises InvalidRequestError: It names no folder, or a relative one; or Airflow has no such storage.
+    :raises InvalidRequestError: It is empty or a relative path, or Airflow has no storage for its scheme.
     """
     if isinstance(destination, str):
         destination = destination.strip()

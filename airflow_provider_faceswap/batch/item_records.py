@@ -60,7 +60,7 @@ class ItemRecords:
 
     def earlier_end(self, key: str) -> dict[str, Any] | None:
         """
-        How this item finally ended in an earlier attempt, if it did.
+        The final result of this item in an earlier attempt; ``None`` if there is none.
 
         :raises Exception: The store's own error.
         """

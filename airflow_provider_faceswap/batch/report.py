@@ -223,7 +223,7 @@ def describe(error: BaseException, secrets: Iterable[str] = ()) -> str:
     """
     The text of an error, without its advice, which is written for a single job.
 
-    :param secrets: Texts to remove from an error of another library.
+    :param secrets: Strings to remove from an error raised by another library.
     """
     if isinstance(error, FaceSwapError):
         return f"{error.message} [job {error.job_id}]" if error.job_id else error.message

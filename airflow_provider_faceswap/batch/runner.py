@@ -101,7 +101,7 @@ class BatchRunner:
         """
         Go through all items. The counters are in the report, and the end of each item is in the manifest.
 
-        :raises BaseException: The error that stopped the batch early; if there were several, the log has all.
+        :raises BaseException: The error that stopped the batch early; if there were several, all are in the log.
         """
         try:
             with self.records or nullcontext():

@@ -22,7 +22,7 @@ class Destination:
     """
     A place for the results of one job.
 
-    :param folder: A URI; ``file://`` and an absolute path on this disk.
+    :param folder: A URI; for a local folder, ``file://`` followed by an absolute path.
     :param filename: The name in the folder; ``None`` lets the archive choose it.
     """
 

@@ -83,7 +83,7 @@ class JobHook(BaseHook):
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Self]:
-        """Keep the async client that this event loop shares open inside the block."""
+        """Keep this event loop's shared async client open inside the block."""
         async with self._api.session():
             yield self
 
@@ -146,10 +146,10 @@ class JobHook(BaseHook):
         The log has its id at once. A hook keeps no record: return the id, or :meth:`to_xcom` of the job, so that a
         later task can go on with it.
 
-        :param kind: A kind of this vendor, such as ``face_swap``; see ``vendor.kinds``.
-        :param arguments: The arguments of the vendor's operators, by the same names; ``None`` means not set.
+        :param kind: One of this vendor's job kinds, such as ``face_swap``; see ``vendor.kinds``.
+        :param arguments: The same keyword arguments as for this vendor's operators; ``None`` means not set.
         :raises InvalidRequestError: An argument is wrong; nothing was sent.
-        :raises VendorError: The vendor accepted nothing.
+        :raises VendorError: The vendor did not accept the job.
         :raises SubmissionUncertainError: The vendor may have accepted the job.
         """
         with self.ready(kind, self.prepare(kind, **arguments)) as submit:
@@ -282,7 +282,7 @@ class JobHook(BaseHook):
         return self._read_account(self.vendor.balances.read)
 
     def concurrency_limit(self) -> int | None:
-        """How many jobs the account may run at once; ``None`` if not reported, or not readable now."""
+        """How many jobs the account may run at once; ``None`` if the vendor does not report it, or it cannot be read now."""
         if self.vendor.concurrency_limit is None:
             return None
         try:

@@ -28,7 +28,9 @@ def check_connection(hook: JobHook) -> tuple[bool, str]:
     except FaceSwapError as error:
         if isinstance(error, InvalidRequestError | MalformedResponseError) and error.status_code:
             # The request is always the same, so it reached something else than the vendor's API.
-            error = error.replaced(advice="Nothing was bought. Is the connection's host this vendor's API?")
+            error = error.replaced(
+                advice="Nothing was bought. Check that the connection's host is the base URL of this vendor's API."
+            )
         # Airflow tests the connection under a temporary id.
         why = str(error).replace(f"connection {hook.conn_id!r}", "this connection")
         return False, f"{why}{asked}"

@@ -158,7 +158,7 @@ class ApiClient:
     @contextmanager
     def submitting(self, request: Request, parse: Callable[[Reply], T]) -> Iterator[Callable[[], T]]:
         """
-        Do all that may take time before a submission.
+        Before a submission, do everything that may take time.
 
         :param parse: Makes the return value from the reply.
         :returns: The function that sends the submission; call it once, inside the block.

@@ -51,7 +51,7 @@ class Endpoint:
     :param headers: The headers that carry the key.
     :param secrets: Texts that are hidden in all that is made of a reply.
     :param options: The connection's extra fields.
-    :param rate: Maximum requests per second, of all that share the limiter; ``None`` for no limit.
+    :param rate: Maximum requests per second, counted over everything that shares the limiter; ``None`` for no limit.
     :param default_host: Whether the base URL is the vendor's own, so that a request may use another one of its hosts.
     """
 

@@ -143,7 +143,7 @@ def fingerprint(vendor: str, conn_id: str, kind: str, request: Request) -> str:
     """
     The hash that identifies a logical job: the same request on the same account is the same job.
 
-    The signature of a link is left out: a template may sign the same picture again in each attempt.
+    The signature of a link is left out: a template may render a newly signed link to the same picture in each attempt.
     """
     canonical = json.dumps(
         [

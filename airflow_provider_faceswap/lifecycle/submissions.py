@@ -64,7 +64,7 @@ class SubmissionTemplate:
         The complete submission.
 
         :param submitted_at: Default: now.
-        :param deadline: Default: the timeout from now. Never later than that: the clock that set it may be ahead.
+        :param deadline: Default: now plus the timeout. Never later than that: the clock that set it may be ahead.
         """
         now = CLOCK.moment()
         end = now + timedelta(seconds=self.timeout)

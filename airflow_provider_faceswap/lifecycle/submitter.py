@@ -200,8 +200,8 @@ class Submitter:
         """
         Find the job that this intent became; ``None`` unless that is certain.
 
-        :param named: The job id in a response that does not say whether it was accepted. Without one, the vendor's
-            list is searched.
+        :param named: The job id in a response that does not say whether the job was accepted. Without an id, the
+            vendor's list is searched.
         """
         job = self._poll_quietly(named) if named else None
         if job is None:

@@ -114,7 +114,7 @@ def http_url(value: str) -> str:
     """
     if _NOT_IN_A_URL.search(value) or safe_text(value) != value:
         raise ValueError(
-            "must be a URL without spaces, double quotes, <, > and backslashes: percent-encode it"
+            "must be a URL without spaces, double quotes, <, > or backslashes: percent-encode these characters"
         )
     try:
         parts = urlsplit(value)

@@ -95,8 +95,8 @@ class Vendor(ABC):
     """
     One vendor's API: builds requests and reads replies. It does no I/O, reads no clock and has no state.
 
-    A new vendor defines the class attributes without a default and the abstract methods. What only some vendors can do
-    is an object of :mod:`~airflow_provider_faceswap.vendors.capabilities`, or ``None``.
+    A new vendor defines the class attributes without a default and the abstract methods. Each optional
+    feature is an object from :mod:`~airflow_provider_faceswap.vendors.capabilities`, or ``None``.
 
     Methods that read a reply raise a subclass of :class:`~airflow_provider_faceswap.exceptions.VendorError` for a
     refusal, and :class:`~airflow_provider_faceswap.exceptions.JobLostError` for a job that does not exist.
@@ -175,9 +175,9 @@ class Vendor(ABC):
     @abstractmethod
     def account(self, options: Mapping[str, Any]) -> Request:
         """
-        Build a free request that proves the key, and reads the balance if the vendor reports one.
+        Build a free request that verifies the key, and reads the balance if the vendor reports one.
 
-        :param options: The connection's extra fields; they may choose who pays.
+        :param options: The connection's extra fields; they can determine which account is charged.
         """
 
     @abstractmethod

@@ -33,7 +33,7 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def _picture(value: str) -> str:
-    """Accept a URL, as on the pages, or a data URI, as in public clients."""
+    """Accept a URL, as in the vendor's documentation, or a data URI, as in public clients."""
     if value.startswith("data:"):
         inline_media(value, PICTURES)
         return value

@@ -328,9 +328,19 @@ REFUSED_BY_PIAPI = httpx.Response(401, json={"code": 401, "message": "invalid ap
             None,
             "which Airflow shows instead of a secret",
         ),
-        ("gptunnel", {}, UNKNOWN_PAGE, "Is the connection's host this vendor's API?"),
-        ("piapi", {}, UNKNOWN_PAGE, "Is the connection's host this vendor's API?"),
-        ("tengrai", {}, ANOTHER_SITE, "Is the connection's host this vendor's API?"),
+        (
+            "gptunnel",
+            {},
+            UNKNOWN_PAGE,
+            "Check that the connection's host is the base URL of this vendor's API.",
+        ),
+        ("piapi", {}, UNKNOWN_PAGE, "Check that the connection's host is the base URL of this vendor's API."),
+        (
+            "tengrai",
+            {},
+            ANOTHER_SITE,
+            "Check that the connection's host is the base URL of this vendor's API.",
+        ),
         (
             "piapi",
             {"host": "http://127.0.0.1:8090", "port": 443},
