@@ -133,6 +133,9 @@ class JobHook(BaseHook):
         :raises VendorError: The vendor refused a picture; nothing was submitted.
         """
         check_private_host(self.endpoint())
+        return self._ready(kind, request)
+
+    def _ready(self, kind: str, request: Request) -> AbstractContextManager[Callable[[], Job]]:
         request = upload_files(self.vendor, request, self.read)
         return self._api.submitting(request, partial(self._read_submitted, kind))
 
@@ -152,18 +155,27 @@ class JobHook(BaseHook):
         :raises VendorError: The vendor did not accept the job.
         :raises SubmissionUncertainError: The vendor may have accepted the job.
         """
-        with self.ready(kind, self.prepare(kind, **arguments)) as submit:
+        request = self.prepare(kind, **arguments)
+        self._warn_of_private_host()
+        with self._ready(kind, request) as submit:
             job = submit()
             self._accepted(job, arguments)
         lineage.collect(self, lineage.job_lineage(None, arguments))
         return job
+
+    def _warn_of_private_host(self) -> None:
+        """Only a warning: the caller of a hook may take the result without a download by this package."""
+        try:
+            check_private_host(self.endpoint())
+        except InvalidRequestError as error:
+            self.log.warning("%s", error.message)
 
     async def asubmit(self, kind: str, **arguments: Any) -> Job:
         """Submit a paid job, as :meth:`submit` does."""
         await self._api.aendpoint()
         # Resolving a name, and reading and uploading pictures, blocks.
         request = await asyncio.to_thread(self.prepare, kind, **arguments)
-        await asyncio.to_thread(check_private_host, self.endpoint())
+        await asyncio.to_thread(self._warn_of_private_host)
         request = await asyncio.to_thread(upload_files, self.vendor, request, self.read)
         job = await self._api.asubmit(request, partial(self._read_submitted, kind))
         self._accepted(job, arguments)

@@ -52,19 +52,27 @@ PRIVATE = [
 @pytest.mark.parametrize(("host", "shown"), PRIVATE)
 def test_a_private_host_is_refused_before_anything_is_bought(private, wire, host, shown):
     hook = private(host)
-    for call in (
-        lambda: hook.submit("face_swap", **PICTURES),
-        lambda: asyncio.run(hook.asubmit("face_swap", **PICTURES)),
-    ):
-        with pytest.raises(
-            InvalidRequestError, match=f"Nothing was bought. Set {SETTING}={shown} "
-        ) as caught:
-            call()
-        assert isinstance(caught.value, AirflowFailException)
+    request = hook.prepare("face_swap", **PICTURES)
+    with pytest.raises(InvalidRequestError, match=f"Nothing was bought. Set {SETTING}={shown} ") as caught:
+        hook.ready("face_swap", request)
+    assert isinstance(caught.value, AirflowFailException)
     well, text = hook.test_connection()
     assert not well
     assert f"{SETTING}={shown} " in text
     assert wire.requests == []
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_a_hook_alone_only_warns_of_a_private_host(private, mode):
+    hook = private("http://127.0.0.1:8090")
+    warnings = []
+    hook.log.warning = lambda text, *args: warnings.append(text % args)
+    if mode == "sync":
+        job = hook.submit("face_swap", **PICTURES)
+    else:
+        job = asyncio.run(hook.asubmit("face_swap", **PICTURES))
+    assert job.job_id == "j1"
+    assert any("host 127.0.0.1 is private" in line for line in warnings)
 
 
 @pytest.mark.parametrize(("host", "shown"), PRIVATE)
@@ -90,8 +98,10 @@ def test_a_name_that_a_proxy_resolves_is_not_resolved_here(private, names, monke
 
 def test_the_error_keeps_the_hosts_that_are_allowed_already(private, monkeypatch):
     monkeypatch.setenv(SETTING, "a.internal")
+    hook = private("https://10.0.0.8")
+    request = hook.prepare("face_swap", **PICTURES)
     with pytest.raises(InvalidRequestError, match=f"{SETTING}=10.0.0.8,a.internal "):
-        private("https://10.0.0.8").submit("face_swap", **PICTURES)
+        hook.ready("face_swap", request)
 
 
 def test_a_job_that_is_paid_already_is_still_waited_for(private, context, clock):
