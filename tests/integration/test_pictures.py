@@ -111,7 +111,7 @@ def test_a_plan_without_uploads_is_told_before_anything_is_bought(stored, run, l
 
 def test_a_vendor_of_links_only_refuses_a_file_and_failover_finds_another(stored, run, ledger):
     pictures = {"target_image": stored("emil.png"), "face_image": stored("anna.jpg")}
-    with pytest.raises(PictureNotTakenError, match="takes links only"):
+    with pytest.raises(PictureNotTakenError, match="accepts only links"):
         run(TengraiFaceSwapOperator, **pictures)
     assert ledger()["creates"] == 0
     result = run(FaceSwapOperator, conn_ids=["tengrai_default", "piapi_default"], **pictures)

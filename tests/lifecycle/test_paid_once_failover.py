@@ -45,6 +45,7 @@ class Bought:
     ends_at: float
     fate: str
     forgotten: bool = False
+    replaced: bool = False
 
     def state(self, now: float) -> str:
         return self.fate if now >= self.ends_at else "processing"
@@ -81,6 +82,9 @@ class Accounts:
 
     def _create(self, conn_id: str, body: dict) -> httpx.Response:
         manner = self.manners.pop(0) if self.manners else "answered"
+        # The record of another request is replaced, so going back to earlier arguments buys anew.
+        for job in self.jobs:
+            job.replaced |= job.body != body
         if manner == "busy":
             return httpx.Response(429, json={"message": "busy"}, headers={"retry-after": "900"})
         if manner == "no credit":
@@ -105,11 +109,11 @@ class Accounts:
         return {"id": job.job_id, "status": state, "percent": 0, "result": link, "error": "engine broke"}
 
     def _check(self, conn_id: str, body: dict) -> None:
-        """Every job that was bought before must be over, of other arguments, or forgotten before a clear."""
+        """Every job that was bought before must be over, replaced by other arguments, or forgotten before a clear."""
         for job in self.jobs:
             over = job.state(self.clock.now()) == "failed" and self.is_named(job)
             forgotten = job.forgotten and job.epoch != self.ti.max_tries
-            if not (over or forgotten or job.body != body):
+            if not (over or forgotten or job.replaced):
                 self.broken.append(f"{conn_id} was paid although {job} was bought")
 
     def is_named(self, job: Bought) -> bool:

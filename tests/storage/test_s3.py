@@ -508,14 +508,14 @@ def test_columns_of_a_parquet_file_keep_their_types_and_empty_cells_are_not_set(
     ]
     bucket.put("items.parquet", parquet([wanted[0], {**wanted[1], "seed": None, "faces": None}]))
     items = Items(f"{bucket.uri}/items.parquet")
-    assert [item.arguments for item in items] == wanted
-    assert [item.arguments for item in items] == wanted, "a file may be gone through again"
+    assert [item.columns for item in items] == wanted
+    assert [item.columns for item in items] == wanted, "a file may be gone through again"
 
 
 def test_a_large_parquet_file_is_read_in_parts(bucket, monkeypatch):
     rows = [{"target_image": f"https://p.test/{number}.png"} for number in range(2000)]
     bucket.put("items.parquet", parquet(rows))
-    assert [item.arguments for item in Items(f"{bucket.uri}/items.parquet")] == rows
+    assert [item.columns for item in Items(f"{bucket.uri}/items.parquet")] == rows
 
 
 @pytest.mark.parametrize("data", [b"", b"no parquet", b"PAR1" + bytes(50)], ids=["empty", "other", "cut off"])
