@@ -21,6 +21,7 @@ def dag_of(row: str, dag_id: str, size: int) -> DAG:
     """Make the Dag for this many swaps."""
     with DAG(dag_id=dag_id, schedule=None) as dag:
         swap = GPTunnelFaceSwapOperator.partial(
+            multiple_outputs=False,
             task_id="swap",
             target_image=SETTINGS["target"],
             deferrable=True,
