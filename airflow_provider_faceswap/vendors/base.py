@@ -232,7 +232,9 @@ class Vendor(ABC):
             what = f"the reply has an unexpected shape ({type(error).__name__})"
             raise malformed(self.name, reply, what, job_id=job_id) from None
         found_id = self.job_id_in(reply)
-        if job_id is not None and found_id.strip().casefold() != job_id.strip().casefold():
+        if job_id is None or not self.repeats_job_id(kind):
+            return job
+        if found_id.strip().casefold() != job_id.strip().casefold():
             what = f"the reply is about another job ({as_word(found_id)})"
             raise MalformedResponseError(
                 what, vendor=self.name, status_code=reply.status_code, job_id=job_id, advice=POLL_AGAIN
@@ -246,6 +248,10 @@ class Vendor(ABC):
         Any JSON object, unless the vendor's file knows better.
         """
         return bool(reply.fields)
+
+    def repeats_job_id(self, kind: str) -> bool:  # noqa: ARG002 - most vendors do for all kinds
+        """Whether the reply to a poll has the id that was polled."""
+        return True
 
     @abstractmethod
     def _read_job(self, kind: str, reply: Reply, *, job_id: str | None = None) -> Job:

@@ -246,6 +246,10 @@ class GPTunnel(Vendor):
         """The ``id``, in both formats."""
         return as_id(reply.fields.get("id"))
 
+    def repeats_job_id(self, kind: str) -> bool:
+        """Not in the media API: the page's own sample of a result has another id than its request."""
+        return self.kind(kind).family != "media"
+
     def is_own_reply(self, reply: Reply) -> bool:
         """
         The envelope of an error with message and type, or the media API's code in an HTTP 200.
