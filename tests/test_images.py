@@ -13,7 +13,7 @@ from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestEr
 from airflow_provider_faceswap.foundation.file_types import dimensions
 from airflow_provider_faceswap.images import Image
 from airflow_provider_faceswap.media.fit import fitted, problems_with, upright
-from airflow_provider_faceswap.vendors.base import Accepts
+from airflow_provider_faceswap.vendors.kinds import Accepts
 
 JPEG_AND_PNG = frozenset({"image/jpeg", "image/png"})
 #: EXIF: the camera was turned to the right.

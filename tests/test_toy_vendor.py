@@ -16,7 +16,8 @@ from airflow_provider_faceswap.lifecycle.outcomes import WaitResult
 from airflow_provider_faceswap.operators.base import JobOperator
 from airflow_provider_faceswap.operators.faceswap import FaceSwapOperator
 from airflow_provider_faceswap.vendors.arguments import Arguments, HttpUrl
-from airflow_provider_faceswap.vendors.base import Kind, Timing, Vendor
+from airflow_provider_faceswap.vendors.base import Vendor
+from airflow_provider_faceswap.vendors.kinds import Kind, Timing
 from airflow_provider_faceswap.vendors.messages import Request, as_id, path_segment
 from airflow_provider_faceswap.vendors.refusals import malformed, refusal
 

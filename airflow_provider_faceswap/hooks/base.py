@@ -22,7 +22,7 @@ from airflow_provider_faceswap.hooks.connection_test import check_connection
 from airflow_provider_faceswap.hooks.handover import as_result
 from airflow_provider_faceswap.hooks.job_errors import logging_failure, naming_job
 from airflow_provider_faceswap.hooks.preparation import build_submission, upload_files
-from airflow_provider_faceswap.hooks.private_host import check_private_host
+from airflow_provider_faceswap.hooks.private_host import check_private_host, warn_of_private_host
 from airflow_provider_faceswap.hooks.registry import hook_for, hook_for_connection, register, types_of
 from airflow_provider_faceswap.http.api import ApiClient
 from airflow_provider_faceswap.lifecycle.outcomes import Outcome
@@ -156,26 +156,19 @@ class JobHook(BaseHook):
         :raises SubmissionUncertainError: The vendor may have accepted the job.
         """
         request = self.prepare(kind, **arguments)
-        self._warn_of_private_host()
+        warn_of_private_host(self.endpoint(), self.log)
         with self._ready(kind, request) as submit:
             job = submit()
             self._accepted(job, arguments)
         lineage.collect(self, lineage.job_lineage(None, arguments))
         return job
 
-    def _warn_of_private_host(self) -> None:
-        """Only a warning: the caller of a hook may take the result without a download by this package."""
-        try:
-            check_private_host(self.endpoint())
-        except InvalidRequestError as error:
-            self.log.warning("%s", error.message)
-
     async def asubmit(self, kind: str, **arguments: Any) -> Job:
         """Submit a paid job, as :meth:`submit` does."""
         await self._api.aendpoint()
         # Resolving a name, and reading and uploading pictures, blocks.
         request = await asyncio.to_thread(self.prepare, kind, **arguments)
-        await asyncio.to_thread(self._warn_of_private_host)
+        await asyncio.to_thread(warn_of_private_host, self.endpoint(), self.log)
         request = await asyncio.to_thread(upload_files, self.vendor, request, self.read)
         job = await self._api.asubmit(request, partial(self._read_submitted, kind))
         self._accepted(job, arguments)

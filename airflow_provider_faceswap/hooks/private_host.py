@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -35,6 +35,14 @@ def check_private_host(endpoint: Endpoint) -> None:
             advice="Nothing was bought. Set AIRFLOW__FACESWAP__ALLOWED_PRIVATE_HOSTS="
             f"{','.join(sorted({*open_hosts(), host}))} wherever tasks run, or correct the connection's host.",
         )
+
+
+def warn_of_private_host(endpoint: Endpoint, log: Any) -> None:
+    """Warn only: the caller of a hook may take the result without a download by this package."""
+    try:
+        check_private_host(endpoint)
+    except InvalidRequestError as error:
+        log.warning("%s", error.message)
 
 
 def _behind_proxy(scheme: str, host: str) -> bool:

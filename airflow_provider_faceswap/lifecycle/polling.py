@@ -18,7 +18,7 @@ from airflow_provider_faceswap.lifecycle.outcomes import Outcome, ReadFailure, W
 
 if TYPE_CHECKING:
     from airflow_provider_faceswap.jobs import Job
-    from airflow_provider_faceswap.vendors.base import Timing
+    from airflow_provider_faceswap.vendors.kinds import Timing
 
 #: Failed polls in a row before the wait ends and the job is left resumable. With the waits below: about four minutes.
 ERROR_BUDGET = 8

@@ -10,7 +10,7 @@ from airflow_provider_faceswap.foundation.file_types import dimensions
 from airflow_provider_faceswap.media.image import Image
 
 if TYPE_CHECKING:
-    from airflow_provider_faceswap.vendors.base import Accepts
+    from airflow_provider_faceswap.vendors.kinds import Accepts
 
 #: The EXIF field for the camera's orientation, and its value for "upright".
 _ORIENTATION, _UPRIGHT = 0x0112, 1

@@ -35,7 +35,8 @@ from airflow_provider_faceswap.storage.files import usable_path
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-    from airflow_provider_faceswap.vendors.base import Accepts, Vendor
+    from airflow_provider_faceswap.vendors.base import Vendor
+    from airflow_provider_faceswap.vendors.kinds import Accepts
     from airflow_provider_faceswap.vendors.messages import Request
 
 Preflight = Literal["auto", "check", "fit", "off"]

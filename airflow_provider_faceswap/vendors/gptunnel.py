@@ -20,7 +20,7 @@ from airflow_provider_faceswap.exceptions import (
     VendorError,
 )
 from airflow_provider_faceswap.jobs import Balance, Cost, FailureReason, Job, JobState
-from airflow_provider_faceswap.vendors.base import Accepts, Kind, Timing, Vendor
+from airflow_provider_faceswap.vendors.base import Vendor
 from airflow_provider_faceswap.vendors.capabilities import Balances
 from airflow_provider_faceswap.vendors.gptunnel_arguments import (
     PICTURES,
@@ -31,6 +31,7 @@ from airflow_provider_faceswap.vendors.gptunnel_arguments import (
     Upsample,
     Variation,
 )
+from airflow_provider_faceswap.vendors.kinds import Accepts, Kind, Timing
 from airflow_provider_faceswap.vendors.messages import (
     Reply,
     Request,

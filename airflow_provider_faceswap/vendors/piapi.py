@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from airflow_provider_faceswap.jobs import FailureReason, Job, JobState
-from airflow_provider_faceswap.vendors.base import Accepts, Kind, Timing, Vendor
+from airflow_provider_faceswap.vendors.base import Vendor
+from airflow_provider_faceswap.vendors.kinds import Accepts, Kind, Timing
 from airflow_provider_faceswap.vendors.messages import (
     Request,
     as_datetime,

@@ -14,9 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from airflow_provider_faceswap.exceptions import JobLostError
 from airflow_provider_faceswap.jobs import Job, JobState
 from airflow_provider_faceswap.vendors.arguments import Arguments, HttpsUrl, Json, MediaUrl, Text, WholeNumber
-from airflow_provider_faceswap.vendors.base import Accepts, Kind, Timing, Vendor
+from airflow_provider_faceswap.vendors.base import Vendor
 from airflow_provider_faceswap.vendors.capabilities import History
 from airflow_provider_faceswap.vendors.history import ANY, Listing, same_request
+from airflow_provider_faceswap.vendors.kinds import Accepts, Kind, Timing
 from airflow_provider_faceswap.vendors.messages import (
     Reply,
     Request,

@@ -34,7 +34,7 @@ from airflow_provider_faceswap.lifecycle.polling import (
     Schedule,
     Wait,
 )
-from airflow_provider_faceswap.vendors.base import Timing
+from airflow_provider_faceswap.vendors.kinds import Timing
 
 QUICK = settings(max_examples=200, deadline=None, derandomize=True, database=None)
 SLACK = 1e-6

@@ -17,8 +17,8 @@ from statistics import mean
 import pytest
 
 from airflow_provider_faceswap.lifecycle.polling import Schedule
-from airflow_provider_faceswap.vendors.base import Timing
 from airflow_provider_faceswap.vendors.gptunnel import GPTunnel
+from airflow_provider_faceswap.vendors.kinds import Timing
 from airflow_provider_faceswap.vendors.piapi import PiAPI
 from airflow_provider_faceswap.vendors.tengrai import Tengrai
 

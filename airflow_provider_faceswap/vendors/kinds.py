@@ -1,0 +1,65 @@
+"""What a vendor sells: a kind of job, how long it takes, and which pictures it accepts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import timedelta
+
+    from airflow_provider_faceswap.vendors.arguments import Arguments
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """
+    How long a kind of job takes, which decides when to poll.
+
+    :param first: Seconds before the first poll: near the shortest time this kind is known to take.
+    :param cap: Maximum seconds between two polls.
+    """
+
+    first: float
+    cap: float
+
+
+@dataclass(frozen=True, slots=True)
+class Accepts:
+    """
+    Which pictures or videos a vendor accepts for an argument, and how they may be sent.
+
+    :param formats: Media types; empty if the vendor does not say.
+    :param link: Whether a link is accepted.
+    :param inline: Maximum number of bytes that may be sent in the request as a ``data:`` URI; 0 for none.
+    :param max_bytes: Maximum number of bytes of a file, ``None`` if the vendor does not say.
+    :param max_side: Maximum number of pixels of a side, ``None`` if the vendor does not say.
+    :param fit_side: The pixels to which a side is shrunk, if not ``max_side``.
+    """
+
+    formats: frozenset[str] = frozenset()
+    link: bool = True
+    inline: int = 0
+    max_bytes: int | None = None
+    max_side: int | None = None
+    fit_side: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """
+    One kind of job that a vendor sells.
+
+    :param path: Path of the request that submits it.
+    :param family: The vendor's own grouping, if endpoints or replies differ by it.
+    :param retention: How long the vendor keeps the output, ``None`` if it does not say.
+    :param media: Which arguments are pictures or videos, and what is accepted for each.
+    """
+
+    path: str
+    arguments: type[Arguments]
+    timing: Timing
+    retention: timedelta | None
+    family: str = ""
+    media: Mapping[str, Accepts] = field(default_factory=dict)
