@@ -18,7 +18,7 @@ from airflow_provider_faceswap.foundation.redaction import without_secrets
 from airflow_provider_faceswap.foundation.rendered import is_set
 from airflow_provider_faceswap.foundation.validation import as_conn_id, given_id
 from airflow_provider_faceswap.hooks.connection import VendorConnection
-from airflow_provider_faceswap.hooks.connection_test import check_connection
+from airflow_provider_faceswap.hooks.connection_check import check_connection
 from airflow_provider_faceswap.hooks.handover import as_result
 from airflow_provider_faceswap.hooks.job_errors import logging_failure, naming_job
 from airflow_provider_faceswap.hooks.preparation import build_submission, upload_files
