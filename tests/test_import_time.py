@@ -28,8 +28,8 @@ ANYWAY = "from airflow.sdk import DAG, ObjectStoragePath; from airflow.providers
 TIME = re.compile(r"import time:\s+\d+ \|\s+(?P<total>\d+) \| (?P<indent>\s*)(?P<name>\S+)")
 
 
-#: A module may cost a tenth of a second where Airflow costs three; on a slower machine, or at a slower moment, more.
-MOST, AIRFLOWS = 0.1, 3.0
+#: A module may cost 0.15 seconds where Airflow costs three; on a slower machine, or at a slower moment, more.
+MOST, AIRFLOWS = 0.15, 3.0
 
 
 def seconds(module):
@@ -58,6 +58,6 @@ def is_cheap(module):
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_an_import_costs_less_than_a_tenth_of_a_second(module):
+def test_an_import_costs_little(module):
     # One of ten: whatever else the machine does only adds.
     assert any(is_cheap(module) for _ in range(10))
