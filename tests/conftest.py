@@ -116,6 +116,10 @@ class DrivenClock(Clock):
         if self.steps:
             self.step(self.steps.pop(0))
 
+    def pause(self, seconds: float, stop: object) -> None:
+        del stop
+        self.sleep(seconds)
+
     async def asleep(self, seconds: float) -> None:
         self.sleep(seconds)
 

@@ -104,7 +104,7 @@ def as_filename(value: Any) -> str | None:
     """
     A filename as it was written, without blanks around it; ``None`` if it is not set.
 
-    :raises InvalidRequestError: It is no text.
+    :raises InvalidRequestError: It is not a text.
     """
     if not isinstance(value, str) and not is_set(value):
         return None

@@ -110,7 +110,7 @@ class ItemRecords:
 
 
 def _may_be_left(value: Mapping[str, Any]) -> bool:
-    """True if a batch's record may stand for a paid job whose result is not archived."""
+    """True if a batch's record may be of a paid job whose result is not archived."""
     if value["stage"] == Stage.SETTLED:
         return False
     end = value.get("end") or {}

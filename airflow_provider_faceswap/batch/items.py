@@ -41,7 +41,7 @@ class BatchItem:
 
     :param position: Its place among the items, from 0.
     :param columns: Names to values, as the user gave them; an empty cell of a file is left out.
-    :param problem: Why the row is no item, if it is none.
+    :param problem: Why the row cannot be an item; ``None`` if it can.
     """
 
     position: int
@@ -70,7 +70,7 @@ class BatchItem:
         The columns that are arguments. Any other column is only copied to the manifest.
 
         :param known: The names of the arguments.
-        :raises InvalidRequestError: The row is no item, or the name of a column looks like a misspelt argument.
+        :raises InvalidRequestError: The row cannot be an item, or the name of a column looks like a misspelt argument.
         """
         if self.problem is not None:
             raise InvalidRequestError(self.problem)

@@ -45,7 +45,7 @@ class JobOptions:
     :param epoch: Changes when the task is cleared, and never otherwise.
     :param timeout: Seconds for each job.
     :param poll_interval: Minimum seconds between two polls of a job, ``None`` for the kind's own schedule.
-    :param on_bad_item: Whether a row that is no item stops the batch before anything is bought.
+    :param on_bad_item: Whether a row that cannot be an item stops the batch before anything is bought.
     :param log: The task's logger.
     """
 

@@ -161,8 +161,8 @@ class JobCommand:
         result = result_of(hook, self._submission, waited)
         self._result = result.to_xcom()
         ended = self._job.finished_at if self._job is not None else None
-        told = self._knows_begin and (self._saw_end or ended is not None)
-        self._console.say(done_message(result) if told else f"{title} is done{_at(self._job)}")
+        knows_times = self._knows_begin and (self._saw_end or ended is not None)
+        self._console.say(done_message(result) if knows_times else f"{title} is done{_at(self._job)}")
         return True
 
     def save(self, destination: Destination) -> None:

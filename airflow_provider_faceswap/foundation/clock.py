@@ -30,6 +30,10 @@ class Clock:
         """Sleep in a worker."""
         time.sleep(seconds)
 
+    def pause(self, seconds: float, stop: Event) -> None:
+        """Sleep in a worker, or until the event is set, which a signal handler may do."""
+        stop.wait(seconds)
+
     async def asleep(self, seconds: float) -> None:
         """Sleep on an event loop."""
         await asyncio.sleep(seconds)
@@ -63,10 +67,7 @@ class InjectableClock(Clock):
 
     def pause(self, seconds: float, stop: Event) -> None:
         """Sleep in a worker, or until the event is set, which a signal handler may do."""
-        if type(self.source) is Clock:
-            stop.wait(seconds)
-        else:
-            self.source.sleep(seconds)
+        self.source.pause(seconds, stop)
 
     async def asleep(self, seconds: float) -> None:
         """Sleep on an event loop."""

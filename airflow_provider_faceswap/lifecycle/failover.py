@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_provider_faceswap.exceptions import FaceSwapError
-from airflow_provider_faceswap.lifecycle.ledger import KEY, Ledger, Stage
+from airflow_provider_faceswap.lifecycle.ledger import KEY, Ledger, Stage, record_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,8 +47,10 @@ class FailoverRecords:
         try:
             value = self._store.get(CONNECTIONS_KEY)
         except Exception as error:  # noqa: BLE001 - each store has its own errors
-            raise _failed("read", error) from None
-        return [str(conn_id) for conn_id in value] if isinstance(value, list) else []
+            raise record_error(CONNECTIONS_KEY, "read", error) from None
+        if not isinstance(value, list | None):
+            raise record_error(CONNECTIONS_KEY, "read", TypeError())
+        return [str(conn_id) for conn_id in value or ()]
 
     def add(self, conn_id: str) -> None:
         """
@@ -63,11 +64,11 @@ class FailoverRecords:
         try:
             self._store.set(CONNECTIONS_KEY, [*used, conn_id])
         except Exception as error:  # noqa: BLE001 - each store has its own errors
-            raise _failed("written", error) from None
+            raise record_error(CONNECTIONS_KEY, "written", error) from None
 
     def paid(self, conn_ids: Iterable[str]) -> dict[str, Record]:
         """
-        The records that may stand for a paid job: those with a known job first.
+        The records that may be of a paid job: those with a known job first.
 
         :param conn_ids: Connections that are read even if the list does not name them.
         :raises FaceSwapError: A record could not be read.
@@ -76,10 +77,3 @@ class FailoverRecords:
         records = {conn_id: self.ledger(conn_id).read() for conn_id in places}
         paid = {place: record for place, record in records.items() if record and record.may_be_paid}
         return dict(sorted(paid.items(), key=lambda one: one[1].stage is Stage.INTENT))
-
-
-def _failed(what: str, error: Exception) -> FaceSwapError:
-    return FaceSwapError(
-        f"the record {CONNECTIONS_KEY!r} of this task could not be {what} ({type(error).__name__})",
-        advice="This attempt bought nothing. Retry when Airflow works again.",
-    )

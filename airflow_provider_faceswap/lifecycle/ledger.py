@@ -172,6 +172,24 @@ class Store(Protocol):
         """Write a value; raises if that fails."""
 
 
+def record_error(key: str, done: str, error: Exception, *, job_id: str | None = None) -> FaceSwapError:
+    """
+    The error for a store that failed.
+
+    :param done: What could not be done: ``read`` or ``written``.
+    :param job_id: The job that could not be recorded.
+    """
+    return FaceSwapError(
+        f"the record {key!r} of this task could not be {done} ({type(error).__name__})",
+        job_id=job_id,
+        advice=(
+            "The job was accepted and keeps running: resume it with resume_job_id."
+            if job_id
+            else "This attempt bought nothing. Retry when Airflow works again."
+        ),
+    )
+
+
 class Ledger:
     """
     The record of one logical job in a store.
@@ -211,10 +229,7 @@ class Ledger:
                 "Airflow's task state store or from the ledger_uri folder.",
             ) from None
         except Exception as error:  # noqa: BLE001 - each store has its own errors
-            raise FaceSwapError(
-                f"the record {self._key!r} of this task could not be read ({type(error).__name__})",
-                advice="This attempt bought nothing. Retry when Airflow works again.",
-            ) from None
+            raise record_error(self._key, "read", error) from None
 
     def replace(self, before: Record | None, record: Record) -> None:
         """
@@ -256,12 +271,4 @@ class Ledger:
         try:
             self._store.set(self._key, record.model_dump(mode="json"))
         except Exception as error:  # noqa: BLE001 - each store has its own errors
-            raise FaceSwapError(
-                f"the record {self._key!r} of this task could not be written ({type(error).__name__})",
-                job_id=record.job_id,
-                advice=(
-                    "The job was accepted and keeps running: resume it with resume_job_id."
-                    if record.job_id
-                    else "This attempt bought nothing. Retry when Airflow works again."
-                ),
-            ) from None
+            raise record_error(self._key, "written", error, job_id=record.job_id) from None

@@ -11,9 +11,8 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_faceswap.exceptions import FaceSwapError
 from airflow_provider_faceswap.foundation.clock import CLOCK
-from airflow_provider_faceswap.lifecycle.ledger import Record, Stage
+from airflow_provider_faceswap.lifecycle.ledger import Record, Stage, record_error
 from airflow_provider_faceswap.triggers._airflow_internals import clear_deletes_records
 
 if TYPE_CHECKING:
@@ -101,7 +100,4 @@ def is_kept(store: Store | None, key: str) -> bool:
     try:
         return store is not None and store.get(key) is not None
     except Exception as error:  # noqa: BLE001 - each store has its own errors
-        raise FaceSwapError(
-            f"the record {key!r} of this task could not be read ({type(error).__name__})",
-            advice="This attempt bought nothing. Retry when Airflow works again.",
-        ) from None
+        raise record_error(key, "read", error) from None

@@ -9,11 +9,11 @@ from airflow_provider_faceswap.storage.files import usable_path
 
 
 class _Storage(NamedTuple):
-    """What a scheme needs: an extra of this package, which installs a provider and a library."""
+    """What a scheme needs: an extra of this package, which installs a provider and its library."""
 
     extra: str
     provider: str
-    library: str
+    module: str
 
 
 _S3 = _Storage("s3", "airflow.providers.amazon", "s3fs")
@@ -35,7 +35,7 @@ def check_installed(place: str, conn_id: str | None = None) -> None:
     """
     scheme = place.partition("://")[0].lower()
     needed = _STORAGES.get(scheme)
-    if scheme in _DISKS or (needed is not None and _is_there(needed.provider) and _is_there(needed.library)):
+    if scheme in _DISKS or (needed is not None and _is_there(needed.provider) and _is_there(needed.module)):
         return
     if needed is None:
         from airflow.sdk.io import has_fs

@@ -36,6 +36,10 @@ class HastyClock(Clock):
         """Be at that moment at least: many sleep at a time, and their time passes once."""
         self.offset = max(self.offset, until - time.time())
 
+    def pause(self, seconds: float, stop: object) -> None:
+        del stop
+        self.sleep(seconds)
+
     def sleep(self, seconds: float) -> None:
         until = self.now() + seconds
         time.sleep(really(seconds))

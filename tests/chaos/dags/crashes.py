@@ -90,7 +90,7 @@ def arm(scenario):
             "between record and deferral": lambda: before(JobOperator, "_defer", die),
             "after the deferral": lambda: before(task_runner, "finalize", die),
             "during the resume": lambda: before(JobOperator, "execute_complete", die),
-            "while waiting": lambda: before(Clock, "sleep", die),
+            "while waiting": lambda: before(Clock, "pause", die),
             "after the result was sent": lambda: before(task_runner, "finalize", die),
         }
         hide_connection_once(scenario)
