@@ -19,7 +19,7 @@ from airflow_provider_faceswap.exceptions import (
     SubmissionUncertainError,
     VendorUnavailableError,
 )
-from airflow_provider_faceswap.lifecycle.failover import CONNECTIONS_KEY
+from airflow_provider_faceswap.lifecycle.failover import CONNECTIONS_KEY, FailoverRecords
 from airflow_provider_faceswap.operators.faceswap import FaceSwapOperator
 from tests.conftest import NEEDS_STATE_STORE
 
@@ -308,3 +308,9 @@ def test_all_busy_is_the_error_of_the_last(vendor, context, clock):
     vendor.will(busy(), httpx.Response(429, json={"code": 429, "message": "busy"}, headers=BUSY["headers"]))
     with pytest.raises(RateLimitError, match="piapi"):
         swap().execute(context)
+
+
+def test_a_damaged_list_of_connections_is_not_an_empty_one(store):
+    store.values[CONNECTIONS_KEY] = "nonsense"
+    with pytest.raises(FaceSwapError, match=r"could not be read.*bought nothing"):
+        FailoverRecords(store).paid(["gptunnel_default"])
