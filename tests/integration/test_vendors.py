@@ -407,6 +407,7 @@ def test_a_wrong_key_fails_the_connection_test(sandbox, connections, hook):
 
 
 def test_a_pending_task_is_cancelled_where_the_vendor_can(sandbox, two, ledger):
+    sandbox.sandbox.job_seconds = 600.0
     with PiAPIHook() as hook:
         job = hook.submit("face_swap", **two)
         assert hook.cancel(job.job_id, "face_swap") is True
@@ -425,6 +426,7 @@ async def _async_life(two):
 def test_the_async_face_does_the_same(sandbox, two):
     import asyncio
 
+    sandbox.sandbox.job_seconds = 600.0
     canceled, job = asyncio.run(_async_life(two))
     assert canceled is True
     assert job.state == "canceled"
