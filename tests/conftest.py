@@ -36,6 +36,7 @@ os.environ.update(
 )
 
 from airflow_provider_faceswap.foundation.clock import CLOCK, Clock  # noqa: E402 - not before Airflow's settings
+from tests.sizes import FULL, SIZES  # noqa: E402 - not before Airflow's settings
 from tests.stack import stack  # noqa: E402, F401 - a fixture; not before Airflow's settings
 from tests.web import (  # noqa: E402, F401 - fixtures; not before Airflow's settings
     alone,
@@ -49,6 +50,15 @@ from tests.web import (  # noqa: E402, F401 - fixtures; not before Airflow's set
 )
 
 KEY = "sandbox-key"
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave what is marked ``full`` to the full size."""
+    if SIZES is FULL:
+        return
+    left = [item for item in items if item.get_closest_marker("full")]
+    config.hook.pytest_deselected(items=left)
+    items[:] = [item for item in items if item not in left]
 
 
 def needs(feature: str, *, at: str, has: str = ""):

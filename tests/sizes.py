@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True)
@@ -39,3 +44,11 @@ FULL = Sizes(
 
 #: ``FACESWAP_TESTS=full`` chooses the full sizes.
 SIZES = FULL if os.environ.get("FACESWAP_TESTS") == "full" else QUICK
+
+
+def spread(*axes: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Combinations for a test: all at the full size, else as few as have each value of each axis."""
+    if SIZES is FULL:
+        return list(product(*axes))
+    longest = max(map(len, axes))
+    return [tuple(axis[row % len(axis)] for axis in axes) for row in range(longest)]

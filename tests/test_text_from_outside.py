@@ -244,6 +244,7 @@ def check_read(read):
             check_storable(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HOOKS)
 @QUICK
 @given(answer=ANSWERS, status=STATUSES)
@@ -268,6 +269,7 @@ def test_whatever_a_vendor_answers_can_be_stored_and_shown(name, answer, status)
         check_read(lambda: vendor.history.read("face_swap", sent, reply, now, now))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HOOKS)
 @QUICK
 @given(text=TEXTS, status=STATUSES)
@@ -415,6 +417,7 @@ def check_task(operator, context, store, vendor, caplog):
     check_shown(caplog.text)
 
 
+@pytest.mark.slow
 @settings(QUICK, max_examples=25)
 @given(text=TEXTS)
 def test_whatever_an_argument_is_the_task_refuses_it_or_can_be_stored(

@@ -73,6 +73,8 @@ class Cell:
         """Whether its tests pass."""
         command = [str(python), "-m", "pytest", "-p", "no:cacheprovider"]
         env = {key: value for key, value in os.environ.items() if key != "FACESWAP_MATRIX"}
+        if self.tests == SMOKE:
+            env["FACESWAP_TESTS"] = "full"
         if self.lowest:
             command += WARNINGS_PASS
             env["FACESWAP_MATRIX"] = "lowest"

@@ -600,6 +600,7 @@ class PaidOnce(RuleBasedStateMachine):
         assert not getattr(self, "world", None) or not self.world.lost(), self.world.lost()
 
 
+@pytest.mark.slow
 def test_a_job_is_paid_once_whatever_happens(worlds):
     run_state_machine_as_test(
         lambda: PaidOnce(worlds),
@@ -677,6 +678,7 @@ def test_a_death_at_any_step_leaves_a_result_or_a_clear_word(
     assert set(endings.values()) == POSSIBLE[vendor, on_uncertain], "each possible ending does occur"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("deferrable", [False, True], ids=["in a worker", "deferrable"])
 def test_two_deaths_in_a_row_are_no_worse_than_one(worlds, deferrable):
     """With the vendor that has a list, and a user who wants no second purchase."""

@@ -254,6 +254,7 @@ class PaidOnceAnywhere(RuleBasedStateMachine):
             assert all("arguments have changed" in "\n".join(self.world.lines) for _ in lost), lost
 
 
+@pytest.mark.slow
 def test_a_job_is_paid_once_at_any_connection(accounts):
     run_state_machine_as_test(
         lambda: PaidOnceAnywhere(accounts),

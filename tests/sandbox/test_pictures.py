@@ -14,6 +14,7 @@ from airflow_provider_faceswap.sandbox.output import JobFailedError
 WORDS = ("", "smile", "glasses", "beard", "night", "sunset", "black", "night glasses beard")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", WORDS)
 def test_every_portrait_shows_one_face(words):
     sizes = [(320, 320), (240, 336), (400, 225), (300, 420)]

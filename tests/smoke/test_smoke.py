@@ -62,6 +62,7 @@ def dag(database):
 
 
 @pytest.mark.program
+@pytest.mark.full
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("records", [True, False], ids=["with ledger_uri", "without"])
 def test_a_dag_runs_to_its_kept_picture(dag, sandbox, tmp_path, monkeypatch, records):

@@ -23,6 +23,7 @@ from airflow_provider_faceswap.operators.gptunnel import GPTunnelFaceSwapOperato
 from airflow_provider_faceswap.storage.files import PART, write
 from airflow_provider_faceswap.storage.object_records import ObjectRecords
 from tests.integration.conftest import HastyClock
+from tests.sizes import spread
 from tests.storage.conftest import ACCESS_KEY, SECRET_KEY
 
 pytestmark = pytest.mark.program
@@ -82,10 +83,11 @@ BREAKS = [
 ]
 
 
-@pytest.mark.parametrize("before", [None, b"the old one"])
-@pytest.mark.parametrize("how", ["cut", 403, 500])
-@pytest.mark.parametrize(("operation", "size"), BREAKS)
-def test_a_broken_upload_leaves_what_was_there(bucket, door, operation, size, how, before):
+@pytest.mark.parametrize(
+    ("broken", "how", "before"), spread(BREAKS, ["cut", 403, 500], [None, b"the old one"])
+)
+def test_a_broken_upload_leaves_what_was_there(bucket, door, broken, how, before):
+    operation, size = broken
     if before:
         bucket.put("pic.png", before)
     door.breaks(operation, how, after=operation == "upload_part")
@@ -99,8 +101,9 @@ def test_a_broken_upload_leaves_what_was_there(bucket, door, operation, size, ho
     assert bucket.dangling == []
 
 
-@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt, SystemExit])
-@pytest.mark.parametrize("size", [1000, PART + 1000, MANY])
+@pytest.mark.parametrize(
+    ("size", "error"), spread([1000, PART + 1000, MANY], [OSError, KeyboardInterrupt, SystemExit])
+)
 def test_an_error_in_the_middle_of_writing_leaves_nothing(bucket, error, size):
     with pytest.raises(error):
         write(bucket.path("pic.png"), Breaking(some(size), error))
@@ -531,8 +534,7 @@ def test_a_file_that_is_not_there_is_a_wrong_argument(bucket, name):
         list(Items(f"{bucket.uri}/{name}"))
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("how", [403, 500, "cut"])
+@pytest.mark.parametrize(("how", "form"), spread([403, 500, "cut"], list(FORMS)))
 def test_items_that_cannot_be_read_now_may_be_read_by_a_retry(bucket, door, rows, form, how):
     bucket.put(f"items.{form}", FORMS[form](rows))
     door.breaks("get_object", how)
