@@ -15,17 +15,18 @@ from airflow_provider_faceswap.exceptions import (
     SubmissionUncertainError,
     VendorUnavailableError,
 )
-from airflow_provider_faceswap.jobs import FailureReason, JobState
+from airflow_provider_faceswap.jobs import JobState
 from airflow_provider_faceswap.vendors.arguments import validation_message
 from airflow_provider_faceswap.vendors.hosts import checked_host
 from airflow_provider_faceswap.vendors.kinds import Accepts
 from airflow_provider_faceswap.vendors.messages import Request, as_word, unusable_id
 from airflow_provider_faceswap.vendors.refusals import POLL_AGAIN, foreign, malformed
+from airflow_provider_faceswap.vendors.words import SHARED, texts_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_provider_faceswap.jobs import Job
+    from airflow_provider_faceswap.jobs import FailureReason, Job
     from airflow_provider_faceswap.vendors.capabilities import (
         Balances,
         Cancellation,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     )
     from airflow_provider_faceswap.vendors.kinds import Kind
     from airflow_provider_faceswap.vendors.messages import Reply
+    from airflow_provider_faceswap.vendors.words import Words
 
 
 class Vendor(ABC):
@@ -61,14 +63,8 @@ class Vendor(ABC):
     not_found_grace: ClassVar[float] = 0.0
     #: What is accepted for a picture inside another argument.
     nested: ClassVar[Accepts] = Accepts()
-    #: Parts of a failure text (casefolded) and the reason they show; the first match counts.
-    failure_words: ClassVar[Mapping[str, FailureReason]] = {
-        "no face": FailureReason.NO_FACE,
-        " face not": FailureReason.NO_FACE,  # the space keeps out "interface not ready"
-        "nsfw": FailureReason.CONTENT_REFUSED,
-        "moderation": FailureReason.CONTENT_REFUSED,
-        "sensitive": FailureReason.CONTENT_REFUSED,
-    }
+    #: What the words of a refusal or of a failure mean: the shared table, and the vendor's own.
+    words: ClassVar[Words] = SHARED
 
     history: ClassVar[History | None] = None
     uploads: ClassVar[Uploads | None] = None
@@ -221,8 +217,11 @@ class Vendor(ABC):
             if not_processed and not self.job_id_in(reply):
                 raise
             reason = error.message
-        except FaceSwapError:
-            raise
+        except FaceSwapError as error:
+            # The words of an HTTP 5xx may show a refusal. They do not count if the reply names a job.
+            if reply.status_code < 500 or not (self.job_id_in(reply) or unusable_id(reply)):
+                raise
+            reason = error.message
         except Exception as error:  # noqa: BLE001 - a fault of this package must not hide a paid job
             reason = f"reading it failed ({type(error).__name__})"
         job_id = self.job_id_in(reply)
@@ -248,9 +247,6 @@ class Vendor(ABC):
         """The state that a status word means."""
         return self.states.get(status.casefold(), JobState.RUNNING)
 
-    def failure_reason(self, text: str | None) -> FailureReason:
-        """The reason for a failure, recognised by words in the vendor's text."""
-        folded = f" {text or ''}".casefold()
-        return next(
-            (reason for words, reason in self.failure_words.items() if words in folded), FailureReason.UNKNOWN
-        )
+    def failure_reason(self, *texts: str | None) -> FailureReason:
+        """The reason for a failure, recognised by phrases in all of the vendor's texts."""
+        return self.words.reason(texts_in(*texts))

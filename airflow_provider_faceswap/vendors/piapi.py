@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
-from airflow_provider_faceswap.jobs import FailureReason, Job, JobState
+from airflow_provider_faceswap.jobs import Job, JobState
 from airflow_provider_faceswap.vendors.base import Vendor
 from airflow_provider_faceswap.vendors.kinds import Accepts, Kind, Timing
 from airflow_provider_faceswap.vendors.messages import (
@@ -39,14 +39,17 @@ from airflow_provider_faceswap.vendors.piapi_arguments import (
     Task,
     VideoFaceSwap,
 )
+from airflow_provider_faceswap.vendors.piapi_outputs import read_output
 from airflow_provider_faceswap.vendors.piapi_replies import (
     error_text,
+    error_texts,
     is_own_reply,
     no_task,
     read_cost,
-    read_output,
     task_in,
 )
+from airflow_provider_faceswap.vendors.piapi_tables import STATES, WORDS
+from airflow_provider_faceswap.vendors.words import texts_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,24 +82,8 @@ class PiAPI(Vendor):
     balances = BALANCES
     concurrency_limit = CONCURRENCY_LIMIT
     cancellation = CANCELLATION
-    # The schema writes these words with capitals, every sample in lower case. Some are from public clients only.
-    states: ClassVar[Mapping[str, JobState]] = {
-        "pending": JobState.QUEUED,
-        "staged": JobState.QUEUED,
-        "queued": JobState.QUEUED,
-        "starting": JobState.QUEUED,
-        "created": JobState.QUEUED,
-        "completed": JobState.SUCCEEDED,
-        "complete": JobState.SUCCEEDED,
-        "success": JobState.SUCCEEDED,
-        "succeeded": JobState.SUCCEEDED,
-        "finished": JobState.SUCCEEDED,
-        "failed": JobState.FAILED,
-        "failure": JobState.FAILED,
-        "error": JobState.FAILED,
-        "cancelled": JobState.CANCELED,
-        "canceled": JobState.CANCELED,
-    }
+    states = STATES
+    words = WORDS
     kinds: ClassVar[Mapping[str, Kind]] = {
         "face_swap": Kind(_PATH, FaceSwap, _FAST, _RETENTION, media=_SWAP_MEDIA),
         "multi_face_swap": Kind(_PATH, MultiFaceSwap, _FAST, _RETENTION, media=_SWAP_MEDIA),
@@ -108,16 +95,6 @@ class PiAPI(Vendor):
             media={"target_video": _VIDEO, "face_image": _FACE},
         ),
         "task": Kind(_PATH, Task, _FAST, _RETENTION),
-    }
-    failure_words: ClassVar[Mapping[str, FailureReason]] = {
-        **Vendor.failure_words,
-        # From public clients; the vendor's own table was not available.
-        "failed to get valid": FailureReason.BAD_INPUT,
-        "invalid request": FailureReason.BAD_INPUT,
-        "image too large": FailureReason.BAD_INPUT,
-        "insufficient": FailureReason.INSUFFICIENT_BALANCE,
-        "credit": FailureReason.INSUFFICIENT_BALANCE,
-        "quota": FailureReason.INSUFFICIENT_BALANCE,
     }
 
     def warnings(self, kind: str, request: Request) -> list[str]:
@@ -155,9 +132,11 @@ class PiAPI(Vendor):
             raise no_task(reply, job_id)
         status = as_word(task.get("status") or "")
         state = self.state(status)
-        urls, inline = read_output(task.get("output")) if state is JobState.SUCCEEDED else ((), ())
+        urls, inline = read_output(kind, task.get("output")) if state is JobState.SUCCEEDED else ((), ())
         meta = as_object(task.get("meta"))
-        failure = error_text(reply.fields, task) if state is JobState.FAILED else ""
+        failed = state is JobState.FAILED
+        failure = error_text(reply.fields, task) if failed else ""
+        texts = [*error_texts(reply.fields, task), *texts_in(task.get("logs"))] if failed else []
         if state is JobState.SUCCEEDED and not urls and not inline:
             keys = ", ".join(sorted(as_object(task.get("output")))) or "nothing"
             failure = clean(f"its output holds {keys}")
@@ -171,7 +150,7 @@ class PiAPI(Vendor):
             inline=inline,
             cost=read_cost(meta.get("usage"), state),
             failure=failure or None,
-            failure_reason=self.failure_reason(failure),
+            failure_reason=self.words.reason(texts),
             # Go's zero time means "not yet".
             created_at=as_datetime(meta.get("created_at")),
             finished_at=as_datetime(meta.get("ended_at")),

@@ -6,11 +6,10 @@ Facts are from the vendor's pages (piapi.ai/docs), unless a comment names public
 
 from __future__ import annotations
 
-import base64
 import json
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_faceswap.exceptions import JobLostError, RateLimitError
+from airflow_provider_faceswap.exceptions import JobLostError
 from airflow_provider_faceswap.jobs import Cost, JobState
 from airflow_provider_faceswap.vendors.messages import (
     Reply,
@@ -18,9 +17,10 @@ from airflow_provider_faceswap.vendors.messages import (
     as_number,
     as_object,
     clean,
-    links_in,
 )
+from airflow_provider_faceswap.vendors.piapi_tables import WORDS
 from airflow_provider_faceswap.vendors.refusals import malformed, refusal
+from airflow_provider_faceswap.vendors.words import texts_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,63 +64,44 @@ def data_in(reply: Reply) -> dict[str, Any]:
 
 def no_task(reply: Reply, job_id: str | None) -> Exception:
     """The error for a reply without a task."""
-    status, text = status_of(reply), error_text(reply.fields, {}) or clean(reply.text)
+    # The vendor may describe the refused task, without an id.
+    task = as_object(reply.fields.get("data"))
+    status, text = status_of(reply), error_text(reply.fields, task) or clean(reply.text)
     if job_id is not None and status == 404:  # the body may be plain text
         return JobLostError(f"the task is unknown or expired: {text}", vendor="piapi", job_id=job_id)
     if status == reply.status_code and reply.ok:
         return malformed("piapi", reply, "the reply has no task", job_id=job_id)
-    if (
-        status == 400 and "concurren" in text.casefold()
-    ):  # seen in public clients: a limit, not a wrong argument
-        return RateLimitError(text, vendor="piapi", status_code=status, retry_after=reply.retry_after)
     code = reply.fields.get("code")
+    texts = [*error_texts(reply.fields, task), *texts_in(task.get("logs"))] or [text]
     if 400 <= status < 600:
         reply = Reply(status, reply.text, reply.headers)
-    return refusal("piapi", reply, text, code=code, job_id=job_id)
+    return refusal("piapi", reply, text, code=code, job_id=job_id, texts=texts, words=WORDS)
 
 
-def error_text(body: Mapping[str, Any], task: Mapping[str, Any]) -> str:
-    """The failure text, in the order in which public clients look for it."""
-    error = as_object(task.get("error"))
-    outer = body.get("error")
+def error_texts(body: Mapping[str, Any], task: Mapping[str, Any]) -> list[str]:
+    """The texts about a failure, besides the log, in the order in which public clients look for them."""
+    error, outer = as_object(task.get("error")), body.get("error")
+    if isinstance(task.get("error"), str):
+        error = {"message": task["error"]}
     detail = error.get("detail")
-    candidates = (
+    own = texts_in(
         error.get("message"),
-        detail if isinstance(detail, str) else json.dumps(detail) if detail else "",
+        json.dumps(detail) if isinstance(detail, dict | list) and detail else detail,
         error.get("raw_message"),
-        f"error code {error['code']}" if error.get("code") else "",
-        message if (message := body.get("message")) != "success" else "",
+    )
+    if not own and error.get("code"):
+        own = [f"error code {error['code']}"]
+    message = body.get("message")
+    return own + texts_in(
+        "" if message == "success" else message,
         outer.get("message") if isinstance(outer, dict) else outer,
         task.get("fail_reason"),
     )
-    return clean(next((text for text in candidates if text), ""))
 
 
-def read_output(output: object) -> tuple[tuple[str, ...], tuple[bytes, ...]]:
-    """The links in an output, else its inline pictures; pages and public clients name all these places."""
-    if not isinstance(output, dict):
-        return links_in(output), ()
-    several = links_in(output.get("image_urls"), output.get("images"), output.get("temporary_image_urls"))
-    first = links_in(*(output.get(key) for key in ("video_url", "video", "image_url")))
-    links = links_in(list(first), list(several)) or links_in(
-        *(output.get(key) for key in ("image", "output_url", "url", "result"))
-    )
-    if links:
-        return links, ()
-    encoded = [output.get("image_base64")]
-    data = output.get("data")
-    encoded += [as_object(item).get("b64_json") for item in data] if isinstance(data, list) else []
-    return (), tuple(picture for text in encoded if (picture := _decoded(text)))
-
-
-def _decoded(text: object) -> bytes:
-    """The bytes of a base64 text or data URI; empty if it is neither."""
-    if not isinstance(text, str) or not text:
-        return b""
-    try:
-        return base64.b64decode(text.partition("base64,")[2] or text, validate=True)
-    except ValueError:
-        return b""
+def error_text(body: Mapping[str, Any], task: Mapping[str, Any]) -> str:
+    """The text that tells most about the cause. The vendor may name it in the log only."""
+    return clean(WORDS.most_telling(error_texts(body, task), texts_in(task.get("logs"))))
 
 
 def read_cost(usage: object, state: JobState) -> Cost | None:

@@ -1,4 +1,9 @@
-"""The error to raise for a reply that is not what was requested."""
+"""
+The error to raise for a reply that is not what was requested.
+
+The words of the vendor's text decide before the HTTP status: vendors send "too many tasks" and "no credits" with several
+statuses.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +15,21 @@ from airflow_provider_faceswap.exceptions import (
     InsufficientBalanceError,
     InvalidRequestError,
     MalformedResponseError,
+    NoFaceError,
     PermissionDeniedError,
     RateLimitError,
     VendorError,
     VendorUnavailableError,
 )
 from airflow_provider_faceswap.vendors.messages import as_word, clean
+from airflow_provider_faceswap.vendors.phrases import Meaning
+from airflow_provider_faceswap.vendors.words import SHARED, texts_in
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from airflow_provider_faceswap.vendors.messages import Reply
+    from airflow_provider_faceswap.vendors.words import Words
 
 #: The next step after a poll whose reply says nothing about the job.
 POLL_AGAIN = "The reply says nothing about the job, which may still run. Poll again."
@@ -35,15 +46,36 @@ _BY_STATUS: dict[int, type[VendorError]] = {
     451: ContentRefusedError,
 }
 
+#: A passing fault is not here: after it, the request may have been processed.
+_BY_MEANING: dict[Meaning, type[VendorError]] = {
+    Meaning.BUSY: RateLimitError,
+    Meaning.NO_BALANCE: InsufficientBalanceError,
+    Meaning.CONTENT_REFUSED: ContentRefusedError,
+    Meaning.NO_FACE: NoFaceError,
+    Meaning.BAD_INPUT: InvalidRequestError,
+}
+#: Meanings that explain a refusal of any status, and those that also explain one that is not about the key.
+_OF_ACCOUNT = frozenset({Meaning.BUSY, Meaning.NO_BALANCE})
+_OF_CONTENT = frozenset({Meaning.CONTENT_REFUSED, Meaning.NO_FACE})
+
 
 def refusal(
-    vendor: str, reply: Reply, message: str, *, code: object = None, job_id: str | None = None
+    vendor: str,
+    reply: Reply,
+    message: str,
+    *,
+    code: object = None,
+    job_id: str | None = None,
+    texts: Sequence[str] | None = None,
+    words: Words = SHARED,
 ) -> VendorError:
     """
-    The error for an HTTP status, with the vendor's own text in it.
+    The error for a refusal, with the vendor's own text in it.
 
     :param message: The vendor's text. It is shortened, and signed queries are removed, here.
     :param code: The vendor's own error code.
+    :param texts: All texts of the reply that may name the cause; default: the message.
+    :param words: The vendor's table of words.
     """
     status = reply.status_code
     facts: dict[str, Any] = {
@@ -61,10 +93,28 @@ def refusal(
     if status < 400:
         cls: type[VendorError] = MalformedResponseError
     else:
-        cls = _BY_STATUS.get(status, InvalidRequestError if status < 500 else VendorUnavailableError)
+        by_status = _BY_STATUS.get(status, InvalidRequestError if status < 500 else VendorUnavailableError)
+        meaning = words.meaning(texts_in(message) if texts is None else texts)
+        cls = _class_by_words(reply, meaning, job_id) or by_status
     if issubclass(cls, RateLimitError | VendorUnavailableError):
         facts["retry_after"] = reply.retry_after
     return cls(clean(message) or f"answered HTTP {status} without a reason", **facts)
+
+
+def _class_by_words(reply: Reply, meaning: Meaning | None, job_id: str | None) -> type[VendorError] | None:
+    """
+    The class that the vendor's words name; ``None`` if the HTTP status decides.
+
+    :param job_id: The job that was polled: a refused poll says nothing about its pictures.
+    """
+    status = reply.status_code
+    if job_id is not None and meaning is not Meaning.BUSY:
+        return None
+    # The page of a proxy or a firewall is not the vendor's text. After an HTTP 5xx only the vendor's own JSON counts.
+    if meaning is None or not (reply.fields or (status < 500 and not reply.text.lstrip().startswith("<"))):
+        return None
+    decides = meaning in _OF_ACCOUNT or (meaning in _OF_CONTENT and status != 401) or status not in _BY_STATUS
+    return _BY_MEANING.get(meaning) if decides else None
 
 
 def malformed(vendor: str, reply: Reply, what: str, *, job_id: str | None = None) -> VendorError:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import Field, create_model
 
 from airflow_provider_faceswap.exceptions import JobLostError
 from airflow_provider_faceswap.jobs import Job, JobState
-from airflow_provider_faceswap.vendors.arguments import Arguments, HttpsUrl, Json, MediaUrl, Text, WholeNumber
+from airflow_provider_faceswap.vendors.arguments import MediaUrl, Text, WholeNumber
 from airflow_provider_faceswap.vendors.base import Vendor
 from airflow_provider_faceswap.vendors.capabilities import History
 from airflow_provider_faceswap.vendors.history import ANY, Listing, same_request
@@ -30,10 +30,29 @@ from airflow_provider_faceswap.vendors.messages import (
     path_segment,
 )
 from airflow_provider_faceswap.vendors.refusals import malformed, refusal
+from airflow_provider_faceswap.vendors.tengrai_arguments import Artwork, FaceSwap, Parameters, Strength
+from airflow_provider_faceswap.vendors.words import SHARED, texts_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
+
+#: Status words: the pages have five, and v1 says ``done``. A spelling with two l is assumed.
+STATES: Mapping[str, JobState] = {
+    "starting": JobState.QUEUED,
+    "processing": JobState.RUNNING,
+    "succeeded": JobState.SUCCEEDED,
+    "done": JobState.SUCCEEDED,
+    "failed": JobState.FAILED,
+    "canceled": JobState.CANCELED,
+    "cancelled": JobState.CANCELED,
+}
+#: The one key of the output, a list of links.
+OUTPUT = "results"
+#: Fields of a job that may have the reason for a failure: assumed, because no page documents one.
+REASONS = ("error", "message", "failureReason")
+#: Words of refusals and failures: no page has any, so the shared ones count.
+WORDS = SHARED
 
 #: The vendor removes record, inputs and outputs this long after the creation (changelog of v2.2.0).
 _RETENTION = timedelta(days=8)
@@ -45,58 +64,6 @@ _TYPES = {"upscaling": "upscaling_v2"}
 #: The vendor's documented defaults, which it may show although they were not sent.
 _DEFAULTS: dict[str, tuple[Any, ...]] = {"seed": ANY}
 _FACE_SWAP_DEFAULTS = {**_DEFAULTS, "denoising": (3,), "outputFormat": ("auto", "webp")}
-
-Strength = Annotated[WholeNumber, Field(ge=1, le=5)]
-Seed = Annotated[WholeNumber, Field(ge=1, le=2_147_483_647)]
-Format = Literal["auto", "png", "webp"]
-
-
-class FaceSwap(Arguments):
-    """
-    ``sourceImage`` is the face image here; at GPTunneL it is the target image.
-
-    ``seed`` and ``outputFormat`` are in the newer revision of the API only. An older server may refuse them, so they
-    are sent only if the user sets them.
-    """
-
-    target_image: MediaUrl = Field(serialization_alias="targetImage")
-    face_image: MediaUrl = Field(serialization_alias="sourceImage")
-    denoising: Strength | None = None
-    seed: Seed | None = None
-    output_format: Format | None = Field(None, serialization_alias="outputFormat")
-    webhook: HttpsUrl | None = None
-
-
-class Parameters(BaseModel):
-    """
-    An artwork's parameters under the vendor's own names.
-
-    Parameters with the same range in every kind are checked; the others are passed on as JSON.
-    """
-
-    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
-    __pydantic_extra__: dict[str, Json]
-
-    prompt: Text | None = None
-    negativePrompt: Text | None = None  # noqa: N815 - the vendor's name
-    textPrompt: Text | None = None  # noqa: N815 - the vendor's name
-    denoising: Strength | None = None
-    seed: Seed | None = None
-    outputFormat: Format | None = None  # noqa: N815 - the vendor's name
-    imageUrl: MediaUrl | None = None  # noqa: N815 - the vendor's name
-    webhook: HttpsUrl | None = None
-
-
-class Artwork(Arguments):
-    """Every kind except the face swap."""
-
-    parameters: Parameters
-    webhook: HttpsUrl | None = None
-
-    def to_wire(self) -> dict[str, Any]:
-        """The request body: the parameters at the top level, beside the webhook."""
-        body: dict[str, Any] = self.parameters.model_dump(mode="json", exclude_none=True)
-        return {**body, "webhook": self.webhook} if self.webhook else body
 
 
 def _artwork(name: str, path: str | None = None, **required: Any) -> Kind:
@@ -123,7 +90,7 @@ def _artworks(reply: Reply) -> list[Any]:
     :raises VendorError: The reply is a refusal, or not a list.
     """
     if not reply.ok:
-        raise refusal("tengrai", reply, _error_text(reply), code=reply.fields.get("error"))
+        raise refusal("tengrai", reply, _error_text(reply), code=reply.fields.get("error"), words=WORDS)
     if not isinstance(reply.body, list):
         raise malformed("tengrai", reply, "the reply is not a list of artworks")
     return reply.body
@@ -172,15 +139,8 @@ class Tengrai(Vendor):
     history = History(
         _list_request, _read_list, lambda kind, request, reply: _matches(kind, request, reply.fields)
     )
-    states: ClassVar[Mapping[str, JobState]] = {
-        "starting": JobState.QUEUED,
-        "processing": JobState.RUNNING,
-        "succeeded": JobState.SUCCEEDED,
-        "done": JobState.SUCCEEDED,  # the word of the v1 API
-        "failed": JobState.FAILED,
-        "canceled": JobState.CANCELED,
-        "cancelled": JobState.CANCELED,
-    }
+    states = STATES
+    words = WORDS
     connection_arguments = ("webhook",)
     kinds: ClassVar[Mapping[str, Kind]] = {
         # Links only. The page states no formats or sizes.
@@ -246,14 +206,13 @@ class Tengrai(Vendor):
                     vendor=self.name,
                     job_id=job_id,
                 )
-            raise refusal(self.name, reply, text, code=body.get("error"), job_id=job_id)
+            raise refusal(self.name, reply, text, code=body.get("error"), job_id=job_id, words=WORDS)
         if not found_id:
             raise malformed(self.name, reply, "the reply has no job id", job_id=job_id)
         status = as_word(body.get("status") or "")
         state = self.state(status)
-        # Assumed: no documented field has a reason, but one of these may.
-        reasons = (body.get(key) for key in ("error", "message", "failureReason"))
-        failure = clean(next((reason for reason in reasons if reason), ""))
+        reasons = texts_in(*(body.get(key) for key in REASONS))
+        failure = clean(WORDS.most_telling(reasons))
         return Job(
             vendor=self.name,
             kind=kind,
@@ -261,9 +220,9 @@ class Tengrai(Vendor):
             state=state,
             status=status,
             # The page shows a filled list while the status is "starting": it is a placeholder, not a result.
-            urls=links_in(body.get("results")) if state is JobState.SUCCEEDED else (),
+            urls=links_in(body.get(OUTPUT)) if state is JobState.SUCCEEDED else (),
             failure=failure or None,
-            failure_reason=self.failure_reason(failure),
+            failure_reason=self.words.reason(reasons),
             created_at=as_datetime(body.get("createdAt")),
         )
 

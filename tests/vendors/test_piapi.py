@@ -10,6 +10,7 @@ import base64
 import json
 import math
 import struct
+import time
 import zlib
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -34,7 +35,7 @@ from airflow_provider_faceswap.exceptions import (
     VendorError,
     VendorUnavailableError,
 )
-from airflow_provider_faceswap.jobs import Cost, JobState
+from airflow_provider_faceswap.jobs import Cost, FailureReason, JobState
 from airflow_provider_faceswap.lifecycle.outcomes import Outcome, WaitResult
 from airflow_provider_faceswap.lifecycle.polling import Poller, Schedule, Wait
 from airflow_provider_faceswap.vendors.messages import Reply
@@ -910,3 +911,139 @@ def test_no_answer_to_a_paid_create_escapes_the_error_tree(body, status):
 @pytest.mark.parametrize("word", ["pending", "completed", "failed"])
 def test_an_odd_field_in_a_paid_answer_does_not_lose_the_job(word, odd):
     assert VENDOR.read_submitted("face_swap", answer(envelope(task(word, **odd)))).job_id == ID
+
+
+# -- the cause of a failure, and the outputs of any task -------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("more", "text", "reason"),
+    [
+        (
+            {"error": {"message": "task failed", "raw_message": "content policy violation"}},
+            "content policy violation",
+            FailureReason.CONTENT_REFUSED,
+        ),
+        (
+            {"error": {"message": "task failed", "detail": {"reason": "no face in swap_image"}}},
+            "no face in swap_image",
+            FailureReason.NO_FACE,
+        ),
+        (
+            {"error": {"code": 10000}, "logs": ["step 1", "Error: nsfw image"]},
+            "Error: nsfw image",
+            FailureReason.CONTENT_REFUSED,
+        ),
+        (
+            {
+                "error": None,
+                "logs": [{"time": "12:00", "message": "prompt was flagged by the safety system"}],
+            },
+            "prompt was flagged by the safety system",
+            FailureReason.CONTENT_REFUSED,
+        ),
+        (
+            {"error": {"message": "Internal error."}, "logs": ["moderation: passed", "CUDA error 700"]},
+            "CUDA error 700",
+            FailureReason.UNKNOWN,
+        ),
+        (
+            {"error": "no face found", "logs": {"odd": 1}},
+            "no face found",
+            FailureReason.NO_FACE,
+        ),
+    ],
+)
+def test_the_cause_of_a_failure_is_found_in_all_of_its_places(more, text, reason):
+    job = read(task("failed", **more))
+    assert text in job.failure
+    assert job.failure_reason is reason
+
+
+def test_a_refused_create_tells_the_cause_that_is_in_the_log_of_its_unborn_task():
+    data = {"task_id": "", "status": "failed", "logs": ["prompt: banned word"], "error": {"code": 10000}}
+    with pytest.raises(ContentRefusedError, match="banned word"):
+        VENDOR.read_submitted("task", answer(envelope(data, 500, "failed"), 500))
+
+
+CLEAN, MARKED, COVER = (
+    "https://cdn.test/clean.mp4",
+    "https://cdn.test/marked.mp4",
+    "https://cdn.test/cover.png",
+)
+ONE, TWO, GRID = "https://cdn.test/1.png", "https://cdn.test/2.png", "https://cdn.test/grid.png"
+SOUND, MESH = "https://cdn.test/a.mp3", "https://cdn.test/a.glb"
+
+
+@pytest.mark.parametrize(
+    ("output", "urls"),
+    [
+        # A watermark
+        ({"works": [{"video": {"resource": MARKED, "resource_without_watermark": CLEAN}}]}, (CLEAN,)),
+        ({"works": [{"video": {"resource": MARKED, "resource_without_watermark": ""}}]}, (MARKED,)),
+        ({"videos": [{"url": MARKED, "urlNoWatermark": CLEAN}]}, (CLEAN,)),
+        ({"video_url": MARKED, "video_url_without_watermark": CLEAN}, (CLEAN,)),
+        ({"watermark_url": MARKED, "watermark_free_url": CLEAN}, (CLEAN,)),
+        ({"no_watermark": {"url": CLEAN}, "watermarked": {"url": MARKED}}, (CLEAN,)),
+        (
+            {"clips": [{"resource": ONE}, {"resource": MARKED, "resource_without_watermark": CLEAN}]},
+            (CLEAN, ONE),
+        ),
+        # Previews
+        ({"video": CLEAN, "cover_url": COVER, "thumbnail": {"url": ONE}}, (CLEAN,)),
+        ({"cover": {"resource": COVER}}, (COVER,)),
+        ({"video_raw": {"url": CLEAN, "poster_image": COVER}}, (CLEAN,)),
+        # Shapes
+        ({"audio_url": SOUND}, (SOUND,)),
+        ({"clips": {"x": {"image_url": ONE, "audio_url": SOUND}}}, (SOUND, ONE)),
+        ({"no_background_image": ONE, "combined_video": CLEAN, "model_file": MESH}, (MESH, CLEAN, ONE)),
+        ({"data": [{"url": ONE}, {"url": TWO}]}, (ONE, TWO)),
+        ({"image_urls": [TWO, ONE], "image_url": ONE}, (ONE, TWO)),
+        ({"a": {"b": {"c": {"d": {"e": [[ONE]]}}}}}, (ONE,)),
+        ([{"x": ONE}, TWO], (ONE, TWO)),
+        (ONE, (ONE,)),
+        ({"prompt": f"{TWO} at night", "result": {"file": ONE}}, (ONE,)),
+        # Midjourney: the four single pictures before the grid
+        (
+            {
+                "image_url": GRID,
+                "image_urls": None,
+                "temporary_image_urls": [ONE, TWO],
+                "discord_image_url": "https://cdn.test/discord.png",
+                "intermediate_image_urls": ["https://cdn.test/half.png"],
+                "progress": 100,
+                "actions": ["reroll"],
+            },
+            (ONE, TWO, GRID),
+        ),
+    ],
+)
+def test_every_link_in_the_output_of_any_task_is_found_and_the_best_is_first(output, urls):
+    assert read(task("completed", output=output), kind="task").urls == urls
+
+
+def test_the_output_of_a_face_swap_is_under_known_keys_only():
+    output = {"target": TARGET, "debug": {"mask": ONE}}
+    assert read(task("completed", output=output)).urls == ()
+    assert read(task("completed", output={**output, "image_url": TWO})).urls == (TWO,)
+
+
+def test_an_inline_file_of_any_task_is_decoded():
+    job = read(task("completed", output={"audio_base64": JPEG64, "length": 3}), kind="task")
+    assert (job.urls, job.inline) == ((), (JPEG,))
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        {"works": [{"resource": f"https://cdn.test/{number}.png"} for number in range(9000)]},
+        {"k" * 500_000: [f"https://cdn.test/{number}.png" for number in range(9000)]},
+        {"x": "https://cdn.test/" + "a" * 1_000_000, "resource_without_watermark": ""},
+        {"no " * 300_000: ONE},
+    ],
+    ids=["many", "long-key", "long-link", "many-words"],
+)
+def test_the_links_of_a_megabyte_are_found_quickly(output):
+    began = time.process_time()
+    assert read(task("completed", output=output), kind="task").has_output
+    assert time.process_time() - began < 2
