@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_faceswap.jobs import Balance
+    from airflow_provider_faceswap.vendors.base import Vendor
 
 
 class BalanceCheckOperator(BaseOperator):
@@ -31,7 +32,7 @@ class BalanceCheckOperator(BaseOperator):
 
     :param conn_id: A connection of one of this package's types.
     :param at_least: What must be available, credit included.
-    :param unit: The unit of ``at_least``; default: the first that the vendor reports.
+    :param unit: The unit of ``at_least``; default: the vendor's usual one (roubles, dollars). No other takes its place.
     :param on_short: If less is available: ``fail`` at once, without retries, or ``skip`` this task and those after it.
     :param multiple_outputs: Store each key of the result as an XCom of its own too, for ``task.output["available"]``.
     :raises InsufficientBalanceError: Less is available, and ``on_short`` is ``fail``.
@@ -65,7 +66,7 @@ class BalanceCheckOperator(BaseOperator):
             raise InvalidRequestError(f"at_least: must be a number, got {self.at_least!r}")
         with hook_for_connection(self.conn_id) as hook:
             vendor = hook.vendor.name
-            balance = self._of_unit(vendor, hook.balances())
+            balance = self._of_unit(hook.vendor, hook.balances())
         if balance.available < needed:
             short = f"the account has {balance}, but {Cost(amount=needed, unit=balance.unit)} are needed"
             if self.on_short == "skip":
@@ -79,11 +80,25 @@ class BalanceCheckOperator(BaseOperator):
             "available": balance.available,
         }
 
-    def _of_unit(self, vendor: str, balances: Sequence[Balance]) -> Balance:
-        if self.unit is None:
-            return balances[0]
+    def _of_unit(self, vendor: Vendor, balances: Sequence[Balance]) -> Balance:
+        """
+        The balance in the unit of ``at_least``.
+
+        :raises InvalidRequestError: The vendor does not report it now. Another unit would be another amount.
+        """
+        usual = vendor.balances.unit if vendor.balances else ""
+        unit = self.unit or usual or balances[0].unit
         for balance in balances:
-            if balance.unit == self.unit:
+            if balance.unit == unit:
                 return balance
-        units = ", ".join(balance.unit for balance in balances)
-        raise InvalidRequestError(f"unit: {self.unit!r} is not available; available: {units}", vendor=vendor)
+        found = ", ".join(map(str, balances))
+        if self.unit:
+            units = ", ".join(balance.unit for balance in balances)
+            raise InvalidRequestError(
+                f"unit: {unit!r} is not available; available: {units}", vendor=vendor.name
+            )
+        raise InvalidRequestError(
+            f"the account's balance in {unit} is not in the reply, which has {found}",
+            vendor=vendor.name,
+            advice="Nothing was bought. at_least was not compared with another unit: set unit to the one that it is in.",
+        )

@@ -49,9 +49,11 @@ class Balances:
     Balances in the reply to the vendor's ``account`` request.
 
     :param read: Reads at least one balance, the usual unit first. Raises ``VendorError`` if there is none.
+    :param unit: The usual unit, if a reply may lack it; empty if the first balance always has it.
     """
 
     read: Callable[[Reply], tuple[Balance, ...]]
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)

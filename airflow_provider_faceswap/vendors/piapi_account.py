@@ -67,22 +67,31 @@ def _read_history(
     rows = data_in(reply).get("data")
     if not isinstance(rows, list):
         raise malformed("piapi", reply, "the reply has no list of tasks")
-    task_type = (request.body or {}).get("task_type")
+    sent = request.body or {}
     matching = (
         job_id
         for row in map(as_object, rows)
-        # Assumed: the action of a row is the task type.
-        if (job_id := as_id(row.get("task_id"))) and row.get("action") == task_type
+        if (job_id := as_id(row.get("task_id")))
+        # A public client has seen that the action of a row is the task type.
+        and _same_name(row.get("action"), sent.get("task_type"))
     )
     return Listing(tuple(matching), more=len(rows) >= _PAGE)
+
+
+def _same_name(shown: object, sent: object) -> bool:
+    """Whether two names of a model or a task type are the same: a list has ``image_toolkit`` for ``Qubico/image-toolkit``."""
+    names = [str(name or "").strip().casefold().replace("_", "-") for name in (shown, sent)]
+    return bool(names[0]) and (
+        names[0] == names[1] or names[0].rpartition("/")[2] == names[1].rpartition("/")[2]
+    )
 
 
 def _matches(kind: str, request: Request, reply: Reply) -> bool:  # noqa: ARG001 - one format for all kinds
     """Compare the request with the input echoed in the task. The vendor blanks it after an undocumented time."""
     task, sent = as_object(reply.fields.get("data")), request.body or {}
-    return all(task.get(name) == sent.get(name) for name in ("model", "task_type")) and same_request(
-        as_object(sent.get("input")), task.get("input"), {}
-    )
+    return all(
+        _same_name(task.get(name), sent.get(name)) for name in ("model", "task_type")
+    ) and same_request(as_object(sent.get("input")), task.get("input"), {})
 
 
 def _upload_request(name: str, data: bytes) -> Request:
@@ -117,8 +126,17 @@ def _is_cancelled(job_id: str, reply: Reply) -> bool:
 
 
 def _amounts(data: Mapping[str, Any]) -> dict[str, float | None]:
+    """
+    The balances by their units.
+
+    The page has the dollars at the top level, and a public client has seen them in ``quota``. They are not computed from
+    credits or points, whose worth no page states; that client counts 500 credits as one dollar.
+    """
+    dollars = as_number(data.get("equivalent_in_usd"))
+    if dollars is None:
+        dollars = as_number(as_object(data.get("quota")).get("equivalent_in_usd"))
     return {
-        "USD": as_number(data.get("equivalent_in_usd")),
+        "USD": dollars,
         "point": as_number(as_object(data.get("wallet")).get("point_remain")),
         "credit": as_number(as_object(data.get("credit_pack_info")).get("available_credits")),
     }
@@ -142,7 +160,7 @@ def _read_limit(reply: Reply) -> int | None:
 
 HISTORY = History(_history_request, _read_history, _matches)
 UPLOADS = Uploads(_upload_request, _read_upload)
-BALANCES = Balances(_read_balances)
+BALANCES = Balances(_read_balances, unit="USD")
 CONCURRENCY_LIMIT = ConcurrencyLimit(_read_limit)
 CANCELLATION = Cancellation(_cancel_request, _is_cancelled)
 

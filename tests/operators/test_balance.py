@@ -103,7 +103,31 @@ def test_piapi_tells_dollars_points_and_credits(vendor, unit, available):
 
 def test_piapi_may_leave_some_of_them_out(vendor):
     vendor.will({"code": 200, "data": {"wallet": {"point_remain": "5"}, "credit_pack_info": None}})
-    assert check("piapi", at_least=1).execute({})["unit"] == "point"
+    assert check("piapi", at_least=1, unit="point").execute({})["available"] == 5
+
+
+@pytest.mark.parametrize(
+    "data",
+    [{"credit_pack_info": {"available_credits": 2500}}, {"wallet": {"point_remain": 42_000_000}}],
+    ids=["credits", "points"],
+)
+@pytest.mark.parametrize("on_short", ["fail", "skip"])
+@pytest.mark.parametrize("unit", [None, ""])
+def test_a_check_without_a_unit_is_in_dollars_at_piapi_or_says_that_they_are_not_told(
+    vendor, data, on_short, unit
+):
+    vendor.will({"code": 200, "data": {"name": "n", **data}})
+    with pytest.raises(
+        InvalidRequestError, match=r"balance in USD is not in the reply, which has \d+ \w+"
+    ) as raised:
+        check("piapi", at_least=100, on_short=on_short, unit=unit).execute({})
+    assert "set unit" in str(raised.value)
+
+
+def test_piapi_may_tell_its_dollars_in_the_quota(vendor):
+    vendor.will({"code": 200, "data": {"name": "n", "quota": {"equivalent_in_usd": 3.2}}})
+    told = check("piapi", at_least=3).execute({})
+    assert (told["available"], told["unit"]) == (3.2, "USD")
 
 
 def test_a_unit_that_is_not_told_is_named_with_those_that_are(vendor):

@@ -319,6 +319,15 @@ def test_piapis_rows_of_another_action_are_left_out():
     assert page.more is False
 
 
+def test_a_row_of_piapis_may_be_finished_have_its_output_in_its_detail_and_other_hyphens():
+    detail = {
+        "status": "finished",
+        "detail": {"output": "https://cdn.test/a.png"},
+        "task_model": "image_toolkit",
+    }
+    assert rows(row("t1", **detail), row("t2", "face_swap", **detail)).job_ids == ("t1", "t2")
+
+
 def test_piapis_action_is_the_task_type_of_the_request():
     request = PIAPI.submit("task", {"model": "Qubico/flux1-dev", "task_type": "txt2img", "input": {"a": 1}})
     assert rows(row("t1"), row("t2", "txt2img"), kind="task", request=request).job_ids == ("t2",)
@@ -368,7 +377,9 @@ def test_a_list_of_piapis_that_cannot_be_read_is_not_an_empty_one(reply, error):
         ({"input": {}}, False),
         ({"input": None}, False),
         ({"input": "text"}, False),
+        ({"model": "image_toolkit", "task_type": "face_swap"}, True),
         ({"model": "Qubico/video-toolkit"}, False),
+        ({"model": "video_toolkit"}, False),
         ({"model": None}, False),
         ({"task_type": "multi-face-swap"}, False),
     ],
