@@ -282,9 +282,9 @@ PAIR = ("target_image", "face_image")
         ),
         (
             "piapi.PiAPIVideoFaceSwapOperator",
-            ("target_video", "face_image", "target_faces", "source_faces", *JOB_FIELDS),
+            ("target_video", "face_image", "target_faces", "source_faces", "service_mode", *JOB_FIELDS),
         ),
-        ("piapi.PiAPITaskOperator", ("model", "vendor_task_type", "input", *JOB_FIELDS)),
+        ("piapi.PiAPITaskOperator", ("model", "vendor_task_type", "input", "service_mode", *JOB_FIELDS)),
         ("faceswap.FaceSwapOperator", (*PAIR, "conn_ids", "resume_job_id")),
         ("batch.FaceSwapBatchOperator", ("items", "destination", "conn_id")),
         ("archive.ArchiveOperator", ("source", "destination", "destination_conn_id", "filename")),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow_provider_faceswap.foundation.rendered import is_rendered_to_nothing
 from airflow_provider_faceswap.hooks.piapi import PiAPIHook
@@ -10,6 +10,9 @@ from airflow_provider_faceswap.operators.base import JobOperator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+#: Who runs a task: PiAPI's own accounts, or yours that it hosts.
+ServiceMode = Literal["public", "private"]
 
 
 class _PiAPIOperator(JobOperator):
@@ -39,7 +42,7 @@ class PiAPIFaceSwapOperator(_PiAPIOperator):
         face_image: Any,
         target_faces: Any = None,
         source_faces: Any = None,
-        service_mode: str | None = None,
+        service_mode: ServiceMode | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -58,13 +61,14 @@ class PiAPIFaceSwapOperator(_PiAPIOperator):
 
 class PiAPIVideoFaceSwapOperator(_PiAPIOperator):
     """
-    Put a face onto a video: MP4, at most 600 frames.
+    Put a face onto a video: MP4, at most 600 frames; public clients say at most 10 MB and 720p, too.
 
     :param target_video: The video whose face is replaced: an http(s) URL, or the whole result of another
         operator of this package.
     :param face_image: The picture that donates the face; a URL, a ``data:`` URI or a result.
     :param target_faces: Positions of the faces to replace, as a list or ``"0,1"``.
     :param source_faces: Positions of the faces that replace them, equally many.
+    :param service_mode: ``public`` (pay as you go) or ``private``; default: the workspace default.
     """
 
     kind = "video_face_swap"
@@ -77,6 +81,7 @@ class PiAPIVideoFaceSwapOperator(_PiAPIOperator):
         face_image: Any,
         target_faces: Any = None,
         source_faces: Any = None,
+        service_mode: ServiceMode | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -84,29 +89,54 @@ class PiAPIVideoFaceSwapOperator(_PiAPIOperator):
         self.face_image = face_image
         self.target_faces = target_faces
         self.source_faces = source_faces
+        self.service_mode = service_mode
 
 
 class PiAPITaskOperator(_PiAPIOperator):
     """
-    Run any task of the unified API, such as Flux.
+    Run any task of the unified API, such as Flux or Midjourney.
+
+    ``urls`` has every link of the task's output, those without a watermark first. Of Midjourney's ``imagine``, these are
+    the four single pictures, then the grid.
 
     :param model: As the vendor names it: ``Qubico/flux1-schnell``, ``gemini``, ...
     :param task_type: As the vendor names it: ``txt2img``, ``kontext``, ...
     :param input: The task's input under the vendor's own names. A result of another operator is replaced by its
         link.
+    :param service_mode: ``public`` (pay as you go) or ``private``; default: the workspace default.
     """
 
-    template_fields: Sequence[str] = ("model", "vendor_task_type", "input", *JobOperator.template_fields)
+    template_fields: Sequence[str] = (
+        "model",
+        "vendor_task_type",
+        "input",
+        "service_mode",
+        *JobOperator.template_fields,
+    )
     kind = "task"
     default_timeout: ClassVar[float] = 1800.0
 
-    def __init__(self, *, model: str, task_type: str, input: Mapping[str, Any], **kwargs: Any) -> None:  # noqa: A002 - the vendor's word
+    def __init__(
+        self,
+        *,
+        model: str,
+        task_type: str,
+        input: Mapping[str, Any],  # noqa: A002 - the vendor's word
+        service_mode: ServiceMode | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.model = model
         # BaseOperator.task_type is Airflow's own: the operator's class name.
         self.vendor_task_type = task_type
         self.input = input
+        self.service_mode = service_mode
 
     def arguments(self) -> dict[str, Any]:
         """The content arguments under their neutral names."""
-        return {"model": self.model, "task_type": self.vendor_task_type, "input": self.input}
+        return {
+            "model": self.model,
+            "task_type": self.vendor_task_type,
+            "input": self.input,
+            "service_mode": self.service_mode,
+        }
