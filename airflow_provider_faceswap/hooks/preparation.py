@@ -49,7 +49,7 @@ def build_submission(
         check_sendable(name, value)
     media = MediaPreparer(vendor, preflight)
     sent, named = media.arguments(spec.media, given)
-    request = vendor.submit(kind, sent)
+    request = replace(vendor.submit(kind, sent), doubts=tuple(media.doubts))
     if sent == named and not media.uploads:
         return request
     return replace(request, known_as=vendor.submit(kind, named).body, uploads=media.uploads)

@@ -28,6 +28,7 @@ from airflow_provider_faceswap.foundation.redaction import without_queries
 from airflow_provider_faceswap.foundation.rendered import is_text_of_result
 from airflow_provider_faceswap.foundation.text import safe_text
 from airflow_provider_faceswap.lifecycle.provenance import archived_uri
+from airflow_provider_faceswap.media.doubts import doubts_about
 from airflow_provider_faceswap.media.fit import fitted, problems_with, upright
 from airflow_provider_faceswap.media.image import MAX_BYTES, Image
 from airflow_provider_faceswap.storage.files import usable_path
@@ -62,11 +63,13 @@ class MediaPreparer:
     :param preflight: ``auto`` checks the bytes that pass through here, ``check`` also fetches and checks links,
         ``fit`` also converts and shrinks what would be refused, ``off`` checks nothing.
     :ivar uploads: Bytes to upload to the vendor before the submission, by the placeholder for their link.
+    :ivar doubts: What the vendor may refuse, with the name of the argument.
     """
 
     vendor: Vendor
     preflight: Preflight
     uploads: dict[str, bytes] = field(default_factory=dict)
+    doubts: list[str] = field(default_factory=list)
 
     def arguments(
         self, media: Mapping[str, Accepts], given: Mapping[str, Any]
@@ -81,7 +84,7 @@ class MediaPreparer:
         """
         sent, known = {}, {}
         for name, value in given.items():
-            accepts = media.get(name)
+            accepts, before = media.get(name), len(self.doubts)
             try:
                 sent[name], known[name] = self._value(
                     value, accepts or self.vendor.nested, declared=bool(accepts)
@@ -90,6 +93,7 @@ class MediaPreparer:
                 raise type(error)(
                     f"{name}: {error.message}", vendor=self.vendor.name, advice=error.advice
                 ) from None
+            self.doubts[before:] = [f"{name}: {doubt}" for doubt in self.doubts[before:]]
         return sent, known
 
     def _value(self, value: Any, accepts: Accepts, *, declared: bool) -> tuple[Any, Any]:
@@ -153,10 +157,16 @@ class MediaPreparer:
 
     def _checked(self, image: Image, accepts: Accepts) -> Image:
         """
-        The picture as it may be sent.
+        The picture as it may be sent; what the vendor may refuse of it becomes a doubt.
 
         :raises PictureNotTakenError: The vendor would refuse it.
         """
+        accepted = self._accepted(image, accepts)
+        if self.preflight != "off":
+            self.doubts += doubts_about(accepted, accepts)
+        return accepted
+
+    def _accepted(self, image: Image, accepts: Accepts) -> Image:
         problems = problems_with(image, accepts)
         # A vendor that accepts links only could not be sent a rotated copy.
         changeable = bool(accepts.inline) or self.vendor.uploads is not None
@@ -182,12 +192,14 @@ class MediaPreparer:
         if image.media and len(image.data) <= accepts.inline:
             sent = f"data:{image.media.name};base64,{base64.b64encode(image.data).decode()}"
             return sent, placeholder if accepts.link else sent
-        if self.vendor.uploads is not None and accepts.link:
+        uploads = self.vendor.uploads
+        if uploads is not None and accepts.link and len(image.data) <= (uploads.max_bytes or len(image.data)):
             self.uploads[placeholder] = image.data
             return placeholder, placeholder
         raise PictureNotTakenError(
             f"{len(image.data)} bytes cannot be sent to {self.vendor.name} here"
-            + (f": at most {accepts.inline} inline" if accepts.inline else ", which accepts only links"),
+            + (f": at most {accepts.inline} inline" if accepts.inline else ", which accepts only links")
+            + (f", or at most {uploads.max_bytes} by upload" if uploads and uploads.max_bytes else ""),
             advice="Nothing was bought. Give a public link, or put the picture into storage that can sign links, "
             "such as s3:// or gs://; or choose a vendor that accepts pictures inside the request.",
         )

@@ -102,9 +102,9 @@ class Vendor(ABC):
             raise InvalidRequestError(validation_message(error), vendor=self.name) from None
         return Request("POST", spec.path, body=parsed.to_wire())
 
-    def warnings(self, kind: str, request: Request) -> list[str]:  # noqa: ARG002 - most vendors need none
+    def warnings(self, kind: str, request: Request) -> list[str]:  # noqa: ARG002 - most vendors need no kind
         """What the vendor may refuse although it is allowed here; logged before the submission."""
-        return []
+        return list(request.doubts)
 
     @abstractmethod
     def fetch(self, kind: str, job_id: str) -> Request:

@@ -37,10 +37,12 @@ class Uploads:
 
     :param request: Builds the request that stores a file, from its name with suffix and its bytes.
     :param read: Reads the link of the stored file. Raises ``VendorError`` if the vendor refused it.
+    :param max_bytes: Maximum number of bytes of a file, ``None`` if the vendor does not say.
     """
 
     request: Callable[[str, bytes], Request]
     read: Callable[[Reply], str]
+    max_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,10 @@ class Accepts:
     :param max_bytes: Maximum number of bytes of a file, ``None`` if the vendor does not say.
     :param max_side: Maximum number of pixels of a side, ``None`` if the vendor does not say.
     :param fit_side: The pixels to which a side is shrunk, if not ``max_side``.
+    :param doubtful_side: A side of at least so many pixels may be refused; a warning, as for the others below.
+    :param doubtful_bytes: More bytes may be refused.
+    :param doubtful_frames: More frames of a video may be refused.
+    :param doubtful_lines: A video with more lines, such as 720, may be refused.
     """
 
     formats: frozenset[str] = frozenset()
@@ -44,6 +48,10 @@ class Accepts:
     max_bytes: int | None = None
     max_side: int | None = None
     fit_side: int | None = None
+    doubtful_side: int | None = None
+    doubtful_bytes: int | None = None
+    doubtful_frames: int | None = None
+    doubtful_lines: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

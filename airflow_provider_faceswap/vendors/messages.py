@@ -49,6 +49,7 @@ class Request:
     :param path: Appended to the base URL; starts with a slash.
     :param body: The JSON body, ``None`` for none.
     :param base_url: Another base URL of the vendor, used if the connection names no host.
+    :param doubts: What the vendor may refuse of the pictures and videos that were read for it.
     :param known_as: The body that identifies a submission, if the body itself differs between attempts: each picture
         is replaced by its hash or its path in storage.
     :param uploads: Files to store at the vendor just before the submission, by their placeholder in the body.
@@ -60,6 +61,7 @@ class Request:
     params: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: Mapping[str, Any] | None = field(default=None, repr=False)
     base_url: str | None = None
+    doubts: tuple[str, ...] = ()
     known_as: Mapping[str, Any] | None = field(default=None, repr=False)
     uploads: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 

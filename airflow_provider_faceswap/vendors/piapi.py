@@ -38,6 +38,7 @@ from airflow_provider_faceswap.vendors.piapi_arguments import (
     MultiFaceSwap,
     Task,
     VideoFaceSwap,
+    inline_doubts,
 )
 from airflow_provider_faceswap.vendors.piapi_outputs import read_output
 from airflow_provider_faceswap.vendors.piapi_replies import (
@@ -63,10 +64,18 @@ _RETENTION = timedelta(days=3)
 #: Larger pictures are uploaded: the vendor was seen to refuse bodies of many megabytes (HTTP 413).
 _INLINE = 4_000_000
 _FACE = Accepts(
-    formats=PICTURES, inline=_INLINE, max_bytes=MAX_BYTES, max_side=MAX_SIDE, fit_side=MAX_SIDE - 1
+    formats=PICTURES,
+    inline=_INLINE,
+    max_bytes=MAX_BYTES,
+    max_side=MAX_SIDE,
+    fit_side=MAX_SIDE - 1,
+    doubtful_side=MAX_SIDE,
 )
 _SWAP_MEDIA = {"target_image": _FACE, "face_image": _FACE}
-_VIDEO = Accepts(formats=frozenset({"video/mp4"}), max_bytes=MAX_BYTES)
+#: The page says MP4 and 600 frames; the other limits are a public client's.
+_VIDEO = Accepts(
+    formats=frozenset({"video/mp4"}), doubtful_bytes=MAX_BYTES, doubtful_frames=600, doubtful_lines=720
+)
 
 
 class PiAPI(Vendor):
@@ -98,9 +107,15 @@ class PiAPI(Vendor):
     }
 
     def warnings(self, kind: str, request: Request) -> list[str]:
-        """Links without the suffix jpg, jpeg, png or webp, which the page asks for; a signed link may have none."""
+        """
+        Pictures and videos at a limit that is not certain, and links without the suffix that the page asks for.
+
+        The suffixes are jpg, jpeg, png and webp; a signed link may have none.
+        """
         pictures = ((request.body or {}).get("input") or {}) if kind != "task" else {}
-        return [
+        # A picture that was read for the request may be inside it.
+        inline = [] if request.doubts else inline_doubts(pictures).values()
+        return [*request.doubts, *inline] + [
             f"the path of {name} does not end in jpg, jpeg, png or webp, and may be refused"
             for name in ("target_image", "swap_image")
             if str(pictures.get(name, "")).startswith("http")

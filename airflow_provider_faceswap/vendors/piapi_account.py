@@ -28,6 +28,7 @@ from airflow_provider_faceswap.vendors.messages import (
     links_in,
     path_segment,
 )
+from airflow_provider_faceswap.vendors.piapi_arguments import MAX_BYTES
 from airflow_provider_faceswap.vendors.piapi_replies import (
     data_in,
     no_task,
@@ -159,7 +160,7 @@ def _read_limit(reply: Reply) -> int | None:
 
 
 HISTORY = History(_history_request, _read_history, _matches)
-UPLOADS = Uploads(_upload_request, _read_upload)
+UPLOADS = Uploads(_upload_request, _read_upload, MAX_BYTES)
 BALANCES = Balances(_read_balances, unit="USD")
 CONCURRENCY_LIMIT = ConcurrencyLimit(_read_limit)
 CANCELLATION = Cancellation(_cancel_request, _is_cancelled)

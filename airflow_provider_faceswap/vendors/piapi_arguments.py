@@ -25,9 +25,10 @@ from airflow_provider_faceswap.vendors.arguments import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Self
 
-#: 10 MB per file, on older versions of the pages and in public clients.
+#: 10 MB per file, on older versions of the pages and in public clients; on the page of the upload, too.
 MAX_BYTES = 10_000_000
 #: "Under 2048 x 2048". It is not clear whether 2048 itself is accepted, so the vendor decides.
 MAX_SIDE = 2048
@@ -45,6 +46,19 @@ def _picture(value: str) -> str:
             raise ValueError(f"the inline picture is {size[0]} x {size[1]}, over {MAX_SIDE} x {MAX_SIDE}")
         return base64.b64encode(data).decode()
     return media_url(value)
+
+
+def inline_doubts(sent: Mapping[str, Any]) -> dict[str, str]:
+    """For each picture inside an input whose side has exactly the most pixels: what may be wrong with it."""
+    doubts = {}
+    for name in ("target_image", "swap_image"):
+        value = sent.get(name)
+        if not isinstance(value, str) or value.startswith("http"):
+            continue
+        size = dimensions(io.BytesIO(base64.b64decode(value)))
+        if size is not None and max(size) >= MAX_SIDE:
+            doubts[name] = f"{name} has {max(size)} pixels on a side, and the page says under {MAX_SIDE}"
+    return doubts
 
 
 def _indices(value: object) -> object:
