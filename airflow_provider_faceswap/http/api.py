@@ -41,6 +41,9 @@ T = TypeVar("T")
 MAX_SENDS = 3
 #: Maximum seconds to wait here before a request is repeated. The schedule of a job has longer waits.
 LONGEST_WAIT = 10.0
+#: HTTP statuses of "too many requests" after which a request is repeated here. If only the words of another status say so,
+#: the limit is one of the account, and lasts longer than the waits here.
+_TOO_MANY = frozenset({None, 429, 503})
 #: Seconds after which an event loop reads a connection again. After a refused key it is read again at once.
 CONNECTION_LIFETIME = 60.0
 
@@ -48,6 +51,8 @@ CONNECTION_LIFETIME = 60.0
 def _can_repeat(error: Exception) -> bool | float:
     """For stamina: whether to send again, or the seconds to wait before that."""
     if not isinstance(error, VendorUnavailableError | RateLimitError) or seconds_left() <= 0:
+        return False
+    if isinstance(error, RateLimitError) and error.status_code not in _TOO_MANY:
         return False
     if error.retry_after is None:
         return True

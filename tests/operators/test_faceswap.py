@@ -7,9 +7,10 @@ from datetime import timedelta
 
 import httpx
 import pytest
-from airflow.providers.common.compat.sdk import DAG, TaskDeferred, task
+from airflow.providers.common.compat.sdk import DAG, AirflowFailException, TaskDeferred, task
 
 from airflow_provider_faceswap.exceptions import (
+    ContentRefusedError,
     InsufficientBalanceError,
     InvalidRequestError,
     JobFailedError,
@@ -73,6 +74,54 @@ def test_bad_input_and_a_job_that_may_be_paid_go_nowhere_else(vendor, context, c
     with pytest.raises(error):
         swap().execute(context)
     assert len(vendor.requests) == 1
+
+
+def failed(**more):
+    """A failed task of PiAPI."""
+    return {"code": 200, "data": {"task_id": "p1", "status": "failed", "error": {"code": 10000}, **more}}
+
+
+GENERIC = {"code": 10000, "raw_message": "", "message": "Internal error. Please try again later."}
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        (failed(error=GENERIC, logs=["rejected: the image may contain a real person"]), ContentRefusedError),
+        (failed(error={**GENERIC, "raw_message": "content policy violation"}), ContentRefusedError),
+        (failed(error=GENERIC, logs=[{"message": "no face found in swap_image"}]), NoFaceError),
+        (
+            httpx.Response(500, json={"code": 500, "message": "blocked by our safety system"}),
+            ContentRefusedError,
+        ),
+        (httpx.Response(403, json={"code": 403, "message": "prohibited content"}), ContentRefusedError),
+    ],
+)
+def test_a_picture_that_was_refused_is_not_handed_to_the_next_vendor(vendor, context, clock, reply, error):
+    vendor.will(reply)
+    with pytest.raises(error) as caught:
+        swap("piapi_default", "gptunnel_default").execute(context)
+    assert isinstance(caught.value, AirflowFailException), "a retry would buy it again"
+    assert len(vendor.creates) == 1
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        failed(error={"message": "moderation service timed out"}),
+        failed(error=GENERIC, logs=["no face-swap worker available"]),
+        failed(error={"message": "timeout, credits have been refunded"}),
+        *[
+            httpx.Response(status, json={"code": status, "message": text, "data": None})
+            for status in (400, 403, 500)
+            for text in ("active task count 2 has reached the plan limit", "insufficient credits")
+        ],
+    ],
+)
+def test_a_passing_fault_a_busy_and_an_empty_account_are_passed_over(vendor, answer, context, clock, reply):
+    vendor.will(reply, answer("done", percent=100, result="https://a.test/r.png"))
+    assert swap("piapi_default", "gptunnel_default").execute(context)["vendor"] == "gptunnel"
+    assert len(vendor.creates) == 2, "each is sent once"
 
 
 def test_a_job_that_cannot_be_read_is_not_bought_elsewhere(vendor, answer, context, clock):
