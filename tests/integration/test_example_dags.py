@@ -35,6 +35,7 @@ CASES = {
     "flux_text_to_image.py": 1,
     "midjourney_edit.py": 4,
     "piapi_video_swap.py": 1,
+    "piapi_midjourney_swap.py": 2,
     "tengrai_artwork.py": 2,
     "archive_known_job.py": 1,
     "taskflow_swap.py": 2,
