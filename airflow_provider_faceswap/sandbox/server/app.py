@@ -8,9 +8,11 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from airflow_provider_faceswap.sandbox.server.cross_site import CrossSiteGuard
 from airflow_provider_faceswap.sandbox.server.faults import FaultError
 from airflow_provider_faceswap.sandbox.server.files import file_routes
 from airflow_provider_faceswap.sandbox.server.json_response import JSONResponse
@@ -42,7 +44,12 @@ def create_app(settings: Settings) -> Starlette:
     for vendor in sandbox.vendors.values():
         routes += [endpoint.route(sandbox, vendor) for endpoint in vendor.endpoints]
         routes += vendor.keyless_routes(sandbox)
-    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={404: _not_found})
+    app = Starlette(
+        routes=routes,
+        lifespan=lifespan,
+        exception_handlers={404: _not_found},
+        middleware=[Middleware(CrossSiteGuard)],
+    )
     app.state.sandbox = sandbox
     app.state.stopping = asyncio.Event()
     return app

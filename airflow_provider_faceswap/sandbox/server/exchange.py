@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from airflow_provider_faceswap.sandbox.server.bodies import read_body
 from airflow_provider_faceswap.sandbox.server.connections import (
     DroppedConnection,
     HangingConnection,
@@ -179,10 +180,14 @@ class Endpoint:
         """The Starlette route that serves this path."""
 
         async def serve(request: Request) -> Response:
-            call = Call(request, await request.body(), sandbox, vendor)
             sandbox.requests[vendor.name][self.operation] += 1
+            # Before the body is read: a wrong key must not cost the memory of a large body.
             if not vendor.authorizes(request.headers, sandbox.settings.key):
                 return vendor.error(401)
+            body = await read_body(request)
+            if body is None:
+                return vendor.error(413)
+            call = Call(request, body, sandbox, vendor)
             kind = self.kind(call) if callable(self.kind) else self.kind
             if self.job is not None:
                 call.job = sandbox.find(vendor.name, call.argument(self.job) or "")
