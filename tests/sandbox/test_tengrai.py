@@ -87,6 +87,24 @@ def test_the_list_is_a_bare_array_with_offset_and_limit(desk):
     assert desk.get("/v2/artworks", KEY, limit=501).status_code == 400
 
 
+def test_a_style_and_a_picture_in_it(desk):
+    anchor = desk.client.post(
+        "/v2/style-dna/generate-anchor", headers=KEY, json={"imageUrl": desk.sample("anna.jpg")}
+    )
+    assert (anchor.status_code, anchor.json()["status"]) == (202, "starting")
+    desk.wait()
+    link = fetch(desk, anchor.json()["id"]).json()["results"][0]
+    body = {"visualPrompt": "a sailor in blue", "anchorImageUrl": link, "description": "d"}
+    made = desk.client.post("/v2/style-dna/generate", headers=KEY, json=body)
+    desk.wait()
+    done = fetch(desk, made.json()["id"]).json()
+    assert (done["status"], done["parameters"]["imageFormat"]) == ("succeeded", "png")
+    assert desk.client.get(done["results"][0]).headers["content-type"] == "image/png"
+    for missing in body:
+        rest = {name: value for name, value in body.items() if name != missing}
+        assert desk.client.post("/v2/style-dna/generate", headers=KEY, json=rest).status_code == 400
+
+
 @pytest.mark.parametrize(
     ("path", "body", "artwork_type", "count"),
     [

@@ -11,7 +11,7 @@ from airflow_provider_faceswap.sandbox.server.exchange import Call, Endpoint, Re
 from airflow_provider_faceswap.sandbox.server.jobs import CANCELED, DONE, FAILED, QUEUED, RUNNING, View
 from airflow_provider_faceswap.sandbox.server.json_response import JSONResponse
 from airflow_provider_faceswap.sandbox.vendors.tengrai.artworks import draw_artwork
-from airflow_provider_faceswap.sandbox.vendors.tengrai.requests import REQUESTS, checked
+from airflow_provider_faceswap.sandbox.vendors.tengrai.requests import REQUESTS, STYLE_DNA, Field, checked
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -64,9 +64,8 @@ def _artwork(view: View) -> dict[str, Any]:
     }
 
 
-def _create(path: str) -> Callable[[Call], Awaitable[Response]]:
+def _create(artwork_type: str, fields: dict[str, Field]) -> Callable[[Call], Awaitable[Response]]:
     """The handler of one create path."""
-    artwork_type, fields = REQUESTS[path]
 
     async def create(call: Call) -> Response:
         parameters, complaints = checked(call.json(), fields)
@@ -121,8 +120,9 @@ async def _list(call: Call) -> Response:
 
 ENDPOINTS = [
     *(
-        Endpoint(f"/v2/artworks/{path}", "POST", "create", _create(path), kind=artwork_type)
-        for path, (artwork_type, _) in REQUESTS.items()
+        Endpoint(f"/v2/{family}/{path}", "POST", "create", _create(artwork_type, fields), kind=artwork_type)
+        for family, requests in (("artworks", REQUESTS), ("style-dna", STYLE_DNA))
+        for path, (artwork_type, fields) in requests.items()
     ),
     Endpoint("/v2/artworks/{artwork}", "GET", "fetch", _fetch, job="artwork"),
     Endpoint("/v2/artworks", "GET", "list", _list),

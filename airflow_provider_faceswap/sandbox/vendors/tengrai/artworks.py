@@ -41,12 +41,15 @@ def draw_artwork(artwork_type: str, parameters: dict[str, Any], inputs: Inputs) 
     :raises JobFailedError: if it cannot be made.
     """
     # "auto" is documented to be the same as "webp".
-    suffix = "png" if parameters.get("outputFormat") == "png" else "webp"
+    wanted = parameters.get("outputFormat") or parameters.get("imageFormat")
+    suffix = "png" if wanted == "png" else "webp"
     if artwork_type in ("selena", "quantum", "hamilton"):
         return [encode(picture, suffix) for picture in _drawn(parameters)]
     if artwork_type == "face_swap":
         donor, receiver = (decode(inputs.read(parameters[name])) for name in ("sourceImage", "targetImage"))
         return [encode(swap(receiver, donor, _SWAP_STRENGTH[parameters["denoising"]]), suffix)]
+    if artwork_type.startswith("style_dna"):
+        return [encode(_in_style(parameters, inputs), suffix)]
     picture = decode(inputs.read(parameters["imageUrl"]))
     return [encode(_reworked(artwork_type, picture, parameters), suffix)]
 
@@ -61,6 +64,15 @@ def _drawn(parameters: dict[str, Any]) -> list[Picture]:
     return (
         [_cut_out(picture) for picture in pictures] if parameters.get("transparentBackground") else pictures
     )
+
+
+def _in_style(parameters: dict[str, Any], inputs: Inputs) -> Picture:
+    """A portrait that sets a style, or another picture in the style of one."""
+    words = parameters.get("visualPrompt") or parameters.get("prompt") or parameters.get("description") or ""
+    given = parameters.get("anchorImageUrl") or parameters.get("imageUrl")
+    if given:
+        return edited(decode(inputs.read(given)), words)
+    return draw_portrait(words, *frame(parameters.get("aspectRatio", "1:1")))
 
 
 def _reworked(artwork_type: str, picture: Picture, parameters: dict[str, Any]) -> Picture:

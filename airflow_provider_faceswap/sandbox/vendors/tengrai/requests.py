@@ -233,6 +233,30 @@ REQUESTS: dict[str, tuple[str, dict[str, Field]]] = {
         },
     ),
 }
+_STYLE_DNA = {
+    "aspectRatio": _choice("1:1 7:9 2:3 4:7 9:16 9:21 9:7 3:2 7:4 16:9 21:9"),
+    "width": _SIDE,
+    "height": _SIDE,
+    "imageFormat": _choice("png webp", "png"),
+    "webhook": _WEBHOOK,
+}
+#: Path below ``/v2/style-dna/`` -> (artworkType, fields by name). The types and the names of the fields of an anchor
+#: are guesses: the page says only that it takes a reference image.
+STYLE_DNA: dict[str, tuple[str, dict[str, Field]]] = {
+    "generate-anchor": (
+        "style_dna_anchor",
+        {"prompt": Field("text"), "description": Field("text"), "imageUrl": Field("url"), **_STYLE_DNA},
+    ),
+    "generate": (
+        "style_dna",
+        {
+            "visualPrompt": Field("text", required=True),
+            "anchorImageUrl": _IMAGE,
+            "description": Field("text", required=True),
+            **_STYLE_DNA,
+        },
+    ),
+}
 
 
 def checked(body: object, fields: dict[str, Field]) -> tuple[dict[str, Any], list[str]]:
