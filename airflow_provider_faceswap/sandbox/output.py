@@ -13,6 +13,7 @@ MEDIA_TYPES = {
     "mp4": "video/mp4",
     "wav": "audio/wav",
     "mp3": "audio/mpeg",
+    "glb": "model/gltf-binary",
 }
 
 

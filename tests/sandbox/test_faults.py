@@ -158,6 +158,111 @@ def test_downloads(desk):
     assert desk.client.get(url).content == whole
 
 
+@pytest.mark.parametrize("status", [400, 402, 403, 429, 500])
+@pytest.mark.parametrize(
+    ("reason", "texts"),
+    [
+        (
+            "busy",
+            ("too many requests", "too many requests", "active task count 5 has reached the plan limit"),
+        ),
+        ("no_credits", ("insufficient balance", "not enough credits", "insufficient credits")),
+    ],
+)
+def test_busy_and_broke_are_words_at_any_status(desk, reason, texts, status):
+    desk.order({"type": "refuse", "reason": reason, "status": status}, operation="create", times=3)
+    one, two, three = desk.swap_gptunnel(), desk.swap_tengrai(), desk.swap_piapi()
+    assert {answer.status_code for answer in (one, two, three)} == {status}
+    shown = [one.json()["error"]["message"], two.json()["message"], three.json()["message"]]
+    assert all(text in message.lower() for text, message in zip(texts, shown, strict=True))
+    assert (two.json()["statusCode"], three.json()["code"]) == (status, status)
+    assert desk.ledger()["creates"] == 0
+
+
+def test_an_empty_account_is_refused_with_the_vendors_words(desk):
+    desk.client.post("/sandbox/settings", json={"balance": 0})
+    one, two, three = desk.swap_gptunnel(), desk.swap_tengrai(), desk.swap_piapi()
+    assert {answer.status_code for answer in (one, two, three)} == {402}
+    assert one.json()["error"]["message"] == "Organization balance is too low to use API"
+    assert (two.json()["message"], three.json()["message"]) == ("Not enough credits", "insufficient credits")
+    desk.order({"type": "hide_cause", "place": "logs"}, vendor="piapi")
+    hidden = desk.swap_piapi()
+    assert (hidden.status_code, hidden.json()["message"]) == (402, "failed")
+    assert "insufficient credits" in hidden.json()["data"]["logs"]
+
+
+PLACES = {
+    "raw_message": lambda task: task["error"]["raw_message"],
+    "logs": lambda task: task["logs"][1],
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_cause_can_be_in_one_place_only(desk, place):
+    desk.order({"type": "hide_cause", "place": place}, vendor="piapi", times=None)
+    desk.order({"type": "fail_job", "message": "a safety system said no"}, vendor="piapi")
+    task = desk.swap_piapi().json()["data"]
+    assert (task["status"], task["error"]["message"], task["logs"]) == ("pending", "", [])
+    born = desk.swap_piapi(target_image="not base64!").json()["data"]
+    desk.wait()
+    failed = desk.get(f"/api/v1/task/{task['task_id']}", PIAPI).json()["data"]
+    refused = desk.swap_piapi(target_image="")
+    busy = {"type": "refuse", "reason": "busy", "status": 403}
+    desk.order(busy, vendor="piapi")
+    full = desk.swap_piapi()
+    causes = {
+        "a safety system said no": failed,
+        "failed to get valid image": born,
+        "invalid request: target_image is required": refused.json()["data"],
+        "active task count 5 has reached the plan limit": full.json()["data"],
+    }
+    for cause, shown in causes.items():
+        assert (shown["status"], PLACES[place](shown)) == ("failed", cause)
+        assert cause not in shown["error"]["message"]
+        assert str(shown).count(cause) == 1
+    assert (refused.status_code, refused.json()["message"]) == (400, "failed")
+    assert (full.status_code, full.json()["data"]["task_id"]) == (403, "")
+
+
+def test_links_without_a_suffix_can_be_refused(desk):
+    bare = desk.sample("anna.jpg") + "#"
+    upload = {"file_name": "face.jpg", "file_data": "aGVsbG8="}
+    stored = desk.client.post("/api/ephemeral_resource", headers=PIAPI, json=upload).json()["data"]["url"]
+    desk.order({"type": "strict_links"}, times=None)
+    assert desk.swap_piapi(target_image=bare).json()["data"]["status"] == "pending"
+    cut = desk.swap_piapi(target_image=f"{desk.url}/task/image/{'0' * 24}?cache=100.png").json()["data"]
+    assert (cut["status"], cut["error"]["message"]) == ("failed", "failed to get valid image")
+    video = desk.task_piapi(
+        model="Qubico/video-toolkit", swap_image=stored, target_video=desk.sample("clip.mp4") + ".mov"
+    ).json()["data"]
+    assert (video["status"], video["error"]["message"]) == ("failed", "failed to get valid video")
+
+
+def test_a_new_result_can_reach_the_storage_late(desk):
+    desk.order({"type": "not_ready", "seconds": 5}, times=None)
+    url = reads(desk)()[1].json()["results"][0]
+    assert desk.client.get(url).status_code == 404
+    desk.clock.now += 4
+    assert desk.client.get(url).status_code == 404
+    desk.clock.now += 1
+    assert desk.client.get(url).status_code == 200
+
+
+def test_how_a_vendor_answers_is_combined_with_one_more_fault(desk):
+    desk.order({"type": "not_ready", "seconds": 5}, vendor="files", times=None)
+    desk.order({"type": "hide_cause", "place": "logs"}, times=1)
+    desk.order({"type": "status", "status": 503}, operation="fetch", times=1)
+    task = desk.swap_piapi(target_image=desk.sample("landscape.jpg")).json()["data"]["task_id"]
+    desk.wait()
+    assert desk.get(f"/api/v1/task/{task}", PIAPI).status_code == 503
+    hidden = desk.get(f"/api/v1/task/{task}", PIAPI).json()["data"]
+    assert "no face found in the image" in hidden["logs"]
+    shown = desk.get(f"/api/v1/task/{task}", PIAPI).json()["data"]
+    assert shown["error"]["message"] == "no face found in the image"
+    listed = desk.client.get("/sandbox/faults").json()["faults"]
+    assert [(fault["times"], fault["hits"]) for fault in listed] == [(None, 0), (0, 1), (0, 1)]
+
+
 @pytest.mark.parametrize(
     ("order", "text"),
     [
@@ -176,6 +281,10 @@ def test_downloads(desk):
         ({"fault": {"type": "truncate"}, "skip": -1}, "skip must"),
         ({"fault": {"type": "truncate"}, "more": 1}, "unknown fields"),
         ({"fault": {"type": "fail_job", "message": "m"}, "operation": "fetch"}, "applies only to: create"),
+        ({"fault": {"type": "refuse", "reason": "tired", "status": 400}}, "'busy' or 'no_credits'"),
+        ({"fault": {"type": "refuse", "reason": "busy", "status": 9}}, "from 200"),
+        ({"fault": {"type": "hide_cause", "place": "detail"}}, "'raw_message' or 'logs'"),
+        ({"fault": {"type": "not_ready"}}, "needs the field 'seconds'"),
     ],
 )
 def test_wrong_orders_say_what_is_wrong(desk, order, text):

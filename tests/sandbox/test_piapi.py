@@ -180,6 +180,13 @@ def test_account_history_and_upload(desk):
         "/api/open/tasks/histories", KEY, model="image_toolkit", start_time=now - 5, end_time=now + 5
     ).json()["data"]
     assert (page["total"], page["data"][0]["task_id"]) == (1, task)
+    row = page["data"][0]
+    assert (row["action"], row["status"], row["detail"]) == ("face-swap", "pending", None)
+    assert row["created_at"] == now
+    desk.wait()
+    row = desk.get("/api/open/tasks/histories", KEY).json()["data"]["data"][0]
+    assert (row["status"], row["usage"]) == ("finished", 100000)
+    assert row["detail"] == {"output": fetch(desk, task)["output"]["image_url"]}
     assert desk.get("/api/open/tasks/histories", KEY, start_time=now + 5).json()["data"]["total"] == 0
     assert desk.get("/api/open/tasks/histories", KEY, page_size=101).status_code == 400
 

@@ -84,6 +84,13 @@ def edited(picture: Picture, instruction: str) -> Picture:
     return result
 
 
+def marked(picture: Picture, text: str) -> Picture:
+    """A copy of the picture with a watermark at its lower edge."""
+    copy = picture.copy()
+    at = (8, copy.shape[0] - 12)
+    return cv2.putText(copy, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.8, (255, 255, 255), 2, cv2.LINE_AA)
+
+
 def foreground(picture: Picture) -> Picture:
     """Mask of the main subject: 255 where it is, 0 elsewhere."""
     height, width = picture.shape[:2]

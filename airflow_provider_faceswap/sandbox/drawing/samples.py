@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from airflow_provider_faceswap.sandbox.drawing.pictures import Picture, encode
+from airflow_provider_faceswap.sandbox.drawing.pictures import Picture, encode, marked
 from airflow_provider_faceswap.sandbox.drawing.portraits import draw_portrait
 from airflow_provider_faceswap.sandbox.drawing.swapping import write_video
 
@@ -38,11 +38,14 @@ def draw_sample(filename: str) -> Output | None:
     return encode(_landscape() if name == "landscape" else draw_portrait(name, 512, 640), match["suffix"])
 
 
-def draw_clip(words: str) -> Output:
-    """Two seconds of a portrait that sways, 320 pixels wide and high."""
+def draw_clip(words: str, mark: str = "") -> Output:
+    """Two seconds of a portrait that sways, 320 pixels wide and high.
+
+    :param mark: a watermark.
+    """
     portrait = draw_portrait(words, 360, 360)
     swing = (20 + 20 * np.sin(np.linspace(0, 2 * np.pi, 24, endpoint=False))).astype(int)
-    return write_video([portrait[20:340, left : left + 320] for left in swing], 12.0)
+    return write_video([marked(portrait[20:340, left : left + 320], mark) for left in swing], 12.0)
 
 
 def _landscape() -> Picture:

@@ -2,45 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from airflow_provider_faceswap.sandbox.server.answering import RefusedError, answer
 from airflow_provider_faceswap.sandbox.server.bodies import read_body
-from airflow_provider_faceswap.sandbox.server.connections import (
-    DroppedConnection,
-    HangingConnection,
-    TruncatedResponse,
-)
 from airflow_provider_faceswap.sandbox.server.inputs import Inputs
-from airflow_provider_faceswap.sandbox.server.jobs import Job, View
-from airflow_provider_faceswap.sandbox.server.json_response import JSONResponse
+from airflow_provider_faceswap.sandbox.server.jobs import FAILED, Job, View
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from starlette.requests import Request
+    from starlette.responses import Response
 
     from airflow_provider_faceswap.sandbox.output import Output
     from airflow_provider_faceswap.sandbox.server.faults import Fault
     from airflow_provider_faceswap.sandbox.server.registry import Vendor
     from airflow_provider_faceswap.sandbox.server.state import Sandbox
 
-
-class RefusedError(Exception):
-    """Raised when a handler refuses the request.
-
-    :param response: the vendor's response.
-    """
-
-    def __init__(self, response: Response) -> None:
-        super().__init__("refused")
-        self.response = response
+__all__ = ["Call", "Endpoint", "RefusedError"]
 
 
 @dataclass
@@ -49,6 +33,8 @@ class Call:
 
     :param request: the request, its body already read.
     :param body: the raw body.
+    :param operation: what it does.
+    :param kind: kind of the job that it is about, when known.
     :param job: the job that the request names, if it exists.
     :param fault: the fault that applies to this request, if any.
     """
@@ -57,6 +43,8 @@ class Call:
     body: bytes
     sandbox: Sandbox
     vendor: Vendor
+    operation: str
+    kind: str | None = None
     job: Job | None = None
     fault: Fault | None = None
 
@@ -94,7 +82,27 @@ class Call:
         :raises RefusedError: with the vendor's 402 if it cannot.
         """
         if self.sandbox.balance(self.vendor.unit) < price:
-            raise RefusedError(self.vendor.error(402))
+            raise self.refusal(402)
+
+    def refusal(self, status: int, text: str | None = None) -> RefusedError:
+        """The vendor's refusal, its cause hidden if a fault says so.
+
+        :param text: the cause; by default the usual text of that status.
+        """
+        place = self.hidden_place()
+        if place is None or self.vendor.hidden_error is None:
+            return RefusedError(self.vendor.error(status, text) if text else self.vendor.error(status))
+        return RefusedError(self.vendor.hidden_error(status, text or self.vendor.text("no_credits"), place))
+
+    def hidden_place(self) -> str | None:
+        """The only place that shows a cause, if a fault hides causes from this request."""
+        details = self.manner("hide_cause")
+        return None if details is None else str(details["place"])
+
+    def manner(self, fault_type: str) -> dict[str, Any] | None:
+        """Details of a fault of this type, one of :data:`~airflow_provider_faceswap.sandbox.server.faults.MANNERS`."""
+        fault = self.sandbox.faults.take((self.vendor.name,), self.operation, self.kind, fault_type)
+        return None if fault is None else fault.details
 
     def accept(
         self,
@@ -135,7 +143,7 @@ class Call:
             facts=facts or {},
         )
         self.sandbox.accept(job)
-        return View(job, job.created_at, fresh=True)
+        return View(job, job.created_at, fresh=True, place=self.hidden_place() if born_failed else None)
 
     def view(self, job: Job) -> View:
         """The job as the response to a read shows it."""
@@ -145,6 +153,7 @@ class Call:
             self.sandbox.now(),
             word=None if word is None else str(word["word"]),
             empty=self.ordered("no_output") is not None,
+            place=self.hidden_place() if job.phase(self.sandbox.now()) == FAILED else None,
         )
 
     def ordered(self, fault_type: str) -> dict[str, Any] | None:
@@ -187,88 +196,16 @@ class Endpoint:
             body = await read_body(request)
             if body is None:
                 return vendor.error(413)
-            call = Call(request, body, sandbox, vendor)
-            kind = self.kind(call) if callable(self.kind) else self.kind
+            call = Call(request, body, sandbox, vendor, self.operation)
+            call.kind = self.kind(call) if callable(self.kind) else self.kind
             if self.job is not None:
                 call.job = sandbox.find(vendor.name, call.argument(self.job) or "")
-                kind = None if call.job is None else call.job.kind
-            call.fault = sandbox.faults.take((vendor.name,), self.operation, kind)
+                call.kind = None if call.job is None else call.job.kind
+            call.fault = sandbox.faults.take((vendor.name,), self.operation, call.kind)
+            if (refused := call.ordered("refuse")) is not None:
+                return call.refusal(int(refused["status"]), vendor.text(refused["reason"])).response
             return await answer(
                 request, call.fault, vendor.error, vendor.unknown_job, lambda: self.handler(call)
             )
 
         return Route(self.path, serve, methods=[self.method])
-
-
-async def answer(
-    request: Request,
-    fault: Fault | None,
-    error: Callable[[int], Response],
-    unknown: Callable[[], Response],
-    handle: Callable[[], Awaitable[Response]],
-) -> Response:
-    """Answer a request, with the fault that applies to it if there is one.
-
-    :param error: makes the response with a given HTTP status.
-    :param unknown: makes the response about something that does not exist.
-    :param handle: makes the normal response, or raises :class:`RefusedError`.
-    """
-    if fault is not None and (instead := _unprocessed(fault, error, unknown)) is not None:
-        return instead
-    stopping: asyncio.Event = request.app.state.stopping
-    if fault is not None and fault.type == "delay":
-        with suppress(TimeoutError):
-            await asyncio.wait_for(stopping.wait(), float(fault.details["seconds"]))
-    try:
-        response = await handle()
-    except RefusedError as refusal:
-        response = refusal.response
-    return response if fault is None else _spoilt(fault, response, error, stopping)
-
-
-def _unprocessed(
-    fault: Fault, error: Callable[[int], Response], unknown: Callable[[], Response]
-) -> Response | None:
-    """The response of a fault that keeps the request from its handler, so that nothing is charged."""
-    details = fault.details
-    if fault.type == "redirect":
-        return RedirectResponse(str(details["location"]), status_code=302)
-    if fault.type == "not_found":
-        return unknown()
-    if fault.type == "drop" and details["when"] == "before":
-        return DroppedConnection()
-    if fault.type == "status" and details.get("billed") is not True:
-        return _with_status(details, error)
-    return None
-
-
-def _spoilt(
-    fault: Fault, response: Response, error: Callable[[int], Response], stopping: asyncio.Event
-) -> Response:
-    """The normal response, changed by a fault."""
-    if fault.type == "status":
-        return _with_status(fault.details, error)
-    if fault.type == "drop":
-        return DroppedConnection()
-    if fault.type == "hang":
-        return HangingConnection(float(fault.details["seconds"]), stopping)
-    if fault.type == "truncate":
-        return TruncatedResponse(response)
-    if fault.type == "malformed":
-        return Response("<html><body>Bad gateway</body></html>", media_type="application/json")
-    return response
-
-
-def _with_status(details: dict[str, Any], error: Callable[[int], Response]) -> Response:
-    """The response of a ``status`` fault: the given body, or the vendor's own error."""
-    status, body = int(details["status"]), details.get("body")
-    response: Response
-    if body is None:
-        response = error(status)
-    elif isinstance(body, str):
-        response = PlainTextResponse(body, status_code=status)
-    else:
-        response = JSONResponse(body, status_code=status)
-    if "retry_after" in details:
-        response.headers["Retry-After"] = str(details["retry_after"])
-    return response

@@ -8,6 +8,9 @@ from typing import Any
 #: What a request to a vendor does.
 OPERATIONS = ("create", "fetch", "cancel", "list", "account", "upload", "download")
 
+#: Types that change how a vendor answers, rather than one answer: they apply together with any other fault.
+MANNERS = frozenset({"hide_cause", "strict_links", "not_ready"})
+
 _ANY = frozenset(OPERATIONS)
 #: Operations that each type of fault can apply to; one injected without an operation applies to all of these.
 _MEETS = {
@@ -23,6 +26,10 @@ _MEETS = {
     "not_found": frozenset({"fetch", "cancel"}),
     "fail_job": frozenset({"create"}),
     "expired": frozenset({"download"}),
+    "refuse": _ANY - {"download"},
+    "hide_cause": _ANY - {"download"},
+    "strict_links": frozenset({"create"}),
+    "not_ready": frozenset({"download"}),
 }
 #: Fields of each type of fault, with the Python types of their values.
 _FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
@@ -43,8 +50,18 @@ _FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
     "not_found": {},
     "fail_job": {"message": (str,)},
     "expired": {},
+    "refuse": {"reason": (str,), "status": (int,)},
+    "hide_cause": {"place": (str,)},
+    "strict_links": {},
+    "not_ready": {"seconds": (int, float)},
 }
 _OPTIONAL = {"retry_after", "body", "billed"}
+#: The only values of a field.
+_CHOICES = {
+    "when": ("before", "after"),
+    "reason": ("busy", "no_credits"),
+    "place": ("raw_message", "logs"),
+}
 _LOWEST_STATUS, _HIGHEST_STATUS = 200, 599
 
 
@@ -104,6 +121,8 @@ class Fault:
 class FaultBook:
     """The injected faults, oldest first; the first one that matches a request is applied to it.
 
+    One of each type in :data:`MANNERS` can be applied as well.
+
     :param vendors: the names that a fault can give as ``vendor``.
     """
 
@@ -141,15 +160,19 @@ class FaultBook:
         self.faults.append(fault)
         return fault
 
-    def take(self, vendors: tuple[str, ...], operation: str, kind: str | None) -> Fault | None:
+    def take(
+        self, vendors: tuple[str, ...], operation: str, kind: str | None, manner: str | None = None
+    ) -> Fault | None:
         """The fault that applies to a request, if any; this counts the hit.
 
         :param vendors: the names that the request belongs to.
         :param operation: one of :data:`OPERATIONS`.
         :param kind: kind of the job in question, when known.
+        :param manner: the one of :data:`MANNERS` to look for; ``None`` looks for a fault of any other type.
         """
         for fault in self.faults:
-            if not fault.meets(vendors, operation, kind):
+            wanted = fault.type not in MANNERS if manner is None else fault.type == manner
+            if not wanted or not fault.meets(vendors, operation, kind):
                 continue
             if fault.skip:
                 fault.skip -= 1
@@ -195,18 +218,19 @@ def _details(description: object) -> tuple[str, dict[str, Any]]:
         raise FaultError(f"a fault of type {name!r} has no field: {', '.join(sorted(unknown))}")
     for key, types in fields.items():
         if key in details:
-            _check_type(key, details[key], types)
+            _check_value(key, details[key], types)
         elif key not in _OPTIONAL:
             raise FaultError(f"a fault of type {name!r} needs the field {key!r}")
-    if "status" in details and not _LOWEST_STATUS <= details["status"] <= _HIGHEST_STATUS:
-        raise FaultError(f"fault.status must be from {_LOWEST_STATUS} to {_HIGHEST_STATUS}")
-    if "seconds" in details and details["seconds"] < 0:
-        raise FaultError("fault.seconds must not be negative")
-    if name == "drop" and details["when"] not in ("before", "after"):
-        raise FaultError("fault.when must be 'before' or 'after'")
     return str(name), details
 
 
-def _check_type(key: str, value: object, types: tuple[type, ...]) -> None:
-    if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+def _check_value(key: str, value: Any, types: tuple[type, ...]) -> None:
+    fitting = isinstance(value, types) and (bool in types or not isinstance(value, bool))
+    if not fitting:
         raise FaultError(f"fault.{key} must be of type {' or '.join(kind.__name__ for kind in types)}")
+    if key == "status" and not _LOWEST_STATUS <= value <= _HIGHEST_STATUS:
+        raise FaultError(f"fault.status must be from {_LOWEST_STATUS} to {_HIGHEST_STATUS}")
+    if key == "seconds" and value < 0:
+        raise FaultError("fault.seconds must not be negative")
+    if key in _CHOICES and value not in _CHOICES[key]:
+        raise FaultError(f"fault.{key} must be {' or '.join(map(repr, _CHOICES[key]))}")

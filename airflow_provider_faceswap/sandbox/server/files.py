@@ -9,12 +9,13 @@ from starlette.routing import Route
 
 from airflow_provider_faceswap.sandbox.drawing.samples import draw_sample
 from airflow_provider_faceswap.sandbox.output import MEDIA_TYPES, Output
-from airflow_provider_faceswap.sandbox.server.exchange import answer
+from airflow_provider_faceswap.sandbox.server.answering import answer
 from airflow_provider_faceswap.sandbox.server.state import DOWNLOAD, FILE_NAME, FILES, NotStoredError
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+    from airflow_provider_faceswap.sandbox.server.jobs import Job
     from airflow_provider_faceswap.sandbox.server.state import Sandbox
 
 _ERRORS = {
@@ -40,6 +41,13 @@ def file_routes(sandbox: Sandbox) -> list[Route]:
     """``/files/…``: what jobs have made and callers have uploaded; ``/samples/…``: input pictures for all."""
     key_headers = {vendor.key_header for vendor in sandbox.vendors.values()}
 
+    def _is_too_new(job: Job) -> bool:
+        """Whether a fault makes the file of this job arrive at the storage later than the job ends."""
+        now = sandbox.now()
+        ended = job.finished_at(now)
+        late = sandbox.faults.take((FILES, job.vendor), DOWNLOAD, job.kind, "not_ready")
+        return late is not None and ended is not None and now - ended < float(late.details["seconds"])
+
     async def file(request: Request) -> Response:
         if key_headers & set(request.headers):
             return PlainTextResponse(
@@ -55,7 +63,7 @@ def file_routes(sandbox: Sandbox) -> list[Route]:
         fault = sandbox.faults.take(names, DOWNLOAD, kind)
 
         async def download() -> Response:
-            if fault is not None and fault.type == "expired":
+            if (fault is not None and fault.type == "expired") or (job is not None and _is_too_new(job)):
                 return storage_error()
             try:
                 return picture_response(sandbox.stored(name, request.query_params.get("sig", "")))

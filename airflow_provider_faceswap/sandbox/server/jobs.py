@@ -123,6 +123,7 @@ class View:
     :param fresh: whether this answers create: the job is then queued, or already failed.
     :param word: status word to show instead of the true one.
     :param empty: whether to show a success without a link.
+    :param place: the only place that shows the cause of a failure; ``None`` for the usual one.
     """
 
     job: Job
@@ -130,6 +131,7 @@ class View:
     fresh: bool = False
     word: str | None = None
     empty: bool = False
+    place: str | None = None
 
     @property
     def phase(self) -> str:

@@ -1,18 +1,16 @@
-"""PiAPI's paths and responses."""
+"""PiAPI's tasks: their paths and responses."""
 
 from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import PlainTextResponse
 
-from airflow_provider_faceswap.sandbox.output import MEDIA_TYPES, JobFailedError, Output
+from airflow_provider_faceswap.sandbox.output import JobFailedError
 from airflow_provider_faceswap.sandbox.server.exchange import Call, Endpoint, RefusedError
-from airflow_provider_faceswap.sandbox.server.inputs import UnreadableInputError, decoded
 from airflow_provider_faceswap.sandbox.server.jobs import (
     CANCELED,
     DONE,
@@ -24,29 +22,33 @@ from airflow_provider_faceswap.sandbox.server.jobs import (
     View,
 )
 from airflow_provider_faceswap.sandbox.server.json_response import JSONResponse
-from airflow_provider_faceswap.sandbox.server.state import Upload
-from airflow_provider_faceswap.sandbox.vendors.piapi.tasks import Task, TaskError, draw_task, load, read_task
+from airflow_provider_faceswap.sandbox.vendors.piapi.tasks import (
+    Task,
+    TaskError,
+    check_suffixes,
+    draw_task,
+    load,
+    read_task,
+)
 
 if TYPE_CHECKING:
     from starlette.responses import Response
 
 _LIFETIME = 3 * 24 * 3600.0
-_UPLOAD_LIFETIME = 24 * 3600.0
-_WORDS = {
+WORDS = {
     QUEUED: "pending",
     RUNNING: "processing",
     DONE: "completed",
     FAILED: "failed",
     CANCELED: "cancelled",
 }
-_ERROR_TEXTS = {401: "invalid api key", 402: "insufficient credits"}
-_POINTS_PER_DOLLAR = 10_000_000
+#: Its words, as public clients have seen them with several HTTP statuses.
+TEXTS = {"busy": "active task count 5 has reached the plan limit", "no_credits": "insufficient credits"}
+_ERROR_TEXTS = {401: "invalid api key", 402: TEXTS["no_credits"]}
 _NEVER = "0001-01-01T00:00:00Z"
 _MOST_BODY = 14 * 1024 * 1024
-_MOST_UPLOAD = 10 * 1024 * 1024
-_MOST_NAME = 128
-_MOST_PAGE = 100
 _FAILED_CODE, _TOO_LARGE_CODE = 10000, 10003
+_NO_ERROR = {"code": 0, "raw_message": "", "message": "", "detail": None}
 
 
 def error(status: int, message: str | None = None) -> JSONResponse:
@@ -55,16 +57,40 @@ def error(status: int, message: str | None = None) -> JSONResponse:
     return JSONResponse({"code": status, "message": text, "data": None}, status_code=status)
 
 
+def hidden_error(status: int, cause: str, place: str) -> JSONResponse:
+    """A refusal that tells its cause only inside the task that was not made, as public clients have seen it."""
+    failed = {"task_id": "", "status": "failed", **_failure(cause, place)}
+    return JSONResponse({"code": status, "message": "failed", "data": failed}, status_code=status)
+
+
+def _failure(cause: str, place: str | None, code: int = _FAILED_CODE) -> dict[str, Any]:
+    """``error`` and ``logs`` of a task that has failed.
+
+    :param place: the only place of the cause, ``raw_message`` or ``logs``; by default it is in both texts of ``error``.
+    """
+    general = {None: cause, "raw_message": "task failed", "logs": "Internal error. Please try again later."}
+    return {
+        "logs": ["attempt 1", cause, "attempt 1 failed"] if place == "logs" else None,
+        "error": {
+            "code": code,
+            "raw_message": "" if place == "logs" else cause,
+            "message": general[place],
+            "detail": None,
+        },
+    }
+
+
 def unknown_task() -> PlainTextResponse:
     """Plain text, as the vendor's own command line client has received it."""
     return PlainTextResponse("404 page not found", status_code=404)
 
 
-def _success(data: dict[str, Any]) -> JSONResponse:
+def success(data: dict[str, Any]) -> JSONResponse:
+    """The unified envelope of everything else."""
     return JSONResponse({"code": 200, "message": "success", "data": data})
 
 
-def _stamp(seconds: float) -> str:
+def stamp(seconds: float) -> str:
     """RFC 3339 with nine fractional digits, as a Go service writes it."""
     whole = int(seconds)
     nanos = int((seconds - whole) * 1e9)
@@ -77,20 +103,23 @@ def _task(view: View) -> dict[str, Any]:
     task: Task = job.facts["task"]
     started = phase not in (QUEUED, CANCELED) and not job.born_failed
     ended = None if view.fresh or job.born_failed else job.finished_at(view.now)
-    failure = view.failure or ""
-    code = _TOO_LARGE_CODE if "too large" in failure else _FAILED_CODE
+    failure = view.failure
+    told: dict[str, Any] = {"logs": [] if phase == QUEUED else None, "error": _NO_ERROR}
+    if failure:
+        code = _TOO_LARGE_CODE if "too large" in failure else _FAILED_CODE
+        told = _failure(failure, view.place, code)
     return {
         "task_id": job.job_id,
         "model": task.model,
         "task_type": task.task_type,
-        "status": view.status(_WORDS),
+        "status": view.status(WORDS),
         "config": task.config,
         "input": None if job.born_failed else task.input,
-        "output": _output(view) if phase == DONE and view.word is None else None,
+        "output": _output(view),
         "meta": {
-            "created_at": _stamp(job.created_at),
-            "started_at": _stamp(job.created_at + QUEUED_SHARE * job.seconds) if started else _NEVER,
-            "ended_at": _stamp(ended) if ended is not None else _NEVER,
+            "created_at": stamp(job.created_at),
+            "started_at": stamp(job.created_at + QUEUED_SHARE * job.seconds) if started else _NEVER,
+            "ended_at": stamp(ended) if ended is not None else _NEVER,
             "usage": {
                 "type": job.unit,
                 "frozen": 0 if phase in TERMINAL else task.price,
@@ -99,17 +128,25 @@ def _task(view: View) -> dict[str, Any]:
             "is_using_private_pool": False,
         },
         "detail": None,
-        "logs": [] if phase == QUEUED else None,
-        "error": {"code": code if failure else 0, "raw_message": failure, "message": failure, "detail": None},
+        **told,
     }
 
 
-def _output(view: View) -> dict[str, Any]:
+def _output(view: View) -> dict[str, Any] | None:
+    """The output: some models show an empty one before the end."""
     urls = view.urls
+    task: Task = view.job.facts["task"]
+    if view.phase != DONE or view.word is not None:
+        waiting = task.work.waiting if task.work is not None and view.phase in (QUEUED, RUNNING) else None
+        if waiting is not None and "progress" in waiting:
+            waiting = {**waiting, "progress": view.percent}
+        return waiting
+    if task.work is not None:
+        return task.work.output(urls)
     first = urls[0] if urls else ""
     if view.job.kind == "video_face_swap":
         return {"video_url": first}
-    if view.job.facts["task"].urls_only:
+    if task.urls_only:
         return {"image_urls": urls}
     output: dict[str, Any] = {"image_url": first, "image_base64": ""}
     if len(urls) > 1:
@@ -123,11 +160,13 @@ async def _create(call: Call) -> Response:
     try:
         task = read_task(call.json())
     except TaskError as refusal:
-        raise RefusedError(error(400, str(refusal))) from refusal
+        raise call.refusal(400, str(refusal)) from refusal
     call.pay(task.price)
     failure, material = None, []
     if call.ordered_failure() is None:
         try:
+            if call.manner("strict_links") is not None:
+                check_suffixes(task)
             material = await run_in_threadpool(load, task, call.inputs)
         except JobFailedError as unreadable:
             failure = str(unreadable)
@@ -142,7 +181,7 @@ async def _create(call: Call) -> Response:
         born_failed=failure is not None,
         facts={"task": task},
     )
-    return _success(_task(view))
+    return success(_task(view))
 
 
 def _created_kind(call: Call) -> str | None:
@@ -153,7 +192,7 @@ def _created_kind(call: Call) -> str | None:
 
 
 async def _fetch(call: Call) -> Response:
-    return unknown_task() if call.job is None else _success(_task(call.view(call.job)))
+    return unknown_task() if call.job is None else success(_task(call.view(call.job)))
 
 
 async def _cancel(call: Call) -> Response:
@@ -162,117 +201,14 @@ async def _cancel(call: Call) -> Response:
         return unknown_task()
     if job.phase(now) != QUEUED:
         # Documented for other models: only a pending task can be cancelled.
-        return error(400, f"task can not be cancelled while {_WORDS[job.phase(now)]}")
+        return error(400, f"task can not be cancelled while {WORDS[job.phase(now)]}")
     job.canceled_at = now
     job.work.cancel()
     return JSONResponse({"code": 200, "message": "success"})
-
-
-async def _account(call: Call) -> Response:
-    points = call.sandbox.balance(call.vendor.unit)
-    return _success(
-        {
-            "id": 1,
-            "name": "sandbox",
-            "plan": "creator",
-            "type": "normal",
-            "platform": "sandbox",
-            "is_enable": True,
-            "is_verified": True,
-            "max_concurrent_task_count": 5,
-            "equivalent_in_usd": round(points / _POINTS_PER_DOLLAR, 4),
-            "wallet": {"point_remain": points},
-            "credit_pack_info": {
-                "available_credits": 0,
-                "used_credits": 0,
-                "total_credits": 0,
-                "frozen_credits": 0,
-                "expired_credits": 0,
-                "inactive_credits": 0,
-            },
-            "notification_hook_url": "",
-            "private_pool_size": 0,
-            "created_at": _stamp(0),
-        }
-    )
-
-
-def _whole(call: Call, name: str, default: int | None, low: int, high: int | None = None) -> int | None:
-    """An integer of the query.
-
-    :raises RefusedError: with 400 if it is not an integer within the bounds.
-    """
-    text = call.argument(name)
-    if text is None:
-        return default
-    if not text.isdecimal() or int(text) < low or (high is not None and int(text) > high):
-        raise RefusedError(error(400, f"invalid {name}"))
-    return int(text)
-
-
-async def _history(call: Call) -> Response:
-    page = _whole(call, "page", 1, 1) or 1
-    size = _whole(call, "page_size", 10, 1, _MOST_PAGE) or 10
-    start, end = _whole(call, "start_time", None, 0), _whole(call, "end_time", None, 0)
-    model = call.argument("model")
-    now = call.sandbox.now()
-    jobs = [
-        job
-        for job in reversed(call.sandbox.entries)
-        if job.vendor == call.vendor.name
-        and (not model or job.facts["task"].family == model)
-        and (start is None or job.created_at >= start)
-        and (end is None or job.created_at <= end)
-    ]
-    rows = [
-        {
-            "id": number,
-            "account_id": 1,
-            "task_id": job.job_id,
-            "task_model": job.facts["task"].family,
-            "action": job.facts["task"].task_type,
-            "status": _WORDS[job.phase(now)],
-            "usage": 0 if job.refunded(now) else job.facts["task"].price,
-            "usage_type": job.unit,
-            "service_mode": "public",
-            "detail": None,
-            "created_at": _stamp(job.created_at),
-        }
-        for number, job in enumerate(jobs, start=1)
-    ]
-    shown = rows[(page - 1) * size : page * size]
-    return _success({"page": page, "size": size, "total": len(rows), "data": shown})
-
-
-async def _upload(call: Call) -> Response:
-    body = call.fields()
-    name, data = body.get("file_name"), body.get("file_data")
-    suffix = PurePosixPath(name).suffix.lstrip(".").lower() if isinstance(name, str) else ""
-    if not isinstance(name, str) or len(name) > _MOST_NAME or suffix not in MEDIA_TYPES:
-        allowed = ", ".join(MEDIA_TYPES)
-        raise RefusedError(
-            error(400, f"file_name must have an extension ({allowed}), 128 characters at most")
-        )
-    if not isinstance(data, str) or not data:
-        raise RefusedError(error(400, "file_data is required"))
-    try:
-        content = decoded(data)
-    except UnreadableInputError as unreadable:
-        raise RefusedError(error(400, "file_data is not base64")) from unreadable
-    if len(content) > _MOST_UPLOAD:
-        raise RefusedError(error(400, "file is larger than 10 MB"))
-    number = str(uuid.uuid4())
-    upload = Upload(Output(content, suffix), call.sandbox.now() + _UPLOAD_LIFETIME)
-    call.sandbox.uploads[number] = upload
-    return _success({"url": f"{call.base_url}/files/{number}-0.{suffix}?sig={upload.signature}"})
 
 
 ENDPOINTS = [
     Endpoint("/api/v1/task", "POST", "create", _create, kind=_created_kind),
     Endpoint("/api/v1/task/{task}", "GET", "fetch", _fetch, job="task"),
     Endpoint("/api/v1/task/{task}", "DELETE", "cancel", _cancel, job="task"),
-    Endpoint("/account/info", "GET", "account", _account),
-    Endpoint("/api/open/tasks/histories", "GET", "list", _history),
-    # The real upload has a host of its own.
-    Endpoint("/api/ephemeral_resource", "POST", "upload", _upload),
 ]

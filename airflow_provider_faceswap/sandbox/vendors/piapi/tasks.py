@@ -5,18 +5,21 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from airflow_provider_faceswap.sandbox.drawing.pictures import decode, edited, encode, fitted
 from airflow_provider_faceswap.sandbox.drawing.portraits import draw_portrait
 from airflow_provider_faceswap.sandbox.drawing.swapping import swap, swap_several, swap_video
 from airflow_provider_faceswap.sandbox.output import JobFailedError, Output, format_of
 from airflow_provider_faceswap.sandbox.server.inputs import Inputs, UnreadableInputError
+from airflow_provider_faceswap.sandbox.vendors.piapi.models import WORKS, Work
 
 if TYPE_CHECKING:
     from airflow_provider_faceswap.sandbox.drawing.pictures import Picture
 
-_INVALID_IMAGE = "failed to get valid image"
-_INVALID_VIDEO = "failed to get valid video"
+#: What an input can be: its formats, and the suffixes of links to it.
+_FORMATS = {"image": ("png", "jpg", "webp"), "video": ("mp4",)}
+_SUFFIXES = {"image": (".jpg", ".jpeg", ".png", ".webp"), "video": (".mp4",)}
 _MOST_SIDE = 2048
 #: A prompt that contains it is refused by the imitated moderation.
 _FORBIDDEN = "forbidden-content"
@@ -50,6 +53,9 @@ _DRAWINGS = {
 _FAMILIES = {_IMAGE_TOOLKIT: "image_toolkit", _VIDEO_TOOLKIT: "video_toolkit", "gemini": "gemini"}
 _MOST_PIXELS = 1_048_576
 _MOST_BATCH = 4
+#: Files of a Midjourney grid: the grid and its four pictures.
+_GRID_FILES = 5
+#: Index lists such as 0,1.
 _INDEX = re.compile(r"^\d{1,2}(,\d{1,2})*$")
 
 
@@ -66,6 +72,8 @@ class Task:
     :param kind: the sandbox's name for the task, such as ``multi_face_swap``.
     :param price: points.
     :param input: the input as requested.
+    :param media: inputs that are loaded, and what they are.
+    :param work: what it does, if it is neither a face swap nor Flux or Gemini.
     :param config: the echoed configuration, webhook secret included.
     """
 
@@ -74,12 +82,14 @@ class Task:
     kind: str
     price: int
     input: dict[str, Any]
+    media: dict[str, str]
+    work: Work | None
     config: dict[str, Any] = field(repr=False)
 
     @property
     def family(self) -> str:
         """Name of the model in the task history."""
-        return _FAMILIES.get(self.model, "flux")
+        return _FAMILIES.get(self.model) or ("flux" if "flux" in self.model else self.model.split("/")[-1])
 
     @property
     def urls_only(self) -> bool:
@@ -102,16 +112,26 @@ def read_task(body: object) -> Task:
     if not isinstance(given, dict):
         raise TaskError("invalid request: input is required")
     wanted = (str(model), str(task_type))
-    work = _SWAPS.get(wanted) or _DRAWINGS.get(wanted)
-    if work is None:
-        known = {known_model for known_model, _ in (*_SWAPS, *_DRAWINGS)}
+    work = WORKS.get(wanted)
+    if work is not None:
+        for name in work.required:
+            _text(given, name)
+        media = {name: what for name, what in work.media.items() if given.get(name)}
+        named = (work.kind or wanted[1].replace("-", "_"), work.price)
+    elif wanted in _SWAPS:
+        named = _SWAPS[wanted]
+        _check_swap(named[0], given)
+        target = {"target_video": "video"} if named[0] == "video_face_swap" else {"target_image": "image"}
+        media = {**target, "swap_image": "image"}
+    elif wanted in _DRAWINGS:
+        named = _DRAWINGS[wanted]
+        _check_drawing(wanted, given)
+        media = {"image": "image"} if given.get("image") else {}
+    else:
+        known = {known_model for known_model, _ in (*_SWAPS, *_DRAWINGS, *WORKS)}
         what = "task_type" if model in known else "model"
         raise TaskError(f"invalid request: unknown {what} {body[what]!r}")
-    if wanted in _SWAPS:
-        _check_swap(work[0], given)
-    else:
-        _check_drawing(wanted, given)
-    return Task(*wanted, *work, given, _config(body.get("config")))
+    return Task(*wanted, *named, given, media, work, _config(body.get("config")))
 
 
 def _config(given: object) -> dict[str, Any]:
@@ -188,29 +208,51 @@ def _check_drawing(wanted: tuple[str, str], given: dict[str, Any]) -> None:
         raise TaskError("invalid request: batch_size is for schnell only")
 
 
+def check_suffixes(task: Task) -> None:
+    """Refuse links whose path does not end in a format that the documentation lists.
+
+    :raises JobFailedError: with the text of a task that create answers as failed.
+    """
+    for name, what in task.media.items():
+        value = str(task.input[name])
+        if (
+            what in _SUFFIXES
+            and value.startswith("http")
+            and not urlsplit(value).path.lower().endswith(_SUFFIXES[what])
+        ):
+            raise JobFailedError(f"failed to get valid {what}")
+
+
 def load(task: Task, inputs: Inputs) -> list[bytes]:
     """Fetch the inputs of a task, which PiAPI does before it answers create; may block.
 
-    :returns: the receiving picture or video and the donor for a swap, the given image for a drawing.
+    :returns: the receiving picture or video and the donor for a swap, the given media for another task.
     :raises JobFailedError: with the text of a task that create answers as failed.
     """
-    names = {
-        "face_swap": ("target_image", "swap_image"),
-        "multi_face_swap": ("target_image", "swap_image"),
-        "video_face_swap": ("target_video", "swap_image"),
-    }.get(task.kind, ("image",) if task.input.get("image") else ())
-    loaded = []
-    for name in names:
-        text = _INVALID_VIDEO if name == "target_video" else _INVALID_IMAGE
-        try:
-            data = inputs.read(str(task.input[name]))
-        except UnreadableInputError as error:
-            raise JobFailedError(text) from error
-        fitting = ("mp4",) if name == "target_video" else ("png", "jpg", "webp")
-        if format_of(data) not in fitting:
-            raise JobFailedError(text)
-        loaded.append(data)
-    return loaded
+    return [_loaded(str(task.input[name]), what, task, inputs) for name, what in task.media.items()]
+
+
+def _loaded(value: str, what: str, task: Task, inputs: Inputs) -> bytes:
+    if what == "origin":
+        return _picture_of(value, str(task.input["index"]), inputs)
+    try:
+        data = inputs.read(value)
+    except UnreadableInputError as error:
+        raise JobFailedError(f"failed to get valid {what}") from error
+    if format_of(data) not in _FORMATS[what]:
+        raise JobFailedError(f"failed to get valid {what}")
+    return data
+
+
+def _picture_of(task_id: str, index: str, inputs: Inputs) -> bytes:
+    """One of the four pictures of a finished grid, counted from 1."""
+    origin = inputs.sandbox.jobs.get(task_id)
+    files = origin.outputs(inputs.sandbox.now()) if origin is not None else []
+    if len(files) != _GRID_FILES:
+        raise JobFailedError("the origin task is not a finished grid")
+    if index not in ("1", "2", "3", "4"):
+        raise JobFailedError("index must be from 1 to 4")
+    return files[int(index)].data
 
 
 def draw_task(task: Task, material: list[bytes]) -> list[Output]:
@@ -226,9 +268,11 @@ def draw_task(task: Task, material: list[bytes]) -> list[Output]:
     if task.kind == "multi_face_swap":
         receiver, donor = _picture(material[0]), _picture(material[1])
         return [encode(swap_several(receiver, donor, _pairs(task.input)), "png")]
-    prompt = task.input["prompt"]
+    prompt = str(task.input.get("prompt", ""))
     if _FORBIDDEN in prompt:
         raise JobFailedError("the prompt was refused by moderation: nsfw")
+    if task.work is not None:
+        return task.work.draw(task.input, material)
     if material:
         return [encode(edited(_picture(material[0]), prompt), "png")]
     size = fitted(int(task.input.get("width") or 1024), int(task.input.get("height") or 1024))

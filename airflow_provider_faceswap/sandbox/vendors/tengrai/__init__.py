@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from airflow_provider_faceswap.sandbox.server.registry import Vendor
-from airflow_provider_faceswap.sandbox.vendors.tengrai.api import ENDPOINTS, error, unknown_artwork
+from airflow_provider_faceswap.sandbox.vendors.tengrai.api import (
+    ENDPOINTS,
+    NO_CREDITS,
+    error,
+    unknown_artwork,
+)
 
 VENDOR = Vendor(
     name="tengrai",
@@ -13,4 +18,5 @@ VENDOR = Vendor(
     error=error,
     unknown_job=unknown_artwork,
     key_scheme="Bearer ",
+    texts={"no_credits": NO_CREDITS},
 )

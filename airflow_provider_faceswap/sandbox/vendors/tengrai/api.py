@@ -28,6 +28,8 @@ _WORDS = {
     CANCELED: "canceled",
 }
 _MOST_LISTED = 500
+#: Not documented, like the status 402 that it usually comes with.
+NO_CREDITS = "Not enough credits"
 
 
 def error(status: int, message: str | list[str] | None = None) -> JSONResponse:
@@ -36,7 +38,7 @@ def error(status: int, message: str | list[str] | None = None) -> JSONResponse:
         phrase = HTTPStatus(status).phrase
     except ValueError:
         phrase = "Error"
-    text = message or ("Not enough credits" if status == HTTPStatus.PAYMENT_REQUIRED else phrase)
+    text = message or (NO_CREDITS if status == HTTPStatus.PAYMENT_REQUIRED else phrase)
     body: dict[str, Any] = {"message": text, "statusCode": status}
     if status not in (HTTPStatus.UNAUTHORIZED, HTTPStatus.INTERNAL_SERVER_ERROR):
         body["error"] = phrase
