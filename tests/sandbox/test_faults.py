@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import httpx
 import pytest
@@ -291,3 +292,11 @@ def test_wrong_orders_say_what_is_wrong(desk, order, text):
     answer = desk.client.post("/sandbox/faults", json=order)
     assert answer.status_code == 422
     assert text in answer.json()["error"]
+
+
+def test_the_page_lists_every_type_of_fault(desk):
+    refused = desk.client.post("/sandbox/faults", json={"fault": {"type": "no-such"}}).json()["error"]
+    types = refused.removeprefix("fault.type must be one of: ").split(", ")
+    page = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text(encoding="utf-8")
+    assert len(types) >= 16
+    assert [name for name in types if f"\n| `{name}` |" not in page] == []
