@@ -81,6 +81,27 @@ def test_an_example_runs_to_its_end(sandbox, ledger, tmp_path, file, purchases):
     assert ledger()["creates"] == purchases
 
 
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("file", ["gpt_image_swap_archive.py", "piapi_multi_face_mapped.py"])
+def test_an_example_runs_to_its_end_where_the_vendors_are_unkind(sandbox, ledger, fault, tmp_path, file):
+    fault(None, None, times=None, type="hide_cause", place="raw_message")
+    fault("piapi", "create", times=None, type="strict_links")
+    for vendor in ("gptunnel", "piapi"):
+        fault(vendor, "fetch", type="no_output")
+        fault(vendor, "fetch", type="status", status=403, body="<html>Attention required</html>")
+    given = {
+        "face_image": f"{sandbox.url}/samples/boris.jpg",
+        "pictures": [f"{sandbox.url}/samples/group-2.jpg", f"{sandbox.url}/samples/group-3.jpg"],
+        "faces": f"{sandbox.url}/samples/group-2.jpg",
+        "destination": f"file://{tmp_path}",
+    }
+    dag = loaded(file).dag
+    run = dag.test(run_conf={name: value for name, value in given.items() if name in dag.params})
+    assert run.state == "success"
+    assert len(list(tmp_path.rglob("*.json"))) == PICTURES.get(file, 1)
+    assert ledger()["creates"] == CASES[file]
+
+
 def test_the_consumer_of_the_asset_waits_for_it():
     module = loaded("scheduled_swap_with_asset.py")
     assert module.consumer.timetable.asset_condition is not None
