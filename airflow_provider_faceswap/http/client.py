@@ -19,10 +19,19 @@ if TYPE_CHECKING:
 
     from airflow_provider_faceswap.http.endpoint import Endpoint
 
-#: Seconds. A submission may contain pictures, and the reply to it may be slow.
-TIMEOUT = httpx.Timeout(connect=10, read=60, write=120, pool=30)
+#: Seconds without a byte of a reply. The reply to a submission may be slow.
+READ_TIMEOUT = 60.0
 #: An httpx client gets slower, not faster, with more connections than this.
 MAX_CONNECTIONS = 50
+
+
+def timeout(read: float = READ_TIMEOUT) -> httpx.Timeout:
+    """
+    The timeouts of a request, which may contain pictures.
+
+    :param read: Seconds without a byte of the reply.
+    """
+    return httpx.Timeout(connect=10, read=read, write=120, pool=30)
 
 
 @cache
@@ -56,7 +65,7 @@ def async_client(*, keep: bool = True) -> httpx.AsyncClient:
 
 def _options(*, keep: bool) -> dict[str, Any]:
     limits = httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=20 if keep else 0)
-    return {"verify": tls_context(), "timeout": TIMEOUT, "limits": limits}
+    return {"verify": tls_context(), "timeout": timeout(), "limits": limits}
 
 
 @dataclass

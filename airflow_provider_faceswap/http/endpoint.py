@@ -16,6 +16,7 @@ from airflow_provider_faceswap.exceptions import (
 )
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.foundation.redaction import error_line, without_secrets
+from airflow_provider_faceswap.http.client import timeout
 from airflow_provider_faceswap.http.limits import AnswerTooLargeError, areceive, receive
 from airflow_provider_faceswap.http.rate_limiter import RateLimiter
 from airflow_provider_faceswap.jobs import Job
@@ -93,13 +94,16 @@ class Endpoint:
     def _parts(self, request: Request) -> dict[str, Any]:
         """The arguments of httpx for a request."""
         base_url = request.base_url if request.base_url and self.default_host else self.base_url
-        return {
+        parts: dict[str, Any] = {
             "method": request.method,
             "url": base_url + request.path,
             "params": dict(request.params) or None,
             "json": request.body,
             "headers": dict(self.headers),
         }
+        if request.read_timeout is not None:
+            parts["timeout"] = timeout(read=request.read_timeout)
+        return parts
 
     def _reply(self, response: httpx.Response) -> Reply:
         headers = {name.lower(): value for name, value in response.headers.items()}

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from airflow_provider_faceswap.exceptions import FaceSwapError
 from airflow_provider_faceswap.foundation.redaction import unsigned
 from airflow_provider_faceswap.foundation.text import safe_json
-from airflow_provider_faceswap.jobs import Cost
+from airflow_provider_faceswap.jobs import Cost, Job, JobState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,6 +57,8 @@ class Record(BaseModel):
     :param outcome: How the job ended, once it is settled.
     :param counted: Whether metrics have counted its end, or may have.
     :param attempt: The attempt that wrote the intent, as Airflow counts them; 0 if it is unknown.
+    :param urls: Links to the output of a job of a kind that cannot be polled; else empty. They may be signed, like those
+        in XCom.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -77,6 +79,7 @@ class Record(BaseModel):
     outcome: str | None = None
     counted: bool = False
     attempt: int = 0
+    urls: tuple[str, ...] = ()
 
     @property
     def may_be_paid(self) -> bool:
@@ -91,6 +94,19 @@ class Record(BaseModel):
     def ids(self) -> tuple[str, ...]:
         """Every job of this task instance whose id is known."""
         return (*self.earlier, self.job_id) if self.job_id else self.earlier
+
+    def ended_job(self, job_id: str) -> Job:
+        """The job of a kind that cannot be polled, as the reply to its submission showed it: with links, or failed."""
+        return Job(
+            vendor=self.vendor,
+            kind=self.kind,
+            job_id=job_id,
+            state=JobState.SUCCEEDED if self.urls else JobState.FAILED,
+            status="recorded",
+            urls=self.urls,
+            cost=self.cost,
+            created_at=self.submitted_at,
+        )
 
     def submitted(self, submission: Submission) -> Record:
         """The record after the vendor has accepted the job."""

@@ -147,7 +147,7 @@ class Purchase(Submitter):
             reused=True,
         )
         try:
-            job = self._poll(submission, record.kind)
+            job = self._last_seen(record, submission)
         except JobLostError as error:
             if not cleared:
                 raise
@@ -192,6 +192,11 @@ class Purchase(Submitter):
             f"an earlier attempt was about to submit a {record.kind} and did not record its id",
             vendor=record.vendor,
         )
+
+    def _last_seen(self, record: Record, submission: Submission) -> Job | None:
+        if self.client.vendor.kind(record.kind).polled:
+            return self._poll(submission, record.kind)
+        return record.ended_job(submission.job_id)
 
     def _poll(self, submission: Submission, kind: str) -> Job | None:
         """Poll a paid job; ``None`` if that fails, whatever the error: the wait has a budget for failed polls."""

@@ -175,8 +175,23 @@ class Submitter:
             record = intent.cleared(self.epoch, submission)
         else:
             record = intent.submitted(submission)
-        self.ledger.write(self._beside_others(intent, record))
+        self._write_id(self._beside_others(intent, record), job)
         return submission, job
+
+    def _write_id(self, record: Record, job: Job) -> None:
+        """Write the record of an accepted job, with its output if no poll can have that."""
+        if self.client.vendor.kind(job.kind).polled or not job.urls:
+            self.ledger.write(record)
+            return
+        if record.job_id == job.job_id:  # not the one of a concurrent attempt
+            record = record.model_copy(update={"urls": job.urls})
+        try:
+            self.ledger.write(record)
+        except FaceSwapError as error:
+            # The output is here, and an error would lose it: no later attempt can poll for it.
+            self.log.warning(
+                "Job %s has ended, and its result is used, although %s", job.job_id, error.message
+            )
 
     def _beside_others(self, intent: Record, record: Record) -> Record:
         """The record to write for a job, so that no job of a concurrent attempt is lost from it."""

@@ -193,8 +193,8 @@ class JobOperator(SettlingOperator):
                 provenance(arguments),
             )
             if self.resumes:
-                hook.vendor.kind(self.kind)
                 job_id = as_job_id("resume_job_id", self.resume_job_id)
+                hook.vendor.fetch(self.kind, job_id)  # refuses a kind that is unknown, or cannot be polled
                 return template.submission(job_id, reused=True, counted=True), None
             request = hook.prepare(self.kind, preflight=self.preflight, **request_arguments(arguments))
         self._trigger(template.submission("0")).check_storable()

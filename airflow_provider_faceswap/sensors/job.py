@@ -135,7 +135,7 @@ class JobSensor(BaseSensorOperator):
     def _submission(self, hook: JobHook) -> Submission:
         job_id = as_job_id("job_id", self.job_id)
         kind = str(self.kind).strip()
-        hook.vendor.kind(kind)
+        hook.vendor.fetch(kind, job_id)  # refuses a kind that is unknown, or cannot be polled
         template = SubmissionTemplate(hook.vendor.name, kind, hook.conn_id, self.timeout)
         return template.submission(job_id, reused=True)
 

@@ -63,6 +63,8 @@ class Kind:
     :param family: The vendor's own grouping, if endpoints or replies differ by it.
     :param retention: How long the vendor keeps the output, ``None`` if it does not say.
     :param media: Which arguments are pictures or videos, and what is accepted for each.
+    :param polled: Whether the vendor has a route that polls such a job. If not, the reply to the submission is the
+        only one that ever has its output.
     """
 
     path: str
@@ -71,3 +73,4 @@ class Kind:
     retention: timedelta | None
     family: str = ""
     media: Mapping[str, Accepts] = field(default_factory=dict)
+    polled: bool = True

@@ -53,6 +53,8 @@ class Request:
     :param known_as: The body that identifies a submission, if the body itself differs between attempts: each picture
         is replaced by its hash or its path in storage.
     :param uploads: Files to store at the vendor just before the submission, by their placeholder in the body.
+    :param read_timeout: Seconds without a byte of the reply after which it counts as missing; ``None`` for the client's
+        own limit.
     """
 
     method: str
@@ -64,6 +66,7 @@ class Request:
     doubts: tuple[str, ...] = ()
     known_as: Mapping[str, Any] | None = field(default=None, repr=False)
     uploads: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    read_timeout: float | None = None
 
 
 @dataclass(frozen=True)
