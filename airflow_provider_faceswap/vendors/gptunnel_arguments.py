@@ -17,6 +17,7 @@ from airflow_provider_faceswap.vendors.arguments import (
     Arguments,
     HttpUrl,
     JobId,
+    Json,
     MediaUrl,
     Text,
     WholeNumber,
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 #: The faceswap page lists these two and not WebP.
 PICTURES = frozenset({"image/png", "image/jpeg"})
+#: What to do if a template has turned an object into text.
+OPTIONS_ADVICE = "give a dict, or set render_template_as_native_obj=True on the Dag"
+_RATIO = r"^\d+:\d+$"
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -60,6 +64,13 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def _as_options(value: Any) -> Any:
+    """Refuse the text that a template has made of an object."""
+    if isinstance(value, str):
+        raise ValueError(f"must be an object, and is a text: {OPTIONS_ADVICE}")  # noqa: TRY004 - for pydantic
+    return value
+
+
 Picture = Annotated[str, AfterValidator(_picture)]
 GridPosition = Annotated[WholeNumber, Field(ge=1, le=4)]
 
@@ -75,13 +86,51 @@ class FaceSwap(Arguments):
     webhook: HttpUrl | None = None
 
 
-class Image(Arguments):
-    """Any model id is accepted: the vendor adds models every month, and lists them when it refuses one."""
+class _Media(Arguments):
+    """
+    What both routes of the media API take.
+
+    Any model id is accepted: the vendor adds models every month, and lists them when it refuses one. ``options`` are
+    the fields of one model, under the vendor's own names; public clients send ``duration``, ``quality``, ``callback_url``
+    and others.
+    """
 
     model: Text = Field(min_length=1)
     prompt: Text = Field(min_length=1)
     images: Annotated[tuple[MediaUrl, ...], BeforeValidator(_as_list)] | None = None
-    aspect_ratio: str | None = Field(None, pattern=r"^\d+:\d+$", serialization_alias="ar")
+    options: Annotated[dict[str, Json], BeforeValidator(_as_options)] | None = None
+
+    @model_validator(mode="after")
+    def _options_name_no_argument(self) -> Self:
+        fields = type(self).model_fields
+        own = {name: name for name in fields} | {
+            field.serialization_alias: name for name, field in fields.items() if field.serialization_alias
+        }
+        clashes = {name: own[key] for name in self.options or {} if (key := name.strip().casefold()) in own}
+        if clashes:
+            given = ", ".join(f"{name} (use the argument {argument})" for name, argument in clashes.items())
+            raise ValueError(f"options: must not set {given}")
+        return self
+
+    def to_wire(self) -> dict[str, Any]:
+        """The request body, with the options at its top level."""
+        body = super().to_wire()
+        body.pop("options", None)
+        return {**body, **(self.options or {})}
+
+
+class Image(_Media):
+    """The asynchronous route."""
+
+    aspect_ratio: str | None = Field(None, pattern=_RATIO, serialization_alias="ar")
+
+
+class Generate(_Media):
+    """The synchronous route, whose page names the aspect ratio in full."""
+
+    aspect_ratio: str | None = Field(None, pattern=_RATIO)
+    size: Text | None = Field(None, min_length=1)
+    response_format: Literal["url"] = "url"
 
 
 class Imagine(Arguments):

@@ -117,6 +117,39 @@ BODIES = [
         "/v1/media/create",
         {"model": "seedream-3", "prompt": "p", "images": [TARGET]},
     ),
+    (
+        "image",
+        {"model": "suno", "prompt": "p", "options": {"lyrics": "la", "duration": 30, "nested": {"a": [1]}}},
+        "/v1/media/create",
+        {"model": "suno", "prompt": "p", "lyrics": "la", "duration": 30, "nested": {"a": [1]}},
+    ),
+    (
+        "generate",
+        {"model": "seedream-4", "prompt": "p"},
+        "/v1/media/generate",
+        {"model": "seedream-4", "prompt": "p", "response_format": "url"},
+    ),
+    (
+        "generate",
+        {
+            "model": "seedream-4",
+            "prompt": "p",
+            "images": TARGET,
+            "aspect_ratio": "21:9",
+            "size": "4K",
+            "options": {"seed": 7},
+        },
+        "/v1/media/generate",
+        {
+            "model": "seedream-4",
+            "prompt": "p",
+            "images": [TARGET],
+            "aspect_ratio": "21:9",
+            "size": "4K",
+            "seed": 7,
+            "response_format": "url",
+        },
+    ),
     ("imagine", {"prompt": "кот"}, "/v1/midjourney/imagine", {"prompt": "кот"}),
     (
         "imagine",
@@ -224,6 +257,7 @@ def test_a_host_that_is_no_full_url_is_refused(host):
 def test_ambiguity_11_the_time_a_result_is_kept_is_known_by_kind():
     assert VENDOR.kind("face_swap").retention == timedelta(days=3)
     assert VENDOR.kind("image").retention == timedelta(hours=48)
+    assert VENDOR.kind("generate").retention == timedelta(hours=24)
     assert {VENDOR.kind(kind).retention for kind in MIDJOURNEY} == {None}
 
 
@@ -364,7 +398,9 @@ def test_an_argument_that_cannot_be_serialised_is_refused():
 
 def test_an_unknown_kind_is_refused_with_the_known_ones():
     for call in (lambda: VENDOR.submit("swap", {}), lambda: VENDOR.fetch("swap", ID)):
-        with pytest.raises(InvalidRequestError, match=r"'swap' is unknown; known: face_swap, image, imagine"):
+        with pytest.raises(
+            InvalidRequestError, match=r"'swap' is unknown; known: face_swap, generate, image, imagine"
+        ):
             call()
 
 
