@@ -26,7 +26,7 @@ from airflow_provider_faceswap.hooks.private_host import check_private_host, war
 from airflow_provider_faceswap.hooks.registry import hook_for, hook_for_connection, register, types_of
 from airflow_provider_faceswap.http.api import ApiClient
 from airflow_provider_faceswap.lifecycle.outcomes import Outcome
-from airflow_provider_faceswap.lifecycle.provenance import provenance
+from airflow_provider_faceswap.lifecycle.provenance import private_texts, provenance
 from airflow_provider_faceswap.lifecycle.submissions import SubmissionTemplate
 from airflow_provider_faceswap.lifecycle.waiting import wait
 from airflow_provider_faceswap.telemetry import lineage
@@ -118,7 +118,8 @@ class JobHook(BaseHook):
             converts and shrinks pictures that the vendor would refuse; ``off`` checks no picture.
         :raises InvalidRequestError: An argument is wrong.
         """
-        self._api.hide(str(arguments.get("webhook_secret") or ""))
+        for text in private_texts(arguments):
+            self._api.hide(text)
         return build_submission(self.vendor, self.endpoint().options, kind, arguments, preflight)
 
     def ready(self, kind: str, request: Request) -> AbstractContextManager[Callable[[], Job]]:

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from airflow_provider_faceswap.exceptions import InvalidRequestError
-from airflow_provider_faceswap.foundation.redaction import LONGEST_TEXT, SHORTER_TEXT, redacted
+from airflow_provider_faceswap.foundation.redaction import LONGEST_TEXT, SHORTER_TEXT, bare_url, redacted
 from airflow_provider_faceswap.foundation.rendered import is_nan, is_set
 from airflow_provider_faceswap.foundation.text import check_sendable
 from airflow_provider_faceswap.jobs import GivenResult
@@ -18,11 +18,35 @@ from airflow_provider_faceswap.jobs import GivenResult
 #: Characters of the arguments of one job as JSON. They travel in XCom and in the trigger's row; above this, long texts
 #: are replaced by their hashes.
 MAX_SIZE = 256 * 1024
-#: Arguments that may contain a token. A manifest leaves them out.
-_PRIVATE = ("webhook", "webhook_secret")
+#: Parts of the names of arguments that may contain a token, at any depth: addresses that the vendor calls, and secrets.
+#: A manifest leaves them out.
+_PRIVATE = ("webhook", "callback", "secret")
 
 #: Fields of a job that a manifest contains for each job of a chain.
 _CHAIN_FIELDS = {"vendor", "kind", "job_id", "conn_id", "cost", "submitted_at", "finished_at"}
+
+
+def is_private(name: object) -> bool:
+    """True for the name of an argument that may contain a token."""
+    return isinstance(name, str) and any(part in name.casefold() for part in _PRIVATE)
+
+
+def private_texts(value: Any, *, private: bool = False) -> set[str]:
+    """
+    The texts of an argument that no message may show: of a link, its path, because messages have no queries.
+
+    :param private: Whether the argument's own name is private.
+    """
+    if isinstance(value, str):
+        text = bare_url(value).partition("://")[2].partition("/")[2] if "://" in value else value
+        return {text} if private and text else set()
+    if isinstance(value, Mapping):
+        parts = [private_texts(part, private=private or is_private(name)) for name, part in value.items()]
+    elif isinstance(value, list | tuple):
+        parts = [private_texts(part, private=private) for part in value]
+    else:
+        parts = []
+    return set().union(*parts)
 
 
 def archived_uri(value: Any) -> str | None:
@@ -113,7 +137,7 @@ def _shown(arguments: Mapping[str, Any], longest: int) -> dict[str, Any]:
     return {
         name: _parent_id(name, value) or redacted(_without_data(value), longest)
         for name, value in arguments.items()
-        if is_set(value) and name not in _PRIVATE
+        if is_set(value) and not is_private(name)
     }
 
 
@@ -150,7 +174,7 @@ def _without_data(value: Any) -> Any:
     if isinstance(value, date | Decimal | UUID):
         return str(value)
     if isinstance(value, Mapping):
-        return {key: _without_data(item) for key, item in value.items() if key not in _PRIVATE}
+        return {key: _without_data(item) for key, item in value.items() if not is_private(key)}
     if isinstance(value, list | tuple):
         return [_without_data(item) for item in value]
     return value

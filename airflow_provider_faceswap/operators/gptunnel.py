@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_faceswap.hooks.gptunnel import GPTunnelHook
+from airflow_provider_faceswap.lifecycle.provenance import is_private
 from airflow_provider_faceswap.operators.base import JobOperator
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
 
 
 class _GPTunnelOperator(JobOperator):
@@ -51,17 +56,53 @@ class GPTunnelFaceSwapOperator(_GPTunnelOperator):
         self.webhook = webhook
 
 
-class GPTunnelImageOperator(_GPTunnelOperator):
+class _MediaOperator(_GPTunnelOperator):
     """
-    Generate a picture with any image model of the media API; the link expires after 48 hours.
+    A job of the media API, whose models have options of their own.
+
+    :ivar options: The options, without those that may contain a token. Airflow stores the rendered values of template
+        fields, so these are rendered before each submission, as a webhook is.
+    """
+
+    options: Any
+    _private_options: Mapping[str, Any]
+
+    def _take(self, options: Any) -> Any:
+        """Keep back the options that may contain a token, and return the others."""
+        self._private_options = {}
+        if not isinstance(options, Mapping):  # a template, or the output of another task
+            return options
+        self._private_options = {name: value for name, value in options.items() if is_private(name)}
+        return {name: value for name, value in options.items() if name not in self._private_options}
+
+    def arguments(self) -> dict[str, Any]:
+        """The content arguments under their neutral names."""
+        return self._with_options(super().arguments(), self._private_options)
+
+    def _rendered_arguments(self, context: Context) -> dict[str, Any]:
+        arguments = super()._rendered_arguments(context)
+        return self._with_options(arguments, self.render_template(self._private_options, context))
+
+    def _with_options(self, arguments: dict[str, Any], private: Mapping[str, Any]) -> dict[str, Any]:
+        return {**arguments, "options": {**arguments["options"], **private}} if private else arguments
+
+
+class GPTunnelImageOperator(_MediaOperator):
+    """
+    Generate a picture with any asynchronous model of the media API; the link expires after 48 hours.
+
+    Other models of that API make videos and songs. ``urls`` then has every file, the covers of songs last.
 
     :param model: The model's id, free text: ``gpt-image-1-low``, ``gpt-image-1-medium``, ``gpt-image-1-high``,
         ``google-imagen-3``, ``flux-dev``, ``seedream-3`` and whatever the vendor adds. The vendor refuses an unknown
-        one, free of charge, and lists the known ones.
+        one, free of charge, and lists the known ones. For ``seedream-4`` use :class:`GPTunnelGenerateOperator`.
     :param prompt: What to draw.
     :param images: Reference pictures for models that take them: a URL or a result, or a list of these.
         Inline pictures are refused by this API.
     :param aspect_ratio: ``1:1``, ``16:9``, ``9:16``, ``4:3`` or ``3:4``; some models take more.
+    :param options: Further fields of the model under the vendor's own names, such as ``quality``, ``duration`` or
+        ``callback_url``, sent as they are. They cannot replace the arguments above. Options with ``webhook``,
+        ``callback`` or ``secret`` in their names are rendered, but not stored with the rendered fields.
     """
 
     kind = "image"
@@ -73,6 +114,7 @@ class GPTunnelImageOperator(_GPTunnelOperator):
         prompt: str,
         images: Any = None,
         aspect_ratio: str | None = None,
+        options: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -80,6 +122,45 @@ class GPTunnelImageOperator(_GPTunnelOperator):
         self.prompt = prompt
         self.images = images
         self.aspect_ratio = aspect_ratio
+        self.options = self._take(options)
+
+
+class GPTunnelGenerateOperator(_MediaOperator):
+    """
+    Generate a picture with a synchronous model of the media API, such as ``seedream-4``.
+
+    The vendor replies when the picture is drawn, so the submission takes up to three minutes, on the worker, and there is
+    nothing to defer. The job cannot be polled: its link is kept in the task's record, and a retry uses that. The link
+    expires after about 24 hours.
+
+    :param model: The model's id; the vendor's pages name ``seedream-4``.
+    :param prompt: What to draw.
+    :param images: Reference pictures: a URL or a result, or a list of these. Inline pictures are refused by this API.
+    :param aspect_ratio: ``1:1``, ``16:9``, ``9:16``, ``4:3``, ``3:4``, ``21:9`` or ``9:21``.
+    :param size: ``1K``, ``2K``, ``3K`` or ``4K``.
+    :param options: Further fields of the model, as for :class:`GPTunnelImageOperator`.
+    """
+
+    kind = "generate"
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        prompt: str,
+        images: Any = None,
+        aspect_ratio: str | None = None,
+        size: str | None = None,
+        options: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.model = model
+        self.prompt = prompt
+        self.images = images
+        self.aspect_ratio = aspect_ratio
+        self.size = size
+        self.options = self._take(options)
 
 
 class _MidjourneyOperator(_GPTunnelOperator):
