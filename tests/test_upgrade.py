@@ -269,7 +269,10 @@ PAIR = ("target_image", "face_image")
             "gptunnel.GPTunnelFaceSwapOperator",
             (*PAIR, "enhance_face", "enhance_background", "use_wallet_balance", *JOB_FIELDS),
         ),
-        ("gptunnel.GPTunnelImageOperator", ("model", "prompt", "images", "aspect_ratio", *JOB_FIELDS)),
+        (
+            "gptunnel.GPTunnelImageOperator",
+            ("model", "prompt", "images", "aspect_ratio", "options", *JOB_FIELDS),
+        ),
         ("gptunnel.GPTunnelImagineOperator", ("prompt", "use_wallet_balance", *JOB_FIELDS)),
         ("gptunnel.GPTunnelUpsampleOperator", ("parent_job_id", "image", *JOB_FIELDS)),
         ("gptunnel.GPTunnelVariationOperator", ("parent_job_id", "image", "mode", *JOB_FIELDS)),

@@ -183,7 +183,7 @@ class GPTunnel(Vendor):
             raise self._no_job(reply, family, job_id)
         status, code = as_word(body.get("status") or ""), None
         state = self.state(status)
-        if family in {"faceswap", "midjourney"}:
+        if family in {"midjourney", "faceswap"}:
             # Below 100 percent the link is a preview.
             links = links_in(body.get("result")) if as_number(body.get("percent")) in (None, 100) else ()
             # Only the reply to the submission has the cost; a result says 0.
