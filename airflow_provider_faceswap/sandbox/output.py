@@ -8,6 +8,7 @@ from dataclasses import dataclass
 MEDIA_TYPES = {
     "png": "image/png",
     "webp": "image/webp",
+    "avif": "image/avif",
     "jpg": "image/jpeg",
     "jpeg": "image/jpeg",
     "mp4": "video/mp4",

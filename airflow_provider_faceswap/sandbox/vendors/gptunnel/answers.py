@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
 from airflow_provider_faceswap.sandbox.server.exchange import Call, RefusedError
 from airflow_provider_faceswap.sandbox.server.jobs import CANCELED, DONE, FAILED, QUEUED, RUNNING, Job
@@ -12,9 +13,15 @@ from airflow_provider_faceswap.sandbox.server.json_response import JSONResponse
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from airflow_provider_faceswap.sandbox.server.jobs import View
+
 WORDS = {QUEUED: "idle", RUNNING: "processing", DONE: "done", FAILED: "failed", CANCELED: "canceled"}
 #: A prompt that contains it is refused by the imitated moderation.
 FORBIDDEN = "forbidden-content"
+
+#: Fields of a form that are numbers, and what its texts mean in such a field or in a flag.
+_NUMBERS = ("image",)
+_VALUES: dict[str, bool | int] = {"true": True, "false": False, **{str(n): n for n in range(1, 5)}}
 
 _ERROR_TYPES = {
     400: "invalid_request_error",
@@ -59,13 +66,25 @@ def usage(price: float, tokens: int = 1) -> dict[str, float]:
     }
 
 
+def _form(call: Call, flags: Collection[str]) -> dict[str, Any] | None:
+    """The fields of a form; ``None`` if the body is none. A public client posts forms, and is answered."""
+    if not call.request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        return None
+    fields: dict[str, Any] = dict(parse_qsl(call.body.decode(errors="replace")))
+    for name in (*flags, *_NUMBERS):
+        if name in fields:
+            fields[name] = _VALUES.get(str(fields[name]).lower(), fields[name])
+    return fields
+
+
 def checked_body(call: Call, *flags: str) -> dict[str, Any]:
-    """The body.
+    """The body, JSON or a form.
 
     :param flags: its optional booleans.
-    :raises RefusedError: with 400 if it is not a JSON object, or a flag is not a boolean.
+    :raises RefusedError: with 400 if it is neither a JSON object nor a form, or a flag is not a boolean.
     """
-    body = call.json()
+    body = _form(call, flags)
+    body = call.json() if body is None else body
     if not isinstance(body, dict):
         raise RefusedError(error(400, "The request body must be a JSON object"))
     for name in flags:
@@ -85,6 +104,28 @@ def required_text(body: dict[str, Any], name: str) -> str:
     if not isinstance(value, str):
         raise RefusedError(error(400, f"'{name}' must be a string"))
     return value
+
+
+def ordered_failure(call: Call) -> tuple[str | None, dict[str, Any]]:
+    """The text of an injected ``fail_in``, and the facts of the job that will fail."""
+    details = call.ordered("fail_in")
+    return (None, {}) if details is None else (str(details["message"]), {"cause_in": details["field"]})
+
+
+def cause(view: View, *fields: str) -> dict[str, Any]:
+    """The cause of a failure, in the fields that usually have it, or where the fault ``fail_in`` puts it.
+
+    :param fields: the usual ones.
+    """
+    if (text := view.failure) is None:
+        return {}
+    match view.job.facts.get("cause_in"):
+        case None:
+            return dict.fromkeys(fields, text)
+        case "error.message":
+            return {"error": {"message": text}}
+        case field:
+            return {"error": None, field: text}
 
 
 def wanted_job(call: Call, kinds: Collection[str]) -> Job:

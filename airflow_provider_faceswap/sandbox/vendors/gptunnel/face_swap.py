@@ -12,9 +12,11 @@ from airflow_provider_faceswap.sandbox.server.inputs import Inputs, UnreadableIn
 from airflow_provider_faceswap.sandbox.server.json_response import JSONResponse
 from airflow_provider_faceswap.sandbox.vendors.gptunnel.answers import (
     WORDS,
+    cause,
     checked_body,
     error,
     new_id,
+    ordered_failure,
     required_text,
     usage,
     wanted_job,
@@ -64,7 +66,8 @@ def _task(view: View, cost: dict[str, float]) -> dict[str, Any]:
         "type": "@FaceSwap",
         "percent": view.percent,
         "status": view.status(WORDS),
-        "error": view.failure,
+        "error": None,
+        **cause(view, "error"),
         "usage": cost,
     }
     return task | {"result": view.urls[0]} if view.urls else task
@@ -81,9 +84,9 @@ async def _create(call: Call) -> Response:
     def draw() -> list[Output]:
         return [encode(swap(_picture(inputs, receiver), _picture(inputs, donor)), "png")]
 
-    return JSONResponse(
-        _task(call.accept(new_id(), _KIND, _PRICE, draw, body, lifetime=_LIFETIME), usage(_PRICE))
-    )
+    failure, facts = ordered_failure(call)
+    view = call.accept(new_id(), _KIND, _PRICE, draw, body, lifetime=_LIFETIME, failure=failure, facts=facts)
+    return JSONResponse(_task(view, usage(_PRICE)))
 
 
 async def _result(call: Call) -> Response:

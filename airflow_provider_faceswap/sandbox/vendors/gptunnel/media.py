@@ -7,15 +7,23 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_faceswap.sandbox.drawing.pictures import decode, edited, encode, frame, resized
 from airflow_provider_faceswap.sandbox.drawing.portraits import draw_portrait
 from airflow_provider_faceswap.sandbox.drawing.samples import draw_clip
-from airflow_provider_faceswap.sandbox.output import JobFailedError, Output
+from airflow_provider_faceswap.sandbox.drawing.tones import TONE_SECONDS, encode_tone
 from airflow_provider_faceswap.sandbox.server.exchange import Call, Endpoint, RefusedError
 from airflow_provider_faceswap.sandbox.server.jobs import FAILED
 from airflow_provider_faceswap.sandbox.server.json_response import JSONResponse
-from airflow_provider_faceswap.sandbox.vendors.gptunnel.answers import FORBIDDEN, WORDS, new_id, unknown_task
+from airflow_provider_faceswap.sandbox.vendors.gptunnel.answers import (
+    FORBIDDEN,
+    WORDS,
+    cause,
+    new_id,
+    ordered_failure,
+    unknown_task,
+)
 
 if TYPE_CHECKING:
     from starlette.responses import Response
 
+    from airflow_provider_faceswap.sandbox.output import Output
     from airflow_provider_faceswap.sandbox.server.inputs import Inputs
     from airflow_provider_faceswap.sandbox.server.jobs import View
 
@@ -44,7 +52,6 @@ _MODELS = (
     "flux-kontext-max",
     "flux-ultra",
     "seedream-3",
-    "seedream-4",
     "imagine-3",
     "nano-banana",
     "nano-banana-2",
@@ -106,7 +113,7 @@ def _drawn(inputs: Inputs, body: dict[str, Any]) -> list[Output]:
     """The file of a media job: a portrait, an edit of the first image, or a clip."""
     model, prompt, links = body["model"], body["prompt"], body.get("images") or []
     if model in _AUDIO:
-        raise JobFailedError("the sandbox does not generate audio")
+        return [encode_tone(prompt), encode(draw_portrait(prompt, 320, 320), "jpg")]
     if model in _VIDEO:
         return [draw_clip(prompt)]
     width, height = frame(body.get("ar") or "1:1")
@@ -134,8 +141,14 @@ def _task(view: View) -> dict[str, Any]:
         "prompt": job.request["prompt"],
         "created_at": int(job.created_at),
         "status": view.status(WORDS),
-        "url": view.urls[0] if view.urls else None,
+        "url": view.urls[0] if view.urls and job.request["model"] not in _AUDIO else None,
     }
+
+
+def _song(view: View) -> dict[str, Any]:
+    """The output of an audio model, which other models have in ``url``."""
+    audio, cover = view.urls
+    return {"status": "succeeded", "audio_url": audio, "image_url": cover, "duration": TONE_SECONDS}
 
 
 async def _create(call: Call) -> Response:
@@ -148,7 +161,17 @@ async def _create(call: Call) -> Response:
     price = next((cost for ending, cost in _PRICES.items() if body["model"].endswith(ending)), _PRICE)
     call.pay(price)
     inputs = call.inputs
-    view = call.accept(new_id(), _KIND, price, lambda: _drawn(inputs, body), body, lifetime=_LIFETIME)
+    failure, facts = ordered_failure(call)
+    view = call.accept(
+        new_id(),
+        _KIND,
+        price,
+        lambda: _drawn(inputs, body),
+        body,
+        lifetime=_LIFETIME,
+        failure=failure,
+        facts=facts,
+    )
     return JSONResponse(_task(view))
 
 
@@ -161,9 +184,11 @@ async def _result(call: Call) -> Response:
     task = _task(view)
     if view.urls:
         task["cost"] = call.job.price
+        if call.job.request["model"] in _AUDIO:
+            task["result"] = [_song(view)]
     if view.phase == FAILED:
         # Seen in practice: a failed task reports a code of its own in a response with HTTP 200.
-        task |= {"code": _INTERNAL, "error": view.failure, "message": view.failure}
+        task |= {"code": _INTERNAL, **cause(view, "error", "message")}
     return JSONResponse(task)
 
 

@@ -22,9 +22,11 @@ from airflow_provider_faceswap.sandbox.server.state import DOWNLOAD, FILES
 from airflow_provider_faceswap.sandbox.vendors.gptunnel.answers import (
     FORBIDDEN,
     WORDS,
+    cause,
     checked_body,
     error,
     new_id,
+    ordered_failure,
     required_text,
     unknown_task,
     usage,
@@ -83,14 +85,19 @@ def _accept(
 ) -> Response:
     """Accept a Midjourney job and answer it."""
     call.pay(price)
+    failure, facts = ordered_failure(call)
+    if FORBIDDEN in prompt:
+        failure = "The prompt was refused by content moderation"
+    facts |= {"prompt": prompt, "takes": takes, "parent": parent.job_id if parent else None}
+    facts["format"] = (call.ordered("result_format") or {}).get("format", "png")
     view = call.accept(
         new_id(),
         kind,
         price,
         lambda: [encode(draw(), "png")],
-        call.fields(),
-        failure="The prompt was refused by content moderation" if FORBIDDEN in prompt else None,
-        facts={"prompt": prompt, "takes": takes, "parent": parent.job_id if parent else None},
+        checked_body(call),
+        failure=failure,
+        facts=facts,
     )
     return JSONResponse(_task(view, usage(price)))
 
@@ -110,7 +117,8 @@ def _task(view: View, cost: dict[str, float]) -> dict[str, Any]:
         "status": view.status(WORDS),
         # Before the end the link shows a preview.
         "result": f"{job.base_url}/task/image/{job.job_id}?cache={view.percent}" if shown else None,
-        "error": view.failure,
+        "error": None,
+        **cause(view, "error"),
         "usage": cost,
     }
 
@@ -228,7 +236,7 @@ def picture_routes(sandbox: Sandbox) -> list[Route]:
         if job is None or job.kind not in _KINDS or job.phase(now) not in (RUNNING, DONE):
             return storage_error()
         if job.phase(now) == DONE:
-            return picture_response(job.outputs(now)[0])
+            return picture_response(await asyncio.to_thread(_as, job.facts["format"], job.outputs(now)[0]))
         try:
             drawn = await asyncio.wrap_future(job.work)
         except Exception:  # noqa: BLE001 - a job that will fail has no preview, whatever the reason
@@ -238,6 +246,11 @@ def picture_routes(sandbox: Sandbox) -> list[Route]:
         return picture_response(await asyncio.to_thread(_preview, drawn[0], job.percent(sandbox.now()) / 100))
 
     return [Route("/task/image/{task}", image)]
+
+
+def _as(suffix: str, output: Output) -> Output:
+    """The picture in another format. The link does not show which one it is."""
+    return output if output.suffix == suffix else encode(decode(output.data), suffix)
 
 
 def _preview(output: Output, share: float) -> Output:
