@@ -33,6 +33,7 @@ def get_provider_info() -> dict[str, Any]:
                 "how-to-guide": _guides(
                     "gptunnel-face-swap",
                     "gptunnel-image",
+                    "gptunnel-generate",
                     "gptunnel-imagine",
                     "gptunnel-upsample",
                     "gptunnel-variation",

@@ -42,6 +42,7 @@ with DAG(
         task_id="swap",
         target_image=picked.output,
         face_image="{{ params.face_image }}",
+        preflight="fit",  # a Midjourney link does not say its format, and this swap takes PNG and JPEG only
         deferrable=True,
         retries=2,
     )

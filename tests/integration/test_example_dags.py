@@ -29,6 +29,7 @@ CASES = {
     "first_swap.py": 1,
     "gpt_image_swap_archive.py": 2,
     "imagine_pick_swap_archive.py": 3,
+    "seedream_swap_archive.py": 2,
     "tengrai_swap.py": 1,
     "piapi_multi_face_mapped.py": 2,
     "scheduled_swap_with_asset.py": 1,
