@@ -135,6 +135,11 @@ SANDBOX = ActionCommand(
             metavar="SECONDS",
         ),
         Arg(("--key",), help="the key that all vendors accept (default: sandbox-key)", default="sandbox-key"),
+        Arg(
+            ("--webhooks-to",),
+            help="root URL that gets all webhooks instead of the hosts in their addresses",
+            metavar="URL",
+        ),
     ),
     epilog="Exit codes: 0 stopped by a signal; 2 a package is missing, or the port is in use.",
 )

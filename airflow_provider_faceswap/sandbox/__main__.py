@@ -38,6 +38,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--key", default="sandbox-key", help="the key that all vendors accept (default: %(default)s)"
     )
+    parser.add_argument(
+        "--webhooks-to", help="root URL that gets all webhooks instead of the hosts in their addresses"
+    )
     return _run(parser.parse_args(arguments))
 
 
@@ -60,7 +63,7 @@ def _run(options: argparse.Namespace) -> int:
         signal.signal(number, _leave)
     try:
         serve(
-            Settings(job_seconds=options.job_seconds, key=options.key),
+            Settings(job_seconds=options.job_seconds, key=options.key, webhooks_to=options.webhooks_to),
             options.host,
             options.port,
             lambda url: print(f"sandbox ready at {url} (key: {options.key})", flush=True),

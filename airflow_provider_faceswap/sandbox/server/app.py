@@ -17,6 +17,7 @@ from airflow_provider_faceswap.sandbox.server.faults import FaultError
 from airflow_provider_faceswap.sandbox.server.files import file_routes
 from airflow_provider_faceswap.sandbox.server.json_response import JSONResponse
 from airflow_provider_faceswap.sandbox.server.state import Sandbox
+from airflow_provider_faceswap.sandbox.server.webhooks import checked_receiver
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -78,7 +79,9 @@ def _control(sandbox: Sandbox) -> list[Route]:
         except ValueError as error:
             return JSONResponse({"error": str(error)}, status_code=422)
         balance = {unit: sandbox.balance(unit) for unit in sandbox.funds}
-        return JSONResponse({"job_seconds": sandbox.job_seconds, "balance": balance})
+        receiver = sandbox.webhooks.receiver
+        shown = {"job_seconds": sandbox.job_seconds, "balance": balance}
+        return JSONResponse(shown if receiver is None else shown | {"webhooks_to": receiver})
 
     return [
         Route("/sandbox/health", health),
@@ -117,11 +120,13 @@ def _fault_routes(sandbox: Sandbox) -> list[Route]:
 def _apply(sandbox: Sandbox, changes: Any) -> None:
     """Change settings at run time.
 
-    :param changes: ``job_seconds``: a number; ``balance``: a number for all units, or an object by unit.
+    :param changes: ``job_seconds``: a number; ``balance``: a number for all units, or an object by unit;
+        ``webhooks_to``: the root URL that gets all webhooks, or null.
     :raises ValueError: if a name or a value is wrong; then nothing is changed.
     """
-    if not isinstance(changes, dict) or set(changes) - {"job_seconds", "balance"}:
-        raise ValueError("the body must be an object with job_seconds and/or balance")
+    if not isinstance(changes, dict) or set(changes) - {"job_seconds", "balance", "webhooks_to"}:
+        raise ValueError("the body must be an object with job_seconds, balance and/or webhooks_to")
+    receiver = checked_receiver(changes.get("webhooks_to", sandbox.webhooks.receiver))
     numbers = dict.fromkeys(sandbox.funds, changes.get("balance"))
     if isinstance(changes.get("balance"), dict):
         numbers = changes["balance"]
@@ -135,6 +140,7 @@ def _apply(sandbox: Sandbox, changes: Any) -> None:
         raise ValueError("job_seconds must not be negative")
     if seconds is not None:
         sandbox.job_seconds = float(seconds)
+    sandbox.webhooks.receiver = receiver
     for unit, amount in numbers.items():
         if amount is not None:
             sandbox.set_balance(unit, float(amount))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from airflow_provider_faceswap.sandbox.server.faults import Fault
     from airflow_provider_faceswap.sandbox.server.registry import Vendor
     from airflow_provider_faceswap.sandbox.server.state import Sandbox
+    from airflow_provider_faceswap.sandbox.server.webhooks import Webhook
 
 __all__ = ["Call", "Endpoint", "RefusedError"]
 
@@ -116,12 +117,14 @@ class Call:
         failure: str | None = None,
         born_failed: bool = False,
         facts: dict[str, Any] | None = None,
+        webhook: Webhook | None = None,
     ) -> View:
         """Accept a job: start the drawing, charge the account.
 
         :param draw: makes the files, in a worker thread; raises
             :class:`~airflow_provider_faceswap.sandbox.output.JobFailedError` if it cannot.
         :param failure: why the job will fail, if that is already known; an injected failure comes first.
+        :param webhook: what is sent when the job has ended.
         :returns: the job as the response to create shows it.
         """
         failure = self.ordered_failure() or failure
@@ -143,6 +146,8 @@ class Call:
             facts=facts or {},
         )
         self.sandbox.accept(job)
+        if webhook is not None:
+            self.sandbox.webhooks.expect(job, webhook)
         return View(job, job.created_at, fresh=True, place=self.hidden_place() if born_failed else None)
 
     def view(self, job: Job) -> View:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_faceswap.sandbox.server.faults import OPERATIONS, FaultBook
 from airflow_provider_faceswap.sandbox.server.jobs import FAILED
 from airflow_provider_faceswap.sandbox.server.registry import find_vendors
+from airflow_provider_faceswap.sandbox.server.webhooks import Webhooks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +59,7 @@ class Sandbox:
     """All state of one sandbox.
 
     Only the event loop touches it, except for the finished work of jobs, which worker threads hand over in
-    futures; so there are no locks.
+    futures, and for the webhooks, which have a lock of their own.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -70,6 +71,7 @@ class Sandbox:
         self.uploads: dict[str, Upload] = {}
         self.requests: dict[str, Counter[str]] = defaultdict(Counter)
         self.funds = dict(settings.balance)
+        self.webhooks = Webhooks(self.now, settings.webhooks_to)
         # Two threads: enough that a video does not hold up a picture, few enough for a small machine.
         self.workers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="sandbox-painter")
 
@@ -86,6 +88,8 @@ class Sandbox:
         """Forget jobs, uploads, charges, counts and faults; settings are as at the start."""
         for job in self.entries:
             job.work.cancel()
+        self.webhooks.reset()
+        self.webhooks.receiver = self.settings.webhooks_to
         self.jobs.clear()
         self.uploads.clear()
         self.requests.clear()
@@ -94,7 +98,8 @@ class Sandbox:
         self.job_seconds = self.settings.job_seconds
 
     def close(self) -> None:
-        """Stop the worker threads; drawing that has not begun is dropped."""
+        """Stop the threads; drawing that has not begun and webhooks that have not arrived are dropped."""
+        self.webhooks.close()
         self.workers.shutdown(wait=True, cancel_futures=True)
 
     def settle(self, timeout: float = 30.0) -> None:
@@ -158,7 +163,7 @@ class Sandbox:
         self.funds[unit] = amount + self.charged(unit)
 
     def report(self) -> dict[str, Any]:
-        """The ledger as the control endpoint answers it: money, calls and jobs."""
+        """The ledger as the control endpoint answers it: money, calls, jobs and webhooks."""
         now = self.now()
         operations = [operation for operation in OPERATIONS if operation != DOWNLOAD]
         return {
@@ -195,4 +200,5 @@ class Sandbox:
                 }
                 for job in self.entries
             ],
+            "webhooks": self.webhooks.listed(),
         }

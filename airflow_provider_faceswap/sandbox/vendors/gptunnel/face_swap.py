@@ -10,6 +10,7 @@ from airflow_provider_faceswap.sandbox.output import JobFailedError, Output, for
 from airflow_provider_faceswap.sandbox.server.exchange import Call, Endpoint, RefusedError
 from airflow_provider_faceswap.sandbox.server.inputs import Inputs, UnreadableInputError, decoded
 from airflow_provider_faceswap.sandbox.server.json_response import JSONResponse
+from airflow_provider_faceswap.sandbox.server.webhooks import Webhook
 from airflow_provider_faceswap.sandbox.vendors.gptunnel.answers import (
     WORDS,
     cause,
@@ -85,7 +86,19 @@ async def _create(call: Call) -> Response:
         return [encode(swap(_picture(inputs, receiver), _picture(inputs, donor)), "png")]
 
     failure, facts = ordered_failure(call)
-    view = call.accept(new_id(), _KIND, _PRICE, draw, body, lifetime=_LIFETIME, failure=failure, facts=facts)
+    # Not documented: the body, and that there is one attempt.
+    webhook = Webhook(body.get("webhook"), lambda view: _task(view, usage(0, tokens=0)))
+    view = call.accept(
+        new_id(),
+        _KIND,
+        _PRICE,
+        draw,
+        body,
+        lifetime=_LIFETIME,
+        failure=failure,
+        facts=facts,
+        webhook=webhook,
+    )
     return JSONResponse(_task(view, usage(_PRICE)))
 
 

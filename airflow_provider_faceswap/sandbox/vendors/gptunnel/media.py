@@ -11,6 +11,7 @@ from airflow_provider_faceswap.sandbox.drawing.tones import TONE_SECONDS, encode
 from airflow_provider_faceswap.sandbox.server.exchange import Call, Endpoint, RefusedError
 from airflow_provider_faceswap.sandbox.server.jobs import FAILED
 from airflow_provider_faceswap.sandbox.server.json_response import JSONResponse
+from airflow_provider_faceswap.sandbox.server.webhooks import Webhook
 from airflow_provider_faceswap.sandbox.vendors.gptunnel.answers import (
     FORBIDDEN,
     WORDS,
@@ -88,6 +89,8 @@ def _issues(body: dict[str, Any]) -> list[dict[str, Any]]:
     ratios = _RATIOS.get(str(model), _SEVEN)
     if ratio is not None and ratio not in ratios:
         issues.append(_issue("ar", _quoted(ratios), "Invalid input"))
+    if body.get("callback_url") is not None and not isinstance(body["callback_url"], str):
+        issues.append(_issue("callback_url", "string", "Invalid input"))
     images = body.get("images")
     if images is None:
         return issues
@@ -151,6 +154,19 @@ def _song(view: View) -> dict[str, Any]:
     return {"status": "succeeded", "audio_url": audio, "image_url": cover, "duration": TONE_SECONDS}
 
 
+def _final(view: View) -> dict[str, Any]:
+    """The task object of result, which the webhook repeats."""
+    task = _task(view)
+    if view.urls:
+        task["cost"] = view.job.price
+        if view.job.request["model"] in _AUDIO:
+            task["result"] = [_song(view)]
+    if view.phase == FAILED:
+        # Seen in practice: a failed task reports a code of its own in a response with HTTP 200.
+        task |= {"code": _INTERNAL, **cause(view, "error", "message")}
+    return task
+
+
 async def _create(call: Call) -> Response:
     body = call.fields()
     issues = _issues(body)
@@ -161,6 +177,8 @@ async def _create(call: Call) -> Response:
     price = next((cost for ending, cost in _PRICES.items() if body["model"].endswith(ending)), _PRICE)
     call.pay(price)
     inputs = call.inputs
+    # Seen in practice: a first webhook says "running".
+    webhook = Webhook(body.get("callback_url"), _final, progress="running")
     failure, facts = ordered_failure(call)
     view = call.accept(
         new_id(),
@@ -171,6 +189,7 @@ async def _create(call: Call) -> Response:
         lifetime=_LIFETIME,
         failure=failure,
         facts=facts,
+        webhook=webhook,
     )
     return JSONResponse(_task(view))
 
@@ -180,16 +199,7 @@ async def _result(call: Call) -> Response:
         raise _refusal(_BAD_REQUEST, "Validation error", [_issue("task_id", "string", "Required")])
     if call.job is None or call.job.kind != _KIND:
         raise RefusedError(unknown_task())
-    view = call.view(call.job)
-    task = _task(view)
-    if view.urls:
-        task["cost"] = call.job.price
-        if call.job.request["model"] in _AUDIO:
-            task["result"] = [_song(view)]
-    if view.phase == FAILED:
-        # Seen in practice: a failed task reports a code of its own in a response with HTTP 200.
-        task |= {"code": _INTERNAL, **cause(view, "error", "message")}
-    return JSONResponse(task)
+    return JSONResponse(_final(call.view(call.job)))
 
 
 ENDPOINTS = [

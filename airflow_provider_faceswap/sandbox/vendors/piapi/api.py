@@ -22,6 +22,7 @@ from airflow_provider_faceswap.sandbox.server.jobs import (
     View,
 )
 from airflow_provider_faceswap.sandbox.server.json_response import JSONResponse
+from airflow_provider_faceswap.sandbox.server.webhooks import Webhook
 from airflow_provider_faceswap.sandbox.vendors.piapi.tasks import (
     Task,
     TaskError,
@@ -49,6 +50,8 @@ _NEVER = "0001-01-01T00:00:00Z"
 _MOST_BODY = 14 * 1024 * 1024
 _FAILED_CODE, _TOO_LARGE_CODE = 10000, 10003
 _NO_ERROR = {"code": 0, "raw_message": "", "message": "", "detail": None}
+#: Documented: at most three attempts, five seconds apart.
+_WEBHOOK_ATTEMPTS, _WEBHOOK_PAUSE = 3, 5.0
 
 
 def error(status: int, message: str | None = None) -> JSONResponse:
@@ -154,6 +157,18 @@ def _output(view: View) -> dict[str, Any] | None:
     return output
 
 
+def _webhook(task: Task) -> Webhook:
+    """The task as a read shows it, without the envelope; the secret only as a header, and only if there is one."""
+    config = task.config["webhook_config"]
+    return Webhook(
+        config["endpoint"],
+        lambda view: {"timestamp": int(view.now), "data": _task(view)},
+        {"x-webhook-secret": config["secret"]} if config["secret"] else {},
+        _WEBHOOK_ATTEMPTS,
+        _WEBHOOK_PAUSE,
+    )
+
+
 async def _create(call: Call) -> Response:
     if len(call.body) > _MOST_BODY:
         raise RefusedError(error(413, "request entity too large"))
@@ -180,6 +195,7 @@ async def _create(call: Call) -> Response:
         failure=failure,
         born_failed=failure is not None,
         facts={"task": task},
+        webhook=_webhook(task),
     )
     return success(_task(view))
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_faceswap.sandbox.server.exchange import Call, Endpoint, RefusedError
 from airflow_provider_faceswap.sandbox.server.jobs import CANCELED, DONE, FAILED, QUEUED, RUNNING, View
 from airflow_provider_faceswap.sandbox.server.json_response import JSONResponse
+from airflow_provider_faceswap.sandbox.server.webhooks import Webhook
 from airflow_provider_faceswap.sandbox.vendors.tengrai.artworks import draw_artwork
 from airflow_provider_faceswap.sandbox.vendors.tengrai.requests import REQUESTS, STYLE_DNA, Field, checked
 
@@ -82,6 +83,8 @@ def _create(artwork_type: str, fields: dict[str, Field]) -> Callable[[Call], Awa
             lambda: draw_artwork(artwork_type, parameters, inputs),
             parameters,
             lifetime=_LIFETIME,
+            # The header of its signature is not documented, and neither are further attempts.
+            webhook=Webhook(parameters.get("webhook"), _artwork),
         )
         return JSONResponse(_artwork(view), status_code=202)
 
