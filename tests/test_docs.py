@@ -28,7 +28,9 @@ DOCS = ROOT / "docs"
 EXAMPLES = sorted((ROOT / "example_dags").glob("*.py"))
 #: One for each operator.
 HOW_TOS = sorted(
-    path for path in (DOCS / "how-to").glob("*.md") if path.name not in {"index.md", "taskflow.md"}
+    path
+    for path in (DOCS / "how-to").glob("*.md")
+    if path.name not in {"index.md", "taskflow.md", "webhook.md"}
 )
 PAGES = sorted(
     path

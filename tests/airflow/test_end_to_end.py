@@ -15,12 +15,12 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 from PIL import Image
 from sqlalchemy import create_engine, inspect, text
 
-from tests.airflow.part import KEY, WEBHOOK_SECRET, WRONG_KEY
+from tests.airflow.part import KEY, WEBHOOK_SECRET, WEBHOOK_TOKEN, WRONG_KEY
 from tests.browser.conftest import need_chromium, of_this_ui, signed_in
 
 pytestmark = pytest.mark.airflow
 
-SECRETS = (KEY, WRONG_KEY, WEBHOOK_SECRET, "planted-webhook-token")
+SECRETS = (KEY, WRONG_KEY, WEBHOOK_SECRET, WEBHOOK_TOKEN, "planted-webhook-token")
 #: A signed query may stand in XCom, where the archive needs it, and in what the user wrote into the Dag.
 SIGNATURES = ("planted-signature", "sig=")
 
