@@ -127,6 +127,45 @@ def test_piapi_tries_three_times_five_seconds_apart(desk, receiver, piapi, statu
     assert third - second >= 5
 
 
+def test_a_lost_webhook_never_arrives(desk, receiver, piapi):
+    desk.order({"type": "drop_webhook", "when": "before"}, vendor="piapi")
+    desk.swap_piapi()  # without an address: the fault is for the next one
+    piapi()
+    for _ in range(4):
+        ended(desk)
+    assert receiver.received == []
+    [told] = desk.ledger()["webhooks"]
+    assert (told["state"], len(told["attempts"])) == ("failed", 3)
+    assert "dropped by a fault before it arrived" in told["attempts"][0]["error"]
+
+
+def test_a_webhook_whose_response_is_lost_arrives_more_than_once(desk, receiver, piapi):
+    desk.order({"type": "drop_webhook", "when": "after"}, vendor="piapi")
+    task = piapi()
+    for _ in range(4):
+        ended(desk)
+    assert [body["data"]["task_id"] for _, _, body in receiver.received] == [task] * 3
+
+
+def test_a_late_webhook_comes_that_long_after_the_end(desk, receiver, piapi):
+    desk.order({"type": "delay_webhook", "seconds": 600}, operation="create", kind="face_swap")
+    piapi()
+    ended(desk)
+    ended(desk, 599)
+    assert receiver.received == []
+    ended(desk, 1)
+    assert len(receiver.received) == 1
+
+
+def test_piapis_midjourney_also_reports_its_progress(desk, receiver, piapi):
+    piapi(task={"model": "midjourney", "task_type": "imagine", "prompt": "a woman in red"})
+    ended(desk, JOB_SECONDS / 2)
+    ended(desk, JOB_SECONDS / 2)
+    told = [(body["data"]["status"], bool(body["data"]["output"])) for _, _, body in receiver.received]
+    assert [status for status, _ in told] == ["processing", "completed"]
+    assert told[-1][1]
+
+
 def test_nothing_follows_an_accepted_attempt(desk, receiver, piapi):
     receiver.answers = [503, 202]
     piapi()

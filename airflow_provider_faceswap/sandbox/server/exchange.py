@@ -146,8 +146,14 @@ class Call:
             facts=facts or {},
         )
         self.sandbox.accept(job)
-        if webhook is not None:
-            self.sandbox.webhooks.expect(job, webhook)
+        if webhook is not None and webhook.url:
+            dropped, delayed = self.manner("drop_webhook"), self.manner("delay_webhook")
+            self.sandbox.webhooks.expect(
+                job,
+                webhook,
+                dropped=None if dropped is None else str(dropped["when"]),
+                delay=0.0 if delayed is None else float(delayed["seconds"]),
+            )
         return View(job, job.created_at, fresh=True, place=self.hidden_place() if born_failed else None)
 
     def view(self, job: Job) -> View:

@@ -9,7 +9,7 @@ from typing import Any
 OPERATIONS = ("create", "fetch", "cancel", "list", "account", "upload", "download")
 
 #: Types that change how a vendor answers, rather than one answer: they apply together with any other fault.
-MANNERS = frozenset({"hide_cause", "strict_links", "not_ready"})
+MANNERS = frozenset({"hide_cause", "strict_links", "not_ready", "drop_webhook", "delay_webhook"})
 
 _ANY = frozenset(OPERATIONS)
 #: Operations that each type of fault can apply to; one injected without an operation applies to all of these.
@@ -32,6 +32,8 @@ _MEETS = {
     "hide_cause": _ANY - {"download"},
     "strict_links": frozenset({"create"}),
     "not_ready": frozenset({"download"}),
+    "drop_webhook": frozenset({"create"}),
+    "delay_webhook": frozenset({"create"}),
 }
 #: Fields of each type of fault, with the Python types of their values.
 _FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
@@ -58,6 +60,8 @@ _FIELDS: dict[str, dict[str, tuple[type, ...]]] = {
     "hide_cause": {"place": (str,)},
     "strict_links": {},
     "not_ready": {"seconds": (int, float)},
+    "drop_webhook": {"when": (str,)},
+    "delay_webhook": {"seconds": (int, float)},
 }
 _OPTIONAL = {"retry_after", "body", "billed"}
 #: The only values of a field.

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from airflow_provider_faceswap.sandbox.server.jobs import CANCELED, RUNNING, TERMINAL, Job, View
+from airflow_provider_faceswap.sandbox.server.jobs import CANCELED, RUNNING, Job, View
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,7 @@ _STOP_SECONDS = 5.0
 class Webhook:
     """What a vendor sends about one job.
 
-    :param url: the address that came with the job; nothing is sent if it is empty.
+    :param url: the address that came with the job; nothing is sent if there is none.
     :param body: makes the body from the job's state.
     :param headers: further headers.
     :param attempts: how often it is sent at most, until a response is 2xx.
@@ -59,6 +59,8 @@ class Delivery:
     :param webhook: what is sent.
     :param progress: status word of an intermediate webhook; ``None`` for the one about the job's end.
     :param after: the webhook that must be over first.
+    :param dropped: ``before``: it gets lost on its way; ``after``: the response to it does.
+    :param delay: seconds between the end of the job and the first attempt.
     :param not_before: epoch seconds of the next attempt.
     """
 
@@ -66,6 +68,8 @@ class Delivery:
     webhook: Webhook
     progress: str | None = None
     after: Delivery | None = None
+    dropped: str | None = None
+    delay: float = 0.0
     state: str = WAITING
     not_before: float = 0.0
     attempts: list[dict[str, Any]] = field(default_factory=list)
@@ -76,8 +80,10 @@ class Delivery:
             return False
         if self.after is not None and self.after.state in (WAITING, SENDING):
             return False
-        phase = self.job.phase(now)
-        return phase in TERMINAL or (self.progress is not None and phase == RUNNING)
+        if self.progress is not None and self.job.phase(now) == RUNNING:
+            return True
+        ended = self.job.finished_at(now)
+        return ended is not None and now >= ended + self.delay
 
     def begin(self, now: float) -> bool:
         """Take up an attempt that is due.
@@ -119,12 +125,14 @@ class Webhooks:
         self._working = False
         self._stop = threading.Event()
 
-    def expect(self, job: Job, webhook: Webhook) -> None:
-        """Send a webhook when this job has ended."""
-        if not webhook.url:
-            return
+    def expect(self, job: Job, webhook: Webhook, *, dropped: str | None = None, delay: float = 0.0) -> None:
+        """Send a webhook when this job has ended.
+
+        :param dropped: see :class:`Delivery`; of every attempt.
+        :param delay: seconds between the end of the job and the first attempt.
+        """
         first = None if webhook.progress is None else Delivery(job, webhook, webhook.progress)
-        end = Delivery(job, webhook, after=first)
+        end = Delivery(job, webhook, after=first, dropped=dropped, delay=delay)
         new = [end] if first is None else [first, end]
         with self._changed:
             self._deliveries += new
@@ -200,11 +208,14 @@ class Webhooks:
         async with limit:
             try:
                 async with asyncio.timeout(_PATIENCE):
-                    status = await self._post(client, one.webhook, view)
+                    if one.dropped != "before":
+                        status = await self._post(client, one.webhook, view)
             except TimeoutError:
                 error = f"no response within {_PATIENCE:g} s"
             except Exception as problem:  # noqa: BLE001 - whatever it is, the ledger shows it
                 error = str(problem) or type(problem).__name__
+        if one.dropped is not None:
+            status, error = None, f"dropped by a fault {one.dropped} it arrived"
         with self._changed:
             now = self._now()
             one.attempts.append({"at": now, "status": status, "error": error})

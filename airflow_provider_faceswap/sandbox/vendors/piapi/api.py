@@ -166,6 +166,8 @@ def _webhook(task: Task) -> Webhook:
         {"x-webhook-secret": config["secret"]} if config["secret"] else {},
         _WEBHOOK_ATTEMPTS,
         _WEBHOOK_PAUSE,
+        # Documented for Midjourney and for Luma.
+        WORDS[RUNNING] if task.model == "midjourney" else None,
     )
 
 
