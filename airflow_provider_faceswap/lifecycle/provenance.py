@@ -12,7 +12,7 @@ from uuid import UUID
 from airflow_provider_faceswap.exceptions import InvalidRequestError
 from airflow_provider_faceswap.foundation.redaction import LONGEST_TEXT, SHORTER_TEXT, bare_url, redacted
 from airflow_provider_faceswap.foundation.rendered import is_nan, is_set
-from airflow_provider_faceswap.foundation.text import check_sendable
+from airflow_provider_faceswap.foundation.text import MAX_DEPTH, check_sendable
 from airflow_provider_faceswap.jobs import GivenResult
 
 #: Characters of the arguments of one job as JSON. They travel in XCom and in the trigger's row; above this, long texts
@@ -31,22 +31,21 @@ def is_private(name: object) -> bool:
     return isinstance(name, str) and any(part in name.casefold() for part in _PRIVATE)
 
 
-def private_texts(value: Any, *, private: bool = False) -> set[str]:
-    """
-    The texts of an argument that no message may show: of a link, its path, because messages have no queries.
-
-    :param private: Whether the argument's own name is private.
-    """
-    if isinstance(value, str):
-        text = bare_url(value).partition("://")[2].partition("/")[2] if "://" in value else value
-        return {text} if private and text else set()
-    if isinstance(value, Mapping):
-        parts = [private_texts(part, private=private or is_private(name)) for name, part in value.items()]
-    elif isinstance(value, list | tuple):
-        parts = [private_texts(part, private=private) for part in value]
-    else:
-        parts = []
-    return set().union(*parts)
+def private_texts(arguments: Mapping[str, Any]) -> set[str]:
+    """The texts of arguments that no message may show: of a link, its path, because messages have no queries."""
+    texts: set[str] = set()
+    waiting: list[tuple[Any, bool, int]] = [(arguments, False, 0)]
+    while waiting:
+        value, private, depth = waiting.pop()
+        if depth > MAX_DEPTH:  # it will be refused
+            return set()
+        if isinstance(value, str) and private:
+            texts.add(bare_url(value).partition("://")[2].partition("/")[2] if "://" in value else value)
+        if isinstance(value, Mapping):
+            waiting += [(part, private or is_private(name), depth + 1) for name, part in value.items()]
+        elif isinstance(value, list | tuple):
+            waiting += [(part, private, depth + 1) for part in value]
+    return texts - {""}
 
 
 def archived_uri(value: Any) -> str | None:
