@@ -236,7 +236,9 @@ class GPTunnel(Vendor):
         # No page shows the reply to an unknown id.
         if job_id is not None and (reply.status_code == 404 or (reply.status_code == 400 and is_lost(text))):
             return JobLostError(f"the job is unknown: {text or 'not found'}", vendor=self.name, job_id=job_id)
-        refused = refused_by_code(reply, job_id) if family in {"media", "generate"} else None
+        refused = None
+        if family in {"media", "generate"}:
+            refused = refused_by_code(reply, job_id, self.failure_reason(text))
         return refused or no_result(reply, "job id", job_id)
 
     def read_account(self, reply: Reply) -> str:

@@ -13,6 +13,7 @@ from airflow_provider_faceswap.exceptions import (
     ContentRefusedError,
     InsufficientBalanceError,
     InvalidRequestError,
+    NoFaceError,
     VendorError,
 )
 from airflow_provider_faceswap.jobs import FailureReason, JobState
@@ -55,6 +56,13 @@ MEDIA_OK = 0
 MEDIA_CODES: dict[int, tuple[type[VendorError], FailureReason]] = {
     3: (InvalidRequestError, FailureReason.BAD_INPUT),
     1001: (ContentRefusedError, FailureReason.CONTENT_REFUSED),
+}
+
+_BY_REASON: dict[FailureReason, type[VendorError]] = {
+    FailureReason.CONTENT_REFUSED: ContentRefusedError,
+    FailureReason.NO_FACE: NoFaceError,
+    FailureReason.INSUFFICIENT_BALANCE: InsufficientBalanceError,
+    FailureReason.BAD_INPUT: InvalidRequestError,
 }
 
 #: Keys of an output of the media API in their order. Covers come last: ``image_url`` beside an ``audio_url`` is one.
@@ -143,12 +151,18 @@ def no_result(reply: Reply, what: str, job_id: str | None = None) -> VendorError
     return malformed("gptunnel", reply, f"the reply has no {what}", job_id=job_id)
 
 
-def refused_by_code(reply: Reply, job_id: str | None) -> VendorError | None:
-    """The error for a media reply without a job and with a code other than 0; ``None`` for any other reply."""
+def refused_by_code(reply: Reply, job_id: str | None, reason: FailureReason) -> VendorError | None:
+    """
+    The error for a media reply without a job and with a code other than 0; ``None`` for any other reply.
+
+    :param reason: What the words of the reply show. It counts if the code says nothing and no job was polled.
+    """
     code = media_code(reply.fields)
-    if not reply.ok or code in (None, MEDIA_OK):
+    if not reply.ok or code is None or code == MEDIA_OK:
         return None
-    error, _ = MEDIA_CODES.get(code, (VendorError, FailureReason.UNKNOWN))
+    error, _ = MEDIA_CODES.get(code, (VendorError, reason))
+    if error is VendorError and job_id is None:
+        error = _BY_REASON.get(reason, VendorError)
     return error(
         error_text(reply.fields) or f"code={code} status={as_word(reply.fields.get('status'))}",
         vendor="gptunnel",

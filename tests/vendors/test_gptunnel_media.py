@@ -113,6 +113,18 @@ def test_a_refusal_by_a_code_in_a_text_bought_nothing(code, error):
     assert (type(caught.value), caught.value.code) == (error, code)
 
 
+@pytest.mark.parametrize("kind", ["image", "generate"])
+@pytest.mark.parametrize("where", ["message", "error"])
+def test_the_words_of_a_refusal_count_if_its_code_says_nothing(kind, where):
+    refusal = answer({"code": 1, where: "moderation"})
+    with pytest.raises(ContentRefusedError) as caught:
+        VENDOR.read_submitted(kind, refusal)
+    assert caught.value.code == "1"
+    with pytest.raises(VendorError) as caught:
+        VENDOR.read_job(kind, refusal, job_id=ID)
+    assert type(caught.value) is VendorError, "a refused poll says nothing about the picture"
+
+
 @pytest.mark.parametrize(
     "where", [{"message": "moderation"}, {"error": "moderation"}, {"error": {"message": "moderation"}}]
 )
