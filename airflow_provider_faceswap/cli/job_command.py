@@ -116,7 +116,7 @@ class JobCommand:
         :raises JobLostError: The vendor does not have the job.
         :raises FaceSwapError: The poll failed, which says nothing about the job.
         """
-        hook.vendor.kind(self._kind)
+        hook.vendor.fetch(self._kind, job_id)  # refuses a kind that is unknown, or cannot be polled
         hook.endpoint()
         self._checked = True
         template = self._template(hook, {})

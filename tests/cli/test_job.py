@@ -39,6 +39,15 @@ def test_another_kind_is_named(run, sandbox):
     assert Path("violin.png").exists()
 
 
+@pytest.mark.parametrize("wait", [(), ("--wait",)])
+def test_a_job_of_a_kind_that_cannot_be_polled_is_said_to_be_one(run, wire, wait):
+    done = run(*JOB, "--kind", "generate", *wait)
+    assert done.code not in {Exit.DONE, Exit.RESUMABLE}
+    assert "cannot be polled" in done.told["error"]["message"]
+    assert "Use the result of the task that submitted it." in done.stderr
+    assert not wire.requests
+
+
 def test_without_wait_a_running_job_is_only_looked_at(run, wire, answer):
     wire.will(answer("processing", percent=40))
     done = run(*JOB)
