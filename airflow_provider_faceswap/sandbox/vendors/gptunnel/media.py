@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_faceswap.sandbox.drawing.pictures import decode, edited, encode, frame, resized
 from airflow_provider_faceswap.sandbox.drawing.portraits import draw_portrait
 from airflow_provider_faceswap.sandbox.drawing.samples import draw_clip
-from airflow_provider_faceswap.sandbox.drawing.tones import TONE_SECONDS, encode_tone
+from airflow_provider_faceswap.sandbox.drawing.sound import TONE_SECONDS, tone
 from airflow_provider_faceswap.sandbox.server.exchange import Call, Endpoint, RefusedError
 from airflow_provider_faceswap.sandbox.server.jobs import FAILED
 from airflow_provider_faceswap.sandbox.server.json_response import JSONResponse
@@ -116,7 +116,7 @@ def _drawn(inputs: Inputs, body: dict[str, Any]) -> list[Output]:
     """The file of a media job: a portrait, an edit of the first image, or a clip."""
     model, prompt, links = body["model"], body["prompt"], body.get("images") or []
     if model in _AUDIO:
-        return [encode_tone(prompt), encode(draw_portrait(prompt, 320, 320), "jpg")]
+        return [tone(prompt), encode(draw_portrait(prompt, 320, 320), "jpg")]
     if model in _VIDEO:
         return [draw_clip(prompt)]
     width, height = frame(body.get("ar") or "1:1")
