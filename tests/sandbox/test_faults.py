@@ -286,6 +286,8 @@ def test_how_a_vendor_answers_is_combined_with_one_more_fault(desk):
         ({"fault": {"type": "refuse", "reason": "busy", "status": 9}}, "from 200"),
         ({"fault": {"type": "hide_cause", "place": "detail"}}, "'raw_message' or 'logs'"),
         ({"fault": {"type": "not_ready"}}, "needs the field 'seconds'"),
+        ({"fault": {"type": "fail_in", "field": "text", "message": "m"}}, "'message' or 'error' or"),
+        ({"fault": {"type": "result_format", "format": "gif"}}, "'jpg' or 'webp' or 'avif'"),
     ],
 )
 def test_wrong_orders_say_what_is_wrong(desk, order, text):

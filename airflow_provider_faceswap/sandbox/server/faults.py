@@ -69,6 +69,8 @@ _CHOICES = {
     "when": ("before", "after"),
     "reason": ("busy", "no_credits"),
     "place": ("raw_message", "logs"),
+    "field": ("message", "error", "error.message"),
+    "format": ("jpg", "webp", "avif"),
 }
 _LOWEST_STATUS, _HIGHEST_STATUS = 200, 599
 
