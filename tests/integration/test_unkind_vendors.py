@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError
+from airflow_provider_faceswap.exceptions import (
+    ContentRefusedError,
+    InsufficientBalanceError,
+    InvalidRequestError,
+    NoFaceError,
+    RateLimitError,
+)
 from airflow_provider_faceswap.operators.archive import ArchiveOperator
 from airflow_provider_faceswap.operators.gptunnel import (
     GPTunnelFaceSwapOperator,
@@ -75,15 +81,45 @@ def test_a_chain_gets_through(run, two, ledger):
 @pytest.mark.parametrize("vendor", SWAPS)
 @pytest.mark.parametrize("status", [400, 402, 403, 429, 500])
 @pytest.mark.parametrize(
-    ("reason", "says"),
-    [("busy", r"(?i)too many requests|plan limit"), ("no_credits", r"(?i)insufficient|not enough credits")],
+    ("reason", "error", "says"),
+    [
+        ("busy", RateLimitError, r"(?i)too many requests|plan limit"),
+        ("no_credits", InsufficientBalanceError, r"(?i)insufficient|not enough credits"),
+    ],
 )
-def test_a_refusal_in_words_is_shown_and_nothing_is_bought(
-    run, two, fault, ledger, vendor, status, reason, says
+def test_the_words_of_a_refusal_decide_and_nothing_is_bought(
+    run, two, fault, ledger, vendor, status, reason, error, says
 ):
     fault(vendor, "create", times=None, type="refuse", reason=reason, status=status)
-    with pytest.raises(FaceSwapError, match=says):
+    with pytest.raises(error, match=says):
         run(SWAPS[vendor], **two)
+    assert ledger()["creates"] == 0
+
+
+@pytest.mark.parametrize("place", ["raw_message", "logs"])
+@pytest.mark.parametrize(
+    ("cause", "error"),
+    [
+        ("no face found in the image", NoFaceError),
+        ("the request was rejected by our safety system", ContentRefusedError),
+        ("target image: failed to get valid image", InvalidRequestError),
+    ],
+)
+def test_the_cause_of_a_failure_is_found_wherever_it_is(run, two, fault, ledger, place, cause, error):
+    fault("piapi", None, times=None, type="hide_cause", place=place)
+    fault("piapi", "create", type="fail_job", message=cause)
+    with pytest.raises(error, match=cause) as caught:
+        run(PiAPIFaceSwapOperator, **two)
+    assert caught.value.job_id
+    assert ledger()["creates"] == 1
+
+
+@pytest.mark.parametrize("place", ["raw_message", "logs"])
+def test_the_cause_of_a_refusal_is_found_wherever_it_is(run, two, fault, ledger, place):
+    fault("piapi", None, times=None, type="hide_cause", place=place)
+    fault("piapi", "create", type="refuse", reason="no_credits", status=400)
+    with pytest.raises(InsufficientBalanceError, match="insufficient credits"):
+        run(PiAPIFaceSwapOperator, **two)
     assert ledger()["creates"] == 0
 
 
@@ -106,6 +142,8 @@ def test_a_link_without_a_suffix_is_a_wrong_input_and_given_back(run, two, fault
         ("Qubico/image-toolkit", "segment", {"image": "{url}", "prompt": "face"}, "image/png"),
         ("midjourney", "imagine", {"prompt": "a captain"}, "image/png"),
         ("seedance", "seedance-2", {"prompt": "a walk"}, "video/mp4"),
+        ("luma", "video_generation", {"prompt": "a walk"}, "video/mp4"),
+        ("kling", "ai_try_on", {"model_input": "{url}"}, "image/png"),
     ],
 )
 def test_a_task_of_another_model_is_kept(run, two, context, tmp_path, model, task_type, given, media_type):
@@ -117,3 +155,18 @@ def test_a_task_of_another_model_is_kept(run, two, context, tmp_path, model, tas
     assert len(files) == len(result["urls"])
     # A grid comes with its four pictures, or as these alone.
     assert len(files) in ((4, 5) if task_type == "imagine" else (1,))
+
+
+@pytest.mark.parametrize(
+    ("model", "task_type", "given", "first"),
+    [
+        ("kling", "video_generation", {"prompt": "a walk"}, ".mp4"),
+        ("Qubico/diffrhythm", "txt2audio-base", {"lyrics": "la"}, ".mp3"),
+        ("music-s", "generate_music", {"gpt_description_prompt": "a shanty"}, ".mp3"),
+        ("Qubico/trellis", "image-to-3d", {"image": "{url}"}, ".glb"),
+    ],
+)
+def test_the_output_of_a_task_comes_before_its_previews(run, two, model, task_type, given, first):
+    filled = {name: two["target_image"] if value == "{url}" else value for name, value in given.items()}
+    result = run(PiAPITaskOperator, model=model, task_type=task_type, input=filled)
+    assert result["url"].partition("?")[0].endswith(first)
