@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from airflow_provider_faceswap.sandbox import SandboxServer, Settings
+from airflow_provider_faceswap.sandbox.__main__ import main
 from tests.receiver import Receiver
 from tests.sandbox.conftest import GPTUNNEL, JOB_SECONDS, PIAPI, TENGRAI
 
@@ -286,6 +287,11 @@ def test_only_a_root_url_can_get_all_webhooks(desk, root):
     assert desk.client.post("/sandbox/settings", json={"webhooks_to": root}).status_code == 422
     with pytest.raises(ValueError, match="webhooks_to must be null or a root URL"):
         Settings(webhooks_to=root)
+
+
+def test_the_command_refuses_another_address_than_a_root_url(capsys):
+    assert main(["--port", "0", "--webhooks-to", "nonsense"]) == 2
+    assert "webhooks_to must be null or a root URL" in capsys.readouterr().err
 
 
 def test_a_callback_must_be_a_text(desk):
