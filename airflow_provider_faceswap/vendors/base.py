@@ -214,12 +214,11 @@ class Vendor(ABC):
             return self.read_job(kind, reply)
         except (MalformedResponseError, RateLimitError, VendorUnavailableError) as error:
             not_processed = isinstance(error, RateLimitError) or error.status_code == 503
-            if not_processed and not self.job_id_in(reply):
+            if not_processed and not self._may_name_job(reply, error):
                 raise
             reason = error.message
         except FaceSwapError as error:
-            # The words of an HTTP 5xx may show a refusal. They do not count if the reply names a job.
-            if reply.status_code < 500 or not (self.job_id_in(reply) or unusable_id(reply)):
+            if (getattr(error, "status_code", None) or 0) < 500 or not self._may_name_job(reply, error):
                 raise
             reason = error.message
         except Exception as error:  # noqa: BLE001 - a fault of this package must not hide a paid job
@@ -234,6 +233,11 @@ class Vendor(ABC):
             vendor=self.name,
             job_id=job_id or None,
         )
+
+    def _may_name_job(self, reply: Reply, error: FaceSwapError) -> bool:
+        """Whether a refusal names a job. If only its words say that it is one, an id that cannot be used counts, too."""
+        by_words = getattr(error, "status_code", None) not in {429, 503}
+        return bool(self.job_id_in(reply) or (by_words and unusable_id(reply)))
 
     @abstractmethod
     def read_account(self, reply: Reply) -> str:

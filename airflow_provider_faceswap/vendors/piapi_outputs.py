@@ -36,7 +36,7 @@ class _Link(NamedTuple):
     """A link and its place in the order; the smallest is first."""
 
     lesser: bool
-    marked: bool
+    mark: int
     medium: int
     key: int
     position: int
@@ -91,7 +91,7 @@ def _placed(link: str, keys: tuple[str, ...], position: int) -> _Link:
     known = [key.strip().replace(" ", "_") for key in keys]
     return _Link(
         lesser=not LESSER_WORDS.isdisjoint(names.split()),
-        marked=not _CLEAN.search(names),
+        mark=0 if _CLEAN.search(names) else 2 if _MARKED.search(names) else 1,
         medium=medium,
         key=min(
             (FIRST_OUTPUTS.index(key) for key in known if key in FIRST_OUTPUTS), default=len(FIRST_OUTPUTS)
@@ -105,15 +105,15 @@ def _without_marked(value: dict[str, Any]) -> list[tuple[str, Any]]:
     """The folded keys and the values of an object, without each one that has a watermark and a twin without."""
     # A longer key is no name, and would be read again for each link below it.
     named = [(folded(key[:_LONGEST_KEY]), part) for key, part in value.items()]
-    clean = {name for name, part in named if _CLEAN.search(name) and _has_link(part)}
+    linked = {name for name, part in named if _has_link(part)}
+    clean = {name for name in linked if _CLEAN.search(name)}
     twins = {_CLEAN.sub("", name) for name in clean}
-    return [
-        (name, part)
-        for name, part in named
-        if name in clean
-        or not clean
-        or not (name in twins or (_MARKED.search(name) and not _CLEAN.search(name)))
-    ]
+
+    def has_twin(name: str) -> bool:
+        marked = _MARKED.search(name) and not _CLEAN.search(name)
+        return name in twins or bool(marked and (clean or _MARKED.sub("", name) in linked))
+
+    return [(name, part) for name, part in named if name in clean or not has_twin(name)]
 
 
 def _has_link(value: object) -> bool:

@@ -985,6 +985,8 @@ SOUND, MESH = "https://cdn.test/a.mp3", "https://cdn.test/a.glb"
         ({"video_url": MARKED, "video_url_without_watermark": CLEAN}, (CLEAN,)),
         ({"watermark_url": MARKED, "watermark_free_url": CLEAN}, (CLEAN,)),
         ({"no_watermark": {"url": CLEAN}, "watermarked": {"url": MARKED}}, (CLEAN,)),
+        ({"watermarked_video_url": MARKED, "video_url": CLEAN}, (CLEAN,)),
+        ({"a": {"watermark_url": MARKED}, "b": {"url": CLEAN}}, (CLEAN, MARKED)),
         (
             {"clips": [{"resource": ONE}, {"resource": MARKED, "resource_without_watermark": CLEAN}]},
             (CLEAN, ONE),

@@ -62,6 +62,10 @@ REASONS = {
         Content policy violation, credits have been refunded
         The prompt is not allowed by our policy
         This request has been blocked by our content filters.
+        The text does not comply with our usage rules
+        The image depicts a minor
+        unsafe image
+        policy violation
     """,
     FailureReason.INSUFFICIENT_BALANCE: """
         insufficient points
@@ -73,6 +77,8 @@ REASONS = {
         You have run out of credits
         credits exhausted
         no credits left
+        You do not have enough credits for this task
+        Please recharge
     """,
     FailureReason.BAD_INPUT: """
         failed to get valid image
@@ -97,6 +103,10 @@ REASONS = {
         face swap engine restarted
         face detection service crashed
         interface not ready
+        no faceswap server reachable
+        failed to call the moderation API
+        an error occurred while checking for nsfw content
+        moderation API returned status 502
         moderation service timed out
         moderation service: internal error
         moderation backend is down
@@ -139,6 +149,9 @@ def test_a_phrase_decides_the_reason_of_a_failure(text, reason):
         "no workers available",
         "the queue is full",
         "server is busy",
+        "too many tasks in progress",
+        "Your account's concurrent job limit (5) has been reached",
+        "RateLimitExceeded",
     ],
 )
 def test_a_busy_vendor_is_known_by_its_words(text):
@@ -284,9 +297,16 @@ def test_the_words_of_a_page_in_between_decide_nothing_at_a_server_error(vendor,
     ],
 )
 def test_a_refusal_that_names_a_job_at_a_server_error_is_uncertain(name, body):
-    with pytest.raises(SubmissionUncertainError) as caught:
-        VENDORS[name].read_submitted("face_swap", Reply(500, json.dumps(body)))
-    assert "insufficient credits" in str(caught.value)
+    for text in ("insufficient credits", "too many tasks"):
+        reply = Reply(500, json.dumps({**body, "message": text}))
+        with pytest.raises(SubmissionUncertainError, match=text):
+            VENDORS[name].read_submitted("face_swap", reply)
+
+
+def test_a_refusal_that_names_a_job_in_a_code_of_500_is_uncertain():
+    body = {"data": {"task_id": "two words"}, "code": 500, "message": "insufficient credits"}
+    with pytest.raises(SubmissionUncertainError, match="insufficient credits"):
+        VENDORS["piapi"].read_submitted("face_swap", Reply(200, json.dumps(body)))
 
 
 @each_vendor
