@@ -24,7 +24,9 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": "Face swap",
                 "external-doc-url": "https://github.com/airflow-provider-faceswap/airflow-provider-faceswap",
                 "logo": "/docs/integration-logos/faceswap.svg",
-                "how-to-guide": _guides("failover", "batch", "archive", "balance", "job-sensor", "taskflow"),
+                "how-to-guide": _guides(
+                    "failover", "batch", "archive", "balance", "job-sensor", "taskflow", "webhook"
+                ),
                 "tags": ["software"],
             },
             {

@@ -30,6 +30,7 @@ from airflow_provider_faceswap.vendors.gptunnel_replies import (
     MEDIA_CODES,
     MEDIA_OK,
     STATES,
+    WORDS,
     error_text,
     is_lost,
     is_own_reply,
@@ -86,6 +87,7 @@ class GPTunnel(Vendor):
     connection_arguments = ("use_wallet_balance", "webhook")
     balances = Balances(_read_balances)
     states: ClassVar[Mapping[str, JobState]] = STATES
+    words = WORDS
     kinds: ClassVar[Mapping[str, Kind]] = {
         # The page says 1 to 30 s, and that the link may be deleted after 3 days.
         "face_swap": Kind(
@@ -238,7 +240,7 @@ class GPTunnel(Vendor):
             return JobLostError(f"the job is unknown: {text or 'not found'}", vendor=self.name, job_id=job_id)
         refused = None
         if family in {"media", "generate"}:
-            refused = refused_by_code(reply, job_id, self.failure_reason(text))
+            refused = refused_by_code(reply, job_id)
         return refused or no_result(reply, "job id", job_id)
 
     def read_account(self, reply: Reply) -> str:

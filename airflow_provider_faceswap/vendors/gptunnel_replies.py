@@ -13,7 +13,6 @@ from airflow_provider_faceswap.exceptions import (
     ContentRefusedError,
     InsufficientBalanceError,
     InvalidRequestError,
-    NoFaceError,
     VendorError,
 )
 from airflow_provider_faceswap.jobs import FailureReason, JobState
@@ -25,7 +24,9 @@ from airflow_provider_faceswap.vendors.messages import (
     clean,
     links_in,
 )
-from airflow_provider_faceswap.vendors.refusals import malformed, refusal
+from airflow_provider_faceswap.vendors.phrases import Meaning
+from airflow_provider_faceswap.vendors.refusals import class_by_words, malformed, refusal
+from airflow_provider_faceswap.vendors.words import SHARED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -58,12 +59,25 @@ MEDIA_CODES: dict[int, tuple[type[VendorError], FailureReason]] = {
     1001: (ContentRefusedError, FailureReason.CONTENT_REFUSED),
 }
 
-_BY_REASON: dict[FailureReason, type[VendorError]] = {
-    FailureReason.CONTENT_REFUSED: ContentRefusedError,
-    FailureReason.NO_FACE: NoFaceError,
-    FailureReason.INSUFFICIENT_BALANCE: InsufficientBalanceError,
-    FailureReason.BAD_INPUT: InvalidRequestError,
-}
+#: Words of refusals and failures, besides the shared ones. The vendor is Russian; these are assumed.
+WORDS = SHARED.adding(
+    {
+        Meaning.BUSY: ("слишком много запросов|задач", "превышен .. лимит запросов|задач"),
+        Meaning.PASSING: ("временно недоступ", "попробуйте .. позже", "внутренняя ошибка"),
+        Meaning.NO_BALANCE: ("недостаточно .. средств|баланс|денег", "пополните .. баланс|счет|счёт"),
+        Meaning.CONTENT_REFUSED: (
+            "модерац",
+            "запрещенн|запрещённ",
+            "недопустим* .. контент|содержан",
+            "нарушает .. правил",
+        ),
+        Meaning.NO_FACE: (
+            "лицо|лица не найден|обнаружен|распознан",
+            "не найдено|обнаружено|удалось .. лицо|лица|лиц",
+            "нет .. лица|лиц",
+        ),
+    }
+)
 
 #: Keys of an output of the media API in their order. Covers come last: ``image_url`` beside an ``audio_url`` is one.
 _LINK_KEYS = ("url", "audio_url", "video_url", "image_url")
@@ -139,7 +153,7 @@ def no_result(reply: Reply, what: str, job_id: str | None = None) -> VendorError
     error_type = as_word(as_object(reply.fields.get("error")).get("type"))
     text = error_text(reply.fields)
     if not reply.ok:
-        return refusal("gptunnel", reply, text or reply.text, code=error_type, job_id=job_id)
+        return refusal("gptunnel", reply, text or reply.text, code=error_type, job_id=job_id, words=WORDS)
     if error_type in ERROR_TYPES:
         return ERROR_TYPES[error_type](
             text or "refused without a reason",
@@ -151,20 +165,23 @@ def no_result(reply: Reply, what: str, job_id: str | None = None) -> VendorError
     return malformed("gptunnel", reply, f"the reply has no {what}", job_id=job_id)
 
 
-def refused_by_code(reply: Reply, job_id: str | None, reason: FailureReason) -> VendorError | None:
+def refused_by_code(reply: Reply, job_id: str | None) -> VendorError | None:
     """
     The error for a media reply without a job and with a code other than 0; ``None`` for any other reply.
 
-    :param reason: What the words of the reply show. It counts if the code says nothing and no job was polled.
+    The words of the reply count if the code says nothing and no job was polled.
     """
     code = media_code(reply.fields)
     if not reply.ok or code is None or code == MEDIA_OK:
         return None
-    error, _ = MEDIA_CODES.get(code, (VendorError, reason))
-    if error is VendorError and job_id is None:
-        error = _BY_REASON.get(reason, VendorError)
+    text = error_text(reply.fields)
+    error: type[VendorError] = VendorError
+    if code in MEDIA_CODES:
+        error, _ = MEDIA_CODES[code]
+    elif job_id is None:
+        error = class_by_words(WORDS.meaning([text])) or VendorError
     return error(
-        error_text(reply.fields) or f"code={code} status={as_word(reply.fields.get('status'))}",
+        text or f"code={code} status={as_word(reply.fields.get('status'))}",
         vendor="gptunnel",
         status_code=reply.status_code,
         code=str(code),

@@ -95,13 +95,15 @@ def refusal(
     else:
         by_status = _BY_STATUS.get(status, InvalidRequestError if status < 500 else VendorUnavailableError)
         meaning = words.meaning(texts_in(message) if texts is None else texts)
-        cls = _class_by_words(reply, meaning, job_id) or by_status
+        cls = _class_by_own_words(reply, meaning, job_id) or by_status
     if issubclass(cls, RateLimitError | VendorUnavailableError):
         facts["retry_after"] = reply.retry_after
     return cls(clean(message) or f"answered HTTP {status} without a reason", **facts)
 
 
-def _class_by_words(reply: Reply, meaning: Meaning | None, job_id: str | None) -> type[VendorError] | None:
+def _class_by_own_words(
+    reply: Reply, meaning: Meaning | None, job_id: str | None
+) -> type[VendorError] | None:
     """
     The class that the vendor's words name; ``None`` if the HTTP status decides.
 
@@ -114,7 +116,12 @@ def _class_by_words(reply: Reply, meaning: Meaning | None, job_id: str | None) -
     if meaning is None or not (reply.fields or (status < 500 and not reply.text.lstrip().startswith("<"))):
         return None
     decides = meaning in _OF_ACCOUNT or (meaning in _OF_CONTENT and status != 401) or status not in _BY_STATUS
-    return _BY_MEANING.get(meaning) if decides else None
+    return class_by_words(meaning) if decides else None
+
+
+def class_by_words(meaning: Meaning | None) -> type[VendorError] | None:
+    """The class of a refusal whose words mean this; ``None`` if they name no cause."""
+    return _BY_MEANING.get(meaning) if meaning else None
 
 
 def malformed(vendor: str, reply: Reply, what: str, *, job_id: str | None = None) -> VendorError:

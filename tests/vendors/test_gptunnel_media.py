@@ -11,6 +11,7 @@ from airflow_provider_faceswap.exceptions import (
     InsufficientBalanceError,
     InvalidRequestError,
     MalformedResponseError,
+    NoFaceError,
     RateLimitError,
     SubmissionUncertainError,
     VendorError,
@@ -261,3 +262,25 @@ def test_a_swap_in_a_reply_about_another_job_is_not_handed_over():
     body = {"id": "other", "object": "task", "percent": 100, "status": "done", "result": PICTURE}
     with pytest.raises(MalformedResponseError, match="about another job"):
         read(body, "face_swap")
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("Недостаточно средств на балансе", InsufficientBalanceError),
+        ("Слишком много запросов, попробуйте позже", RateLimitError),
+        ("Промпт отклонён модерацией", ContentRefusedError),
+        ("Лицо не обнаружено", NoFaceError),
+        ("Сервис временно недоступен", VendorError),
+        ("Too many requests", RateLimitError),
+    ],
+)
+@pytest.mark.parametrize("kind", ["image", "face_swap"])
+def test_a_refusal_is_understood_by_its_words_in_the_vendors_language_too(kind, text, error):
+    media = Reply(200, json.dumps({"code": 1, "message": text}))
+    other = Reply(400, json.dumps({"error": {"message": text, "type": "invalid_request_error"}}))
+    with pytest.raises(VendorError) as caught:
+        GPTunnel().read_submitted(kind, media if kind == "image" else other)
+    assert type(caught.value) is (
+        InvalidRequestError if (kind, error) == ("face_swap", VendorError) else error
+    )
