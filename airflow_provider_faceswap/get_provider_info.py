@@ -138,6 +138,14 @@ def get_provider_info() -> dict[str, Any]:
             "faceswap": {
                 "description": "Settings of airflow-provider-faceswap.",
                 "options": {
+                    "allowed_local_paths": _option(
+                        "Comma-separated folders of the worker's disk that picture arguments and the items of a "
+                        "batch may be read from. Empty: none. Without it, whoever may trigger a Dag could have any "
+                        "picture on the disk sent to a vendor.",
+                        kind="string",
+                        default="",
+                        example="/data/pictures,/mnt/shared/faces",
+                    ),
                     "allowed_private_hosts": _option(
                         "Comma-separated hosts that downloads may reach even if they are private or use plain "
                         "http, such as a sandbox or a proxy. All other hosts must be public and use https.",

@@ -3,6 +3,9 @@ Swap many faces in one task: the items come from another task, or from a file in
 
 A retry continues where the last attempt stopped and pays for no item twice. Each picture is archived as soon as it
 is done.
+
+If the destination is a folder on the worker's disk, ``[faceswap] allowed_local_paths`` must name it, because the file of the
+items is read from there.
 """
 
 from __future__ import annotations

@@ -31,6 +31,8 @@ os.environ.update(
         "AIRFLOW__CORE__DAGS_FOLDER": str(Path(__file__).resolve().parent.parent / "example_dags"),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{_HOME}/airflow.db",
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
+        # Tests put pictures into folders of their own.
+        "AIRFLOW__FACESWAP__ALLOWED_LOCAL_PATHS": tempfile.gettempdir(),
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
     }
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 SUITES = ("airflow", "celery", "chaos", "cleared")
 #: What all suites need.
 SETTINGS = {
+    "AIRFLOW__FACESWAP__ALLOWED_LOCAL_PATHS": tempfile.gettempdir(),
     "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
     "AIRFLOW__FACESWAP__ALLOWED_PRIVATE_HOSTS": "127.0.0.1",
 }

@@ -165,7 +165,8 @@ def test_the_commands_are_where_airflow_is_told_to_look():
 
 @NEEDS_PROVIDER_SETTINGS
 @pytest.mark.parametrize("option", OPTIONS)
-def test_every_setting_has_the_default_that_is_declared(option):
+def test_every_setting_has_the_default_that_is_declared(option, monkeypatch):
+    monkeypatch.delenv(f"AIRFLOW__FACESWAP__{option.upper()}", raising=False)
     assert conf.get("faceswap", option) == OPTIONS[option]["default"]
 
 

@@ -305,7 +305,7 @@ def test_connection_types_hooks_and_settings_have_the_same_names():
         "tengrai": "airflow_provider_faceswap.hooks.tengrai.TengraiHook",
         "piapi": "airflow_provider_faceswap.hooks.piapi.PiAPIHook",
     }
-    settings = {"allowed_private_hosts", "ledger_uri", "max_archive_bytes"}
+    settings = {"allowed_local_paths", "allowed_private_hosts", "ledger_uri", "max_archive_bytes"}
     assert settings <= info["config"]["faceswap"]["options"].keys()
 
 

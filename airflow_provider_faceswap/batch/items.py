@@ -17,9 +17,12 @@ from airflow_provider_faceswap.foundation.rendered import is_set, is_text_of_res
 from airflow_provider_faceswap.foundation.text import safe_text
 from airflow_provider_faceswap.lifecycle.provenance import provenance
 from airflow_provider_faceswap.storage.files import path_of
+from airflow_provider_faceswap.storage.local_files import allowed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from airflow.sdk import ObjectStoragePath
 
 #: Column with the name of the archived file.
 FILENAME = "filename"
@@ -140,7 +143,7 @@ class Items:
             suffix = PurePosixPath(str(source)).suffix.lower()
             if suffix not in _READERS:
                 raise _unreadable(str(source))
-            self._read = lambda: _READERS[suffix](source)
+            self._read = lambda: _READERS[suffix](_file(source))
         elif isinstance(source, Iterable) and not isinstance(source, Mapping | bytes):
             # All at once: iterating over a lazy sequence would make one request to Airflow for each item.
             held = source[:] if isinstance(source, Sequence) else list(source)
@@ -188,8 +191,19 @@ def _unreadable(source: str) -> InvalidRequestError:
     )
 
 
-def _text(source: Any) -> Any:
-    path: Any = path_of(source)
+def _file(source: Any) -> ObjectStoragePath:
+    """
+    The path of a file with items.
+
+    :raises InvalidRequestError: It is on the worker's disk, and may not be read.
+    """
+    try:
+        return allowed(path_of(source))
+    except InvalidRequestError as error:
+        raise error.replaced(message=f"items: {error.message}") from None
+
+
+def _text(path: Any) -> Any:
     # Spreadsheets write a byte order mark at the beginning of a UTF-8 file.
     return path.open("r", encoding="utf-8-sig", newline="")
 
@@ -199,8 +213,8 @@ def _lines(file: Any) -> Iterator[str]:
     return iter(file.readline, "")
 
 
-def _json_lines(source: Any) -> Iterator[Any]:
-    with _text(source) as file:
+def _json_lines(path: ObjectStoragePath) -> Iterator[Any]:
+    with _text(path) as file:
         for number, line in enumerate(_lines(file), 1):
             if line.strip():
                 try:
@@ -209,12 +223,12 @@ def _json_lines(source: Any) -> Iterator[Any]:
                     yield BadRow(f"line {number} is not JSON ({error_line(error)})")
 
 
-def _csv(source: Any) -> Iterator[Any]:
-    with _text(source) as file:
+def _csv(path: ObjectStoragePath) -> Iterator[Any]:
+    with _text(path) as file:
         yield from csv.DictReader(_lines(file))
 
 
-def _parquet(source: Any) -> Iterator[Any]:
+def _parquet(path: ObjectStoragePath) -> Iterator[Any]:
     try:
         from pyarrow import parquet
     except ImportError:
@@ -222,14 +236,13 @@ def _parquet(source: Any) -> Iterator[Any]:
             "items: a Parquet file needs pyarrow",
             advice="Nothing was bought. Install airflow-provider-faceswap[parquet].",
         ) from None
-    path = path_of(source)
     # Not through Airflow's path, whose file object lacks methods that pyarrow needs.
     with path.fs.open(path.path, "rb") as file:
         for rows in parquet.ParquetFile(file).iter_batches(batch_size=256):
             yield from rows.to_pylist()
 
 
-_READERS: dict[str, Callable[[Any], Iterator[Any]]] = {
+_READERS: dict[str, Callable[[ObjectStoragePath], Iterator[Any]]] = {
     ".jsonl": _json_lines,
     ".ndjson": _json_lines,
     ".csv": _csv,

@@ -140,8 +140,13 @@ def _save_arguments(options: Namespace) -> tuple[str, ...]:
 
 
 def _picture(given: str) -> Any:
-    """A picture as the hook takes it: a link or a URI as it is, a file on this disk as an image."""
-    if "://" in given or given.startswith("data:"):
+    """
+    A picture as the hook takes it: a link or a URI as it is, a file on this disk as an image.
+
+    ``[faceswap] allowed_local_paths`` is for text that others may write. A command reads what its user may read.
+    """
+    is_local = given.lower().startswith("file://")
+    if given.startswith("data:") or ("://" in given and not is_local):
         return given
     from airflow_provider_faceswap.images import Image
 

@@ -12,6 +12,7 @@ from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestEr
 from airflow_provider_faceswap.foundation.file_types import HEAD, sniff
 from airflow_provider_faceswap.foundation.redaction import without_queries
 from airflow_provider_faceswap.storage.files import path_of
+from airflow_provider_faceswap.storage.local_files import check_regular, is_local
 
 if TYPE_CHECKING:
     from airflow_provider_faceswap.foundation.file_types import MediaType
@@ -38,17 +39,22 @@ class Image:
     @classmethod
     def read(cls, source: Any, *, conn_id: str | None = None) -> Self:
         """
-        Read a file.
+        Read a file. Your code decides which: a path on this machine needs no setting, unlike a text argument.
 
         :param source: A path on this machine, or the URI or path object of an object store.
         :param conn_id: Airflow connection for that storage, if the URI names none.
-        :raises InvalidRequestError: There is no such file, it is empty, or it is larger than 64 MiB.
+        :raises InvalidRequestError: There is no such file, it is no regular file, it is empty, or it is larger than 64 MiB.
         :raises FaceSwapError: It could not be read; a retry may help.
         """
         name = without_queries(str(source))
         try:
-            with path_of(source, conn_id).open("rb") as file:
+            path = path_of(source, conn_id)
+            if is_local(path):
+                check_regular(path)
+            with path.open("rb") as file:
                 data = file.read(MAX_BYTES + 1)
+        except InvalidRequestError:
+            raise
         except _WRONG_PATH as error:
             raise InvalidRequestError(
                 f"{name} could not be read ({type(error).__name__})",

@@ -32,6 +32,7 @@ from airflow_provider_faceswap.media.doubts import doubts_about
 from airflow_provider_faceswap.media.fit import fitted, problems_with, upright
 from airflow_provider_faceswap.media.image import MAX_BYTES, Image
 from airflow_provider_faceswap.storage.files import usable_path
+from airflow_provider_faceswap.storage.local_files import allowed
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -143,13 +144,16 @@ class MediaPreparer:
 
     def _stored(self, source: Any, accepts: Accepts) -> tuple[str, str]:
         """A file in object storage: a signed link if the storage can sign, else the bytes."""
-        path = _path(source)
+        path = allowed(_path(source))
         signed = _signed(path) if accepts.link else None
         if signed is not None and self.preflight == "off":
             # On Airflow 3.1 the bucket still contains the connection id.
             place = (path.protocol, path.bucket.rpartition("@")[2], path.key.strip("/"))
             return signed, "/".join((_PLACEHOLDER_HOST, *filter(None, place)))
         image = Image.read(path)
+        if image.media is None:
+            # Whatever preflight says: no other file of a disk or of a storage is sent to a vendor.
+            raise PictureNotTakenError("it is neither a picture nor a video")
         fit = self._checked(image, accepts)
         if signed is not None and fit.data == image.data:
             return signed, _placeholder(image)

@@ -72,9 +72,12 @@ def test_without_out_the_picture_has_the_jobs_name_in_this_folder(run, pictures,
     assert done.told["job_id"] in done.told["files"][0]["uri"]
 
 
-def test_a_file_of_this_disk_travels_inside_the_request(run, pictures, sandbox, tmp_path):
+@pytest.mark.parametrize("form", ["{name}", "file://{folder}/{name}"])
+def test_a_file_of_this_disk_travels_inside_the_request(run, pictures, sandbox, tmp_path, monkeypatch, form):
+    monkeypatch.delenv("AIRFLOW__FACESWAP__ALLOWED_LOCAL_PATHS")
+    target = form.format(folder=tmp_path, name="emil.png")
     (tmp_path / "emil.png").write_bytes(httpx.get(f"{sandbox.url}/samples/emil.png").content)
-    done = run("swap", "--conn-id", "gptunnel_default", *pictures[2:], "--target", "emil.png")
+    done = run("swap", "--conn-id", "gptunnel_default", *pictures[2:], "--target", target)
     assert done.code == Exit.DONE
     manifest = json.loads(Path(done.told["files"][0]["manifest_uri"].removeprefix("file://")).read_text())
     assert manifest["job"]["arguments"]["target_image"].startswith("sha256:")
