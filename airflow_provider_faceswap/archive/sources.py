@@ -10,9 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from airflow_provider_faceswap.exceptions import ArchiveError, InvalidRequestError
 from airflow_provider_faceswap.foundation.rendered import OUTPUT_ADVICE, is_text_of_result
 from airflow_provider_faceswap.foundation.text import as_name
+from airflow_provider_faceswap.http.patience import UNKNOWN, patience_for
 from airflow_provider_faceswap.jobs import GivenResult
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from airflow_provider_faceswap.jobs import Job
 
 #: Polls a job again; takes vendor, connection id, job id and kind.
@@ -46,6 +49,13 @@ class ArchiveSource(BaseModel):
     def job_id(self) -> str | None:
         """The id of its job."""
         return self.result.job_id if self.result is not None else None
+
+    def patience(self, now: datetime) -> float:
+        """Seconds to wait in all for its link, which may not work yet."""
+        result = self.result
+        if result is None:
+            return UNKNOWN
+        return patience_for(result.expires_at, result.finished_at or result.submitted_at, now)
 
 
 def parse_sources(value: Any, fetch: FetchJob) -> tuple[list[ArchiveSource], bool]:

@@ -7,7 +7,8 @@ import io
 import logging
 import tempfile
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 
 from airflow.providers.common.compat.sdk import conf
@@ -15,9 +16,11 @@ from airflow.providers.common.compat.sdk import conf
 from airflow_provider_faceswap.archive.manifest import Archived, Manifest, RunInfo
 from airflow_provider_faceswap.archive.names import check_filename, folder_of, name_of
 from airflow_provider_faceswap.exceptions import ArchiveError, FaceSwapError, NotAnImageError, TooLargeError
+from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.foundation.file_types import HEAD, dimensions, sniff
 from airflow_provider_faceswap.foundation.redaction import bare_url, error_line
 from airflow_provider_faceswap.http.download import Downloaded, download
+from airflow_provider_faceswap.http.patience import Patience
 from airflow_provider_faceswap.media.inputs import open_hosts
 from airflow_provider_faceswap.storage.files import write
 
@@ -50,6 +53,7 @@ class Archive:
     :param max_bytes: The largest result that is accepted.
     :param open_hosts: Private or plain http hosts that downloads may reach.
     :param run: The task attempt that manifests name.
+    :param patience: With links that do not work yet.
     :raises InvalidRequestError: The filename is empty, or leads out of the folder.
     """
 
@@ -59,6 +63,7 @@ class Archive:
     max_bytes: int
     open_hosts: Collection[str]
     run: RunInfo
+    patience: Patience = field(default_factory=Patience)
 
     def __post_init__(self) -> None:
         if self.filename is not None:
@@ -170,7 +175,8 @@ class Archive:
 
     def _fetch(self, source: ArchiveSource, into: BinaryIO) -> Downloaded:
         if source.url is not None:
-            return download(source.url, into, max_bytes=self.max_bytes, open_hosts=self.open_hosts)
+            fetch = partial(download, source.url, into, max_bytes=self.max_bytes, open_hosts=self.open_hosts)
+            return self.patience.of(fetch, source.patience(CLOCK.moment()))
         size = len(source.data)
         if size > self.max_bytes:
             raise TooLargeError(f"the inline picture is larger than the limit of {self.max_bytes} bytes")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from airflow_provider_faceswap import __version__
 from airflow_provider_faceswap.http.environment import usable_environment
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Seconds without a byte of a reply. The reply to a submission may be slow.
 READ_TIMEOUT = 60.0
+#: Some CDNs and firewalls refuse the name of a library.
+USER_AGENT = f"airflow-provider-faceswap/{__version__}"
 #: An httpx client gets slower, not faster, with more connections than this.
 MAX_CONNECTIONS = 50
 
@@ -65,7 +68,8 @@ def async_client(*, keep: bool = True) -> httpx.AsyncClient:
 
 def _options(*, keep: bool) -> dict[str, Any]:
     limits = httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=20 if keep else 0)
-    return {"verify": tls_context(), "timeout": timeout(), "limits": limits}
+    headers = {"User-Agent": USER_AGENT}
+    return {"verify": tls_context(), "timeout": timeout(), "limits": limits, "headers": headers}
 
 
 @dataclass

@@ -8,11 +8,9 @@ to the address that was checked. A setting allows single private hosts, for the 
 from __future__ import annotations
 
 import hashlib
-import socket
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO
-from urllib.parse import urljoin, urlsplit
-from urllib.request import getproxies, proxy_bypass
+from typing import TYPE_CHECKING, BinaryIO
 
 import httpx
 import stamina
@@ -25,12 +23,13 @@ from airflow_provider_faceswap.exceptions import (
     VendorUnavailableError,
 )
 from airflow_provider_faceswap.foundation.redaction import bare_url
-from airflow_provider_faceswap.http.addresses import is_private
 from airflow_provider_faceswap.http.client import tls_context
 from airflow_provider_faceswap.http.environment import proxy_problem, variable_with
+from airflow_provider_faceswap.http.hops import Hop, UnresolvedError, checked_hops, joined
+from airflow_provider_faceswap.http.patience import NotReadyError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
 #: Maximum number of redirects that are followed.
 MAX_HOPS = 5
@@ -40,7 +39,8 @@ CHUNK = 256 * 1024
 MAX_DOWNLOADS = 3
 
 _TIMEOUT = httpx.Timeout(connect=10, read=60, write=30, pool=30)
-#: Statuses of a link that no longer works: the file was removed, or the signature has expired.
+#: Statuses of a link that no longer works: the file was removed, or the signature has expired. All but 410 are also those
+#: of a file that is not there yet.
 _EXPIRED = frozenset({403, 404, 410})
 
 
@@ -69,7 +69,7 @@ def download(url: str, into: BinaryIO, *, max_bytes: int, open_hosts: Collection
     :param max_bytes: Maximum number of bytes.
     :param open_hosts: Hosts that may be private, and may use plain http.
     :raises UnsafeURLError: The URL, or one that it redirects to, is not https at a public host.
-    :raises ResultExpiredError: The link no longer works.
+    :raises ResultExpiredError: The link no longer works; ``NotReadyError`` if it may work later.
     :raises TooLargeError: The result has more than ``max_bytes``.
     :raises ArchiveError: The download failed; a retry may help.
     """
@@ -95,16 +95,15 @@ def _follow(
     for _ in range(MAX_HOPS + 1):
         shown = bare_url(url)
         try:
-            hop = _checked_hop(url, open_hosts, attempt)
+            hops = checked_hops(url, open_hosts, attempt)
+        except UnresolvedError as error:
+            raise _TransientError(error.message) from None
         except (ValueError, httpx.InvalidURL):
             raise UnsafeURLError(f"{shown} is not a valid URL") from None
         try:
-            with (
-                _client(hop.proxy) as http,
-                http.stream("GET", hop.url, headers=hop.headers, extensions=hop.extensions) as response,
-            ):
+            with _response(hops) as response:
                 if response.has_redirect_location:
-                    url = _joined(url, response.headers["location"])
+                    url = joined(url, response.headers["location"])
                     continue
                 _check_status(response, shown)
                 return _copy(response, into, max_bytes, shown)
@@ -113,6 +112,29 @@ def _follow(
         except httpx.InvalidURL:
             raise UnsafeURLError(f"{shown} is not a valid URL") from None
     raise UnsafeURLError(f"more than {MAX_HOPS} redirects, the last to {bare_url(url)}")
+
+
+@contextmanager
+def _response(hops: list[Hop]) -> Iterator[httpx.Response]:
+    """The response of the first address that can be connected to; nothing was sent to the others."""
+    for number, hop in enumerate(hops, 1):
+        with ExitStack() as stack:
+            http = stack.enter_context(_client(hop.proxy))
+            timeout = httpx.Timeout(
+                connect=hop.connect, read=_TIMEOUT.read, write=_TIMEOUT.write, pool=_TIMEOUT.pool
+            )
+            try:
+                response = stack.enter_context(
+                    http.stream(
+                        "GET", hop.url, headers=hop.headers, extensions=hop.extensions, timeout=timeout
+                    )
+                )
+            except (httpx.ConnectError, httpx.ConnectTimeout):
+                if number == len(hops):
+                    raise
+                continue
+            yield response
+            return
 
 
 def _client(proxy: str | None) -> httpx.Client:
@@ -139,7 +161,7 @@ def _client(proxy: str | None) -> httpx.Client:
 def _check_status(response: httpx.Response, shown: str) -> None:
     status = response.status_code
     if status in _EXPIRED:
-        raise ResultExpiredError(f"{shown} returned HTTP {status}")
+        raise (ResultExpiredError if status == 410 else NotReadyError)(f"{shown} returned HTTP {status}")
     if status == 429 or status >= 500:
         raise _TransientError(f"{shown} returned HTTP {status}")
     if status != 200:
@@ -159,63 +181,3 @@ def _copy(response: httpx.Response, into: BinaryIO, max_bytes: int, shown: str) 
         digest.update(chunk)
         into.write(chunk)
     return Downloaded(size, digest.hexdigest())
-
-
-@dataclass(frozen=True, slots=True)
-class _Hop:
-    """A checked address: the URL to connect to, and the headers and extensions that carry its real host name."""
-
-    url: str
-    headers: dict[str, str]
-    extensions: dict[str, Any]
-    proxy: str | None
-
-
-def _checked_hop(url: str, open_hosts: Collection[str], attempt: int) -> _Hop:
-    """
-    Check a URL and pin it to the address that was checked.
-
-    A second look-up of the name could return another address. Behind a proxy only a literal address can be checked,
-    because the proxy resolves the name.
-    """
-    shown = bare_url(url)
-    parts = urlsplit(url)
-    host = parts.hostname
-    if parts.scheme not in {"http", "https"} or not host or parts.username or parts.password:
-        raise UnsafeURLError(f"{shown} must be an http or https URL with no user name or password in it")
-    headers = {"Accept-Encoding": "identity"}
-    if host in open_hosts:
-        return _Hop(url, headers, {}, None)
-    if parts.scheme != "https":
-        raise UnsafeURLError(f"{shown} is not https")
-    try:
-        port = parts.port or 443
-    except ValueError:
-        raise UnsafeURLError(f"{shown} has no valid port") from None
-    host = httpx.URL(url).raw_host.decode("ascii")
-    proxies = getproxies()
-    proxy = proxies.get(parts.scheme) or proxies.get("all")
-    if proxy and not proxy_bypass(f"{host}:{port}"):
-        if is_private(host):
-            raise UnsafeURLError(f"{shown} does not point to a public host")
-        return _Hop(url, headers, {}, proxy if "://" in proxy else f"http://{proxy}")
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError:
-        raise _TransientError(f"the name of {shown} cannot be resolved") from None
-    addresses = [str(entry[4][0]) for entry in found]
-    if not addresses or any(is_private(address) for address in addresses):
-        raise UnsafeURLError(f"{shown} does not resolve to public addresses only")
-    address = addresses[attempt % len(addresses)]
-    literal = f"[{address}]" if ":" in address else address
-    pinned = parts._replace(netloc=f"{literal}:{port}", fragment="").geturl()
-    name = f"[{host}]" if ":" in host else host
-    headers["Host"] = name if port == 443 else f"{name}:{port}"
-    return _Hop(pinned, headers, {"sni_hostname": host}, None)
-
-
-def _joined(url: str, location: str) -> str:
-    try:
-        return urljoin(url, location)
-    except ValueError:
-        raise UnsafeURLError(f"{bare_url(url)} redirects to something that is not a valid URL") from None

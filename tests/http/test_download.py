@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from airflow_provider_faceswap import __version__
 from airflow_provider_faceswap.exceptions import (
     ArchiveError,
     ResultExpiredError,
@@ -157,6 +158,19 @@ def test_an_address_that_makes_no_sense_is_refused_in_words(web, url):
         ["64:ff9b:1::a00:1"],
         ["2002:7f00:1::"],
         ["fec0::1"],
+        ["2002:a9fe:a9fe::1"],
+        ["::a9fe:a9fe"],
+        ["::ffff:0:a9fe:a9fe"],
+        ["64:ff9b::7f00:1"],
+        ["2606:2800:220:1:0:5efe:a9fe:a9fe"],
+        ["2606:2800:220:1:200:5efe:a00:1"],
+        ["fe80::5efe:5db8:d822"],
+        # Teredo: the address of its server, and of its client in inverted bits.
+        ["2001:0:a00:1::a247:27dd"],
+        ["2001:0:5db8:d822::5601:5601"],
+        ["192.0.0.192"],
+        ["168.63.129.16"],
+        ["64:ff9b:1::5db8:d822"],
     ],
     ids=" ".join,
 )
@@ -165,6 +179,22 @@ def test_a_name_that_leads_inside_is_refused(web, names, addresses):
     with pytest.raises(UnsafeURLError, match="public"):
         fetch(URL)
     assert web.requests == []
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "64:ff9b::5db8:d822",
+        "::ffff:5db8:d822",
+        "2002:5db8:d822::1",
+        "2001:0:5db8:d822::a247:27dd",
+        "2606:2800:220:1::1",
+    ],
+)
+def test_a_public_address_within_another_is_public(web, names, address):
+    names.tell("files.test", [address])
+    web.will(b"picture")
+    assert fetch(URL)[1] == b"picture"
 
 
 @pytest.mark.parametrize(
@@ -240,6 +270,30 @@ def test_another_address_of_the_name_is_tried_where_the_first_does_not_answer(we
     web.will(httpx.ConnectError("unreachable"), b"picture")
     assert fetch(URL)[1] == b"picture"
     assert [request.url.host for request in web.requests] == [PUBLIC, OTHER]
+
+
+DEAD = [f"2606:2800:220:1::{number}" for number in range(1, 5)]
+
+
+def test_the_families_of_addresses_alternate_and_share_the_time_to_connect(web, names):
+    names.tell("files.test", [*DEAD, PUBLIC])
+    web.will(httpx.ConnectTimeout("dead"), b"picture")
+    assert fetch(URL)[1] == b"picture"
+    assert [request.url.host for request in web.requests] == [DEAD[0], PUBLIC]
+    assert all(request.extensions["timeout"]["connect"] == 2 for request in web.requests)
+
+
+def test_each_try_begins_with_another_address(web, names):
+    names.tell("files.test", [PUBLIC, OTHER])
+    web.will(httpx.ReadTimeout("slow"), b"picture")
+    fetch(URL)
+    assert [request.url.host for request in web.requests] == [PUBLIC, OTHER]
+
+
+def test_a_download_names_this_package_and_its_version(web):
+    web.will(b"picture")
+    fetch(URL)
+    assert web.requests[0].headers["user-agent"] == f"airflow-provider-faceswap/{__version__}"
 
 
 def test_an_open_host_may_be_private_and_plain_http(web, names):
@@ -772,6 +826,14 @@ def test_behind_a_proxy_the_proxy_is_asked_by_name(names, dialled, proxy, monkey
         "2130706433",
         "127.1",
         "0x7f.1",
+        "169.254.169.254.",
+        "169。254。169。254",
+        "[::a9fe:a9fe]",
+        "[::ffff:0:a9fe:a9fe]",
+        "[64:ff9b::a9fe:a9fe]",
+        "[2002:a9fe:a9fe::]",
+        "[2001:0:a9fe:a9fe::]",
+        "[2606:2800:220:1::5efe:a9fe:a9fe]",
     ],
 )
 def test_a_proxy_is_not_asked_for_a_private_address(dialled, proxy, monkeypatch, host):

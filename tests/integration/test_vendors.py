@@ -370,8 +370,9 @@ def test_a_redirecting_api_is_not_followed(run, two, fault, sandbox, ledger):
     assert ledger()["creates"] == 0
 
 
-def test_an_expired_result_is_said(run, two, fault, context, tmp_path):
+def test_an_expired_result_is_said(run, two, fault, context, tmp_path, monkeypatch):
     result = run(PiAPIFaceSwapOperator, **two)
+    monkeypatch.setattr("airflow_provider_faceswap.http.patience.YOUNG", 0)
     fault("files", "download", times=None, type="expired")
     with pytest.raises(ResultExpiredError):
         ArchiveOperator(task_id="a", source=result, destination=f"file://{tmp_path}").execute(context)
