@@ -82,6 +82,60 @@ def test_a_field_of_a_later_version_is_passed_over(vendor, answer, context, cloc
     assert swap.execute(context)["job_id"] == JOB
 
 
+# -- links whose signature the first version did not know ------------------------------------------------------
+
+DISCORD = "https://cdn.discordapp.com/attachments/1/2/a.png?ex={0}&is={0}&hm={0}&"
+
+
+def swap_of(number):
+    return GPTunnelFaceSwapOperator(
+        task_id="a_task",
+        deferrable=False,
+        target_image=DISCORD.format(number),
+        face_image="https://pictures.test/face.jpg",
+    )
+
+
+#: The hash that version 0.1.0 made of ``swap_of(1)``.
+SIGNED = {
+    **json.loads(RECORD),
+    "fingerprint": "fafd70d3a93265eaec4a45a06fcd1b0f785ebc10dfe50d0382bb9754240888cb",
+}
+
+
+def test_a_record_of_the_first_version_is_that_of_the_same_signed_link(vendor, answer, context, clock, store):
+    store.values["faceswap_job"] = SIGNED
+    vendor.will(answer("done", percent=100, result="https://a.test/r.png"))
+    assert swap_of(1).execute(context)["attempt_reused"]
+    assert not vendor.creates
+
+
+def test_a_link_that_is_signed_anew_is_paid_for_once_and_older_workers_know_its_record(
+    vendor, answer, context, clock, store
+):
+    vendor.will(answer("done", percent=100, result="https://a.test/r.png"))
+    swap_of(1).execute(context)
+    assert store.values["faceswap_job"]["fingerprint"] == SIGNED["fingerprint"]
+    vendor.will(answer("done", percent=100, result="https://a.test/r.png"))
+    assert swap_of(2).execute(context)["attempt_reused"]
+    assert len(vendor.creates) == 1
+
+
+def test_a_batch_finds_the_records_of_signed_links(vendor, context, store, tmp_path):
+    def batch(number):
+        items = [
+            {"target_image": DISCORD.format(number), "face_image": "https://pictures.test/face.jpg"},
+        ]
+        return FaceSwapBatchOperator(
+            task_id="batch", conn_id="gptunnel_default", items=items, destination=f"file://{tmp_path}"
+        ).execute(context)
+
+    record = {**SIGNED, "stage": "settled", "outcome": "succeeded", "counted": True, "end": json.loads(END)}
+    store.values["faceswap_batch.0"] = {f"{SIGNED['fingerprint']}.1": record}
+    assert batch(1)["reused"] == 1
+    assert not vendor.requests
+
+
 # -- events of the trigger ------------------------------------------------------------------------------------
 
 SUBMISSION = """

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_faceswap.lifecycle.ledger import Ledger, Record, Stage, fingerprint
+from airflow_provider_faceswap.lifecycle.ledger import Ledger, Record, Stage, marks_of
 from airflow_provider_faceswap.lifecycle.outcomes import Outcome
 
 if TYPE_CHECKING:
@@ -47,10 +47,17 @@ class ItemRecords:
         self._keys: set[str] = set()
 
     def key_of(self, hook: JobHook, kind: str, request: Request) -> str:
-        """The key of an item's record: the fingerprint of its request, and a number, because items may be equal."""
-        digest = fingerprint(hook.vendor.name, hook.conn_id, kind, request)
-        self._equal_items[digest] += 1
-        key = f"{digest}.{self._equal_items[digest]}"
+        """
+        The key of an item's record: the hash of its request, and a number, because items may be equal.
+
+        If there is a record under the hash of version 0.1.0 only, it is that one.
+        """
+        marks = marks_of(hook.vendor.name, hook.conn_id, kind, request)
+        for digest in set(marks):
+            self._equal_items[digest] += 1
+        old, key = (f"{digest}.{self._equal_items[digest]}" for digest in marks)
+        if self._records is not None and old in self._records and key not in self._records:
+            key = old
         self._keys.add(key)
         return key
 

@@ -152,6 +152,11 @@ class ShardedStore:
         with self._lock:
             return not self._unwritten
 
+    def __contains__(self, key: str) -> bool:
+        """True if there is a record with this key. Nothing is read."""
+        with self._lock:
+            return key in self._shard_of
+
     def get(self, key: str, default: Any = None) -> Any:
         """
         The record with this key.

@@ -8,22 +8,11 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from airflow_provider_faceswap.foundation.signed_links import SIGNED_PART
 from airflow_provider_faceswap.foundation.text import safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-#: Query parameters that sign a link: AWS and compatible stores, Google, CloudFront, Azure.
-_SIGNING = re.compile(
-    r"(x-(amz|goog|oss|obs|tos)|q)-.*|(aws|oss)?accesskeyid|googleaccessid|expires|signature|policy|key-pair-id"
-    r"|(x-cos-)?security-token"
-    r"|s(v|s|rt|p|e|t|pr|r|ig|koid|ktid|kt|ke|ks|kv)",
-    re.IGNORECASE,
-)
-#: Of these, the signature itself: only a link with one of them is signed.
-_SIGNATURES = frozenset(
-    {f"{place}-signature" for place in ("x-amz", "x-goog", "x-oss", "x-tos", "q")} | {"signature", "sig"}
-)
 
 #: Characters. Longer text is replaced by its hash. A longer prompt than this is not known.
 LONGEST_TEXT = 32_768
@@ -101,7 +90,7 @@ def without_queries(text: str) -> str:
     :param text: Any text, such as a vendor's error message that repeats a signed link.
     """
     text = safe_text(cut(text, LONGEST_SEARCHED), lines=True)
-    text = _URL.sub(r"\g<place>", _CREDENTIALS.sub(r"\g<mark>", text))
+    text = SIGNED_PART.sub("/***", _URL.sub(r"\g<place>", _CREDENTIALS.sub(r"\g<mark>", text)))
     return _NAMED.sub(r"\g<name>***", _HEADER.sub(r"\g<name>***", _SIGNED.sub("", text)))
 
 
@@ -130,31 +119,7 @@ def bare_url(url: str) -> str:
     host = authority.rpartition("@")[2]
     if not _HOST.fullmatch(host):  # the beginning of a password with a slash or a question mark
         return f"{scheme}{mark}***"
-    return f"{scheme}{mark}{host}{slash}{path}"
-
-
-def unsigned(value: Any) -> Any:
-    """
-    A copy of a request's body in which a link is the same whenever it was signed.
-
-    Only the signing parameters of signed links are removed: another parameter may select the picture.
-
-    :param value: Any combination of dicts, lists and plain values.
-    """
-    match value:
-        case str() if value[:8].lower().startswith(("http://", "https://")):
-            place, mark, query = value.partition("?")
-            parts = query.split("&")
-            if _SIGNATURES.isdisjoint(part.partition("=")[0].lower() for part in parts):
-                return value
-            kept = "&".join(part for part in parts if not _SIGNING.fullmatch(part.partition("=")[0]))
-            return f"{place}{mark}{kept}"
-        case dict():
-            return {key: unsigned(item) for key, item in value.items()}
-        case list() | tuple():
-            return [unsigned(item) for item in value]
-        case _:
-            return value
+    return f"{scheme}{mark}{host}{SIGNED_PART.sub('/***', slash + path)}"
 
 
 def without_secrets(text: str, secrets: Iterable[str]) -> str:

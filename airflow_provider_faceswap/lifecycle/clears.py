@@ -12,6 +12,7 @@ from airflow_provider_faceswap.lifecycle.reconcile import find_job
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from airflow_provider_faceswap.lifecycle.ledger import Marks
     from airflow_provider_faceswap.lifecycle.purchase import Purchase
 
 #: The epoch of a recovered record. No attempt has it, so the job is resumed as after a clear, with a new deadline.
@@ -35,11 +36,11 @@ def deleted_record_error(*, vendor: str | None = None, advice: str = "") -> Subm
     )
 
 
-def recovered(purchase: Purchase, mark: str, since: datetime) -> Record:
+def recovered(purchase: Purchase, marks: Marks, since: datetime) -> Record:
     """
     The record of the job that an attempt before the clear submitted, made again from the vendor's list.
 
-    :param mark: The fingerprint of the request.
+    :param marks: The hashes of the request.
     :param since: The earliest time of that submission.
     :raises SubmissionUncertainError: There is not exactly one such job.
     """
@@ -61,7 +62,7 @@ def recovered(purchase: Purchase, mark: str, since: datetime) -> Record:
         )
     purchase.log.warning("Job %s in the list is the one of this request", job.job_id)
     return Record(
-        fingerprint=mark,
+        **marks._asdict(),
         stage=Stage.SUBMITTED,
         epoch=_EARLIER_EPOCH,
         purchases=0,

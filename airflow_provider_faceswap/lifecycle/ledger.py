@@ -14,12 +14,12 @@ import hashlib
 import json
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from airflow_provider_faceswap.exceptions import FaceSwapError
-from airflow_provider_faceswap.foundation.redaction import unsigned
+from airflow_provider_faceswap.foundation.signed_links import unsigned, unsigned_in_0_1
 from airflow_provider_faceswap.foundation.text import safe_json
 from airflow_provider_faceswap.jobs import Cost, Job, JobState
 
@@ -45,11 +45,20 @@ class Stage(StrEnum):
     SETTLED = "settled"
 
 
+class Marks(NamedTuple):
+    """The hashes of one request, as :class:`Record` has them."""
+
+    fingerprint: str
+    mark: str
+
+
 class Record(BaseModel):
     """
     One logical job.
 
-    :param fingerprint: Hash of vendor, connection id, kind and request, so that the record holds no secret.
+    :param fingerprint: Hash of vendor, connection id, kind and request, so that the record holds no secret. It is that of
+        version 0.1.0, so that workers of that version know the record during an upgrade.
+    :param mark: The hash of this version, which knows more kinds of signatures; ``None`` in a record of 0.1.0.
     :param epoch: A number that changes when the task is cleared, and never otherwise.
     :param purchases: Submissions within this epoch, including this one.
     :param begun_at: When the intent was written, just before the submission.
@@ -80,6 +89,11 @@ class Record(BaseModel):
     counted: bool = False
     attempt: int = 0
     urls: tuple[str, ...] = ()
+    mark: str | None = None
+
+    def is_of(self, marks: Marks) -> bool:
+        """True if this is the record of a request with these hashes."""
+        return self.fingerprint == marks.fingerprint if self.mark is None else self.mark == marks.mark
 
     @property
     def may_be_paid(self) -> bool:
@@ -161,17 +175,20 @@ def fingerprint(vendor: str, conn_id: str, kind: str, request: Request) -> str:
 
     The signature of a link is left out: a template may render a newly signed link to the same picture in each attempt.
     """
-    canonical = json.dumps(
-        [
-            vendor,
-            conn_id,
-            kind,
-            request.path,
-            unsigned(request.body if request.known_as is None else request.known_as),
-        ],
-        sort_keys=True,
+    return marks_of(vendor, conn_id, kind, request).mark
+
+
+def marks_of(vendor: str, conn_id: str, kind: str, request: Request) -> Marks:
+    """The hashes of a request: of version 0.1.0, which knew fewer kinds of signatures, and of this version."""
+    body = request.body if request.known_as is None else request.known_as
+    return Marks(
+        *(
+            hashlib.sha256(
+                json.dumps([vendor, conn_id, kind, request.path, without(body)], sort_keys=True).encode()
+            ).hexdigest()
+            for without in (unsigned_in_0_1, unsigned)
+        )
     )
-    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 class OvertakenError(Exception):

@@ -70,7 +70,7 @@ class Purchase(Submitter):
 
     def _resume_or_submit(self, record: Record | None) -> tuple[Submission, Job | None]:
         if record is None and self.unrecorded_since is not None and self.policy.on_clear != "resubmit":
-            record = recovered(self, self._mark, self.unrecorded_since)
+            record = recovered(self, self._marks, self.unrecorded_since)
             self.ledger.replace(None, record)
         if record is None:
             self._check_vanished()
@@ -86,7 +86,7 @@ class Purchase(Submitter):
 
     def _replaced_because(self, record: Record) -> str:
         """Why another job replaces the recorded one, whatever became of that; empty if it is to be resumed."""
-        if record.fingerprint != self._mark:
+        if not record.is_of(self._marks):
             return "The arguments have changed"
         if record.epoch != self.epoch and self.policy.on_clear == "resubmit":
             return "on_clear='resubmit': the task was cleared"

@@ -14,7 +14,7 @@ from airflow_provider_faceswap.exceptions import (
     VendorError,
 )
 from airflow_provider_faceswap.foundation.clock import CLOCK
-from airflow_provider_faceswap.lifecycle.ledger import OvertakenError, Record, Stage, fingerprint
+from airflow_provider_faceswap.lifecycle.ledger import OvertakenError, Record, Stage, marks_of
 from airflow_provider_faceswap.lifecycle.reconcile import find_job
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow_provider_faceswap.jobs import Job, Submission
-    from airflow_provider_faceswap.lifecycle.ledger import Ledger
+    from airflow_provider_faceswap.lifecycle.ledger import Ledger, Marks
     from airflow_provider_faceswap.lifecycle.submissions import SubmissionTemplate
     from airflow_provider_faceswap.lifecycle.waiting import JobClient
     from airflow_provider_faceswap.vendors.messages import Request
@@ -78,9 +78,9 @@ class Submitter:
     unrecorded_since: datetime | None = None
 
     @cached_property
-    def _mark(self) -> str:
+    def _marks(self) -> Marks:
         template = self.template
-        return fingerprint(template.vendor, template.conn_id, template.kind, self.request)
+        return marks_of(template.vendor, template.conn_id, template.kind, self.request)
 
     def _spent(self, record: Record | None) -> int:
         """How many jobs this task has submitted since it was cleared."""
@@ -111,7 +111,7 @@ class Submitter:
             submissions += 1
             with self.client.ready(self.template.kind, self.request) as submit:
                 intent = Record(
-                    fingerprint=self._mark,
+                    **self._marks._asdict(),
                     stage=Stage.INTENT,
                     epoch=self.epoch,
                     purchases=submissions,

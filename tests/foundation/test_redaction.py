@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from airflow_provider_faceswap.foundation.redaction import (
     LONGEST_TEXT,
     redacted,
-    unsigned,
     without_queries,
     without_secrets,
 )
+from airflow_provider_faceswap.foundation.signed_links import unsigned
 from airflow_provider_faceswap.lifecycle.ledger import fingerprint
 from airflow_provider_faceswap.vendors.messages import Request
 
