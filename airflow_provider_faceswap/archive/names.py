@@ -51,8 +51,9 @@ def check_known(destination: Any, conn_id: str | None, filename: Any = None) -> 
     :raises InvalidRequestError: The destination names no folder, or a relative one; Airflow has no such storage; or
         the filename leads out of the folder.
     """
-    if isinstance(filename, str) and not _is_template(filename):
-        check_filename(filename.strip())
+    if _is_known(filename):
+        given_filename(filename)
+    conn_id = as_conn_id(conn_id, "destination_conn_id") if _is_known(conn_id) and is_set(conn_id) else None
     if not isinstance(destination, str | ObjectStoragePath):
         return
     text = str(destination).strip()
@@ -62,9 +63,14 @@ def check_known(destination: Any, conn_id: str | None, filename: Any = None) -> 
     if not mark or _is_template(scheme):
         return
     try:
-        check_installed(text, None if conn_id is None or _is_template(conn_id) else conn_id)
+        check_installed(text, conn_id)
     except (ValueError, ImportError) as error:
         raise _not_installed(text, error) from None
+
+
+def _is_known(value: Any) -> bool:
+    """False for a template, and for what another task returns, which has a method to resolve it."""
+    return not hasattr(value, "resolve") and not (isinstance(value, str) and _is_template(value))
 
 
 def _is_template(text: str) -> bool:
@@ -112,6 +118,18 @@ def as_filename(value: Any) -> str | None:
         return as_text(value).strip()
     except ValueError as error:
         raise InvalidRequestError(f"filename: {error}", advice=_NO_NAME) from None
+
+
+def given_filename(value: Any) -> str | None:
+    """
+    A user's filename, checked; ``None`` if it is not set.
+
+    :raises InvalidRequestError: It is no text, or cannot be a name below the folder.
+    """
+    name = as_filename(value)
+    if name is not None:
+        check_filename(name)
+    return name
 
 
 def check_filename(filename: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from airflow_provider_faceswap.exceptions import ArchiveError, InvalidRequestError
+from airflow_provider_faceswap.exceptions import ArchiveError, FaceSwapError, InvalidRequestError
 from airflow_provider_faceswap.foundation.rendered import OUTPUT_ADVICE, is_text_of_result
 from airflow_provider_faceswap.foundation.text import as_name
 from airflow_provider_faceswap.http.patience import UNKNOWN, patience_for
@@ -68,8 +68,35 @@ def parse_sources(value: Any, fetch: FetchJob) -> tuple[list[ArchiveSource], boo
     :raises InvalidRequestError: The argument, or an item of it, is something else.
     :raises ArchiveError: A job has neither a link nor a picture.
     """
+    sources, is_list = parse_each(value, fetch)
+    for source in sources:
+        if isinstance(source, FaceSwapError):
+            raise source
+    return [source for source in sources if isinstance(source, ArchiveSource)], is_list
+
+
+def parse_each(value: Any, fetch: FetchJob) -> tuple[list[ArchiveSource | FaceSwapError], bool]:
+    """
+    The sources that an argument names, as from :func:`parse_sources`; an error in place of each item that names none.
+
+    An item that is ``None`` is left out: it comes from a task that was skipped, before a join after a branch.
+
+    :raises InvalidRequestError: The argument is none and no list, or nothing is left of the list.
+    """
     values, is_list = _flat(value)
-    return [source for one in values for source in _sources_of_one(one, fetch)], is_list
+    present = [one for one in values if one is not None]
+    if values and not present and is_list:
+        raise InvalidRequestError(
+            "source: must be a result, but every task that it comes from was skipped",
+            advice="Nothing was archived. Skip this task too, with a trigger rule such as none_failed_min_one_success.",
+        )
+    sources: list[ArchiveSource | FaceSwapError] = []
+    for one in present or values:
+        try:
+            sources += _sources_of_one(one, fetch)
+        except FaceSwapError as error:
+            sources.append(error)
+    return sources, is_list
 
 
 def sources_of(result: GivenResult, fetch: FetchJob) -> list[ArchiveSource]:

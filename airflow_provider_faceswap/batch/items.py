@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Self
 
-from airflow_provider_faceswap.archive.names import as_filename, check_filename
+from airflow_provider_faceswap.archive.names import given_filename
 from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError
 from airflow_provider_faceswap.foundation.redaction import bare_url, error_line, without_queries
 from airflow_provider_faceswap.foundation.rendered import is_set, is_text_of_result, without_blanks
@@ -91,10 +91,7 @@ class BatchItem:
 
         :raises InvalidRequestError: It cannot be a name.
         """
-        name = as_filename(self.columns.get(FILENAME))
-        if name is not None:
-            check_filename(name)
-        return name
+        return given_filename(self.columns.get(FILENAME))
 
     @property
     def label(self) -> str:

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_faceswap.archive.manifest import Archived, RunInfo
-from airflow_provider_faceswap.archive.names import as_filename, check_known, folder_of
-from airflow_provider_faceswap.archive.sources import parse_sources
+from airflow_provider_faceswap.archive.names import check_known, folder_of, given_filename
+from airflow_provider_faceswap.archive.sources import ArchiveSource, parse_each
 from airflow_provider_faceswap.archive.store import archive_at
-from airflow_provider_faceswap.exceptions import FaceSwapError
+from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError
 from airflow_provider_faceswap.foundation.validation import as_choice, as_count
 from airflow_provider_faceswap.hooks.base import hook_for
 from airflow_provider_faceswap.links import ArchivedLink, ManifestLink
 from airflow_provider_faceswap.telemetry import lineage
 from airflow_provider_faceswap.telemetry.openlineage import facets
+from airflow_provider_faceswap.triggers._airflow_internals import is_made_by_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,12 +25,14 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
     from airflow.providers.openlineage.extractors import OperatorLineage
 
-    from airflow_provider_faceswap.archive.sources import ArchiveSource
     from airflow_provider_faceswap.archive.store import Archive
     from airflow_provider_faceswap.jobs import Job
 
 #: Results that are archived at a time. Each takes up to 8 MiB of memory; a larger one is on the worker's disk.
 CONCURRENCY = 8
+
+#: What an archive says in place of "Nothing was bought.", which is true of its argument and not of its jobs.
+_PAID = "Nothing was archived, and the jobs are paid for: clear this task before the links expire."
 
 
 class ArchiveOperator(BaseOperator):
@@ -46,12 +49,13 @@ class ArchiveOperator(BaseOperator):
     first error after all the others are archived.
 
     :param source: What a job operator returned, a URL, or a list of these: ``swap.output`` of a mapped operator
-        archives all of its results in this one task.
+        archives all of its results in this one task. An item that is ``None`` comes from a skipped task and is left out.
     :param destination: Folder in object storage: ``file:///data/swaps``, ``s3://bucket/swaps/{{ run_id }}``, ...;
         never a relative path.
     :param destination_conn_id: Airflow connection for that storage, if it needs one.
     :param filename: Name below the folder. A suffix is added if it has none, and a number if there are several
-        pictures. Default: vendor, kind and job id, so that a retry writes the same file.
+        pictures. Default: vendor, kind and job id, so that a retry writes the same file. A template that renders
+        to what cannot be a name is a warning, and the default is used, because the picture is paid for.
     :param overwrite: If the name is taken: ``replace`` the file (default), ``skip``, or ``error``, unless an earlier
         attempt of the same task archived the identical file. A file without its manifest was left by an attempt that
         stopped early, and is always replaced.
@@ -80,7 +84,8 @@ class ArchiveOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(multiple_outputs=multiple_outputs, **kwargs)
-        check_known(destination, destination_conn_id, filename)
+        # When a mapped task runs, its pictures are paid for: a wrong filename is no reason not to keep them.
+        check_known(destination, destination_conn_id, None if is_made_by_mapping(self) else filename)
         self.source = source
         self.destination = destination
         self.destination_conn_id = destination_conn_id
@@ -92,25 +97,30 @@ class ArchiveOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
         """Archive everything that the source names."""
-        sources, is_list = parse_sources(self.source, fetch_job)
-        filename = as_filename(self.filename)
+        sources, is_list = parse_each(self.source, fetch_job)
+        filename = self._usable_filename()
         if filename and len(sources) > 1:
             sources = [
-                source.model_copy(update={"number": number}) for number, source in enumerate(sources, 1)
+                source.model_copy(update={"number": number}) if isinstance(source, ArchiveSource) else source
+                for number, source in enumerate(sources, 1)
             ]
-        archive = archive_at(
-            self.destination,
-            self.destination_conn_id,
-            run=RunInfo.of(context["ti"]),
-            filename=filename,
-            overwrite=self.overwrite,  # type: ignore[arg-type] # checked when the operator was made
-            max_bytes=self.max_bytes,
-        )
+        try:
+            archive = archive_at(
+                self.destination,
+                self.destination_conn_id,
+                run=RunInfo.of(context["ti"]),
+                filename=filename,
+                overwrite=self.overwrite,  # type: ignore[arg-type] # checked when the operator was made
+                max_bytes=self.max_bytes,
+            )
+        except InvalidRequestError as error:
+            raise error.replaced(advice=error.advice.replace("Nothing was bought.", _PAID)) from None
         archived = self._keep_all(archive, sources)
         folder = folder_of(self.destination, self.destination_conn_id)
-        self._lineage = lineage.archive_lineage(sources, archived, folder)
+        kept = [source for source in sources if isinstance(source, ArchiveSource)]
+        self._lineage = lineage.archive_lineage(kept, archived, folder)
         lineage.collect(folder, self._lineage)
-        lineage.set_outlet_extras(context, self.outlets, lineage.archive_event(sources, archived))
+        lineage.set_outlet_extras(context, self.outlets, lineage.archive_event(kept, archived))
         files = [file.model_dump() for file in archived]
         self.outcome = files if is_list or len(files) != 1 else files[0]
         return self.outcome
@@ -124,15 +134,29 @@ class ArchiveOperator(BaseOperator):
                 for key in Archived.model_fields:
                     context["ti"].xcom_push(key, [file[key] for file in self.outcome])
 
-    def _keep_all(self, archive: Archive, sources: Sequence[ArchiveSource]) -> list[Archived]:
+    def _usable_filename(self) -> str | None:
+        """The filename; ``None`` if it cannot be used: the pictures are paid for, so they are kept under other names."""
+        try:
+            return given_filename(self.filename)
+        except InvalidRequestError as error:
+            self.log.warning(
+                "%s. Each picture is archived under its default name, of vendor, kind and job id.",
+                error.message,
+            )
+            return None
+
+    def _keep_all(self, archive: Archive, sources: Sequence[ArchiveSource | FaceSwapError]) -> list[Archived]:
         """
         Archive every source.
 
+        :param sources: With an error in place of each that could not be read.
         :returns: The files, in the order of the sources.
         :raises FaceSwapError: The first error, after all the others are archived.
         """
 
-        def keep(source: ArchiveSource) -> Archived | FaceSwapError:
+        def keep(source: ArchiveSource | FaceSwapError) -> Archived | FaceSwapError:
+            if isinstance(source, FaceSwapError):
+                return source
             try:
                 file = archive.keep(source)
             except FaceSwapError as error:

@@ -29,6 +29,11 @@ UNSUPERVISED = "alone"
 SUPERVISOR_LOCK_TIMEOUT = 1.0
 
 
+def is_made_by_mapping(operator: BaseOperator) -> bool:
+    """True in the constructor of a mapped operator that is made when its task runs, not when the Dag is parsed."""
+    return bool(getattr(operator, "_BaseOperator__from_mapped", False))
+
+
 def has_success_listener() -> bool:
     """
     True if a plugin listens to the success of tasks, as OpenLineage's does.

@@ -35,9 +35,12 @@ FIELDS = {"uri", "manifest_uri", "media_type", "bytes", "sha256", "width", "heig
 def keep(tmp_path, context):
     """Run an archive task into a folder of its own."""
 
-    def run(source, **more):
+    def run(source, rendered=(), **more):
         options = {"destination": f"file://{tmp_path}/kept", **more}
-        return ArchiveOperator(task_id="keep", source=source, **options).execute(context)
+        task = ArchiveOperator(task_id="keep", source=source, **options)
+        for name, value in dict(rendered).items():
+            setattr(task, name, value)
+        return task.execute(context)
 
     return run
 
@@ -178,8 +181,8 @@ def test_nothing_gives_nothing(web, keep, kept, source):
         {"url": "https://files.test/pic.png"},
         pytest.param(object(), id="an object"),
         [None],
-        ["https://files.test/pic.png", None],
-        [["https://files.test/pic.png", [3]]],
+        [None, [None]],
+        [[3]],
     ],
     ids=repr,
 )
@@ -188,6 +191,72 @@ def test_anything_else_is_refused_before_anything_is_fetched(web, keep, source):
         keep(source)
     assert isinstance(told.value, AirflowFailException)
     assert web.requests == []
+
+
+@pytest.mark.parametrize("form", [list, tuple, lambda items: Lazy(*items), lambda items: [items, [None]]])
+def test_a_join_after_a_branch_archives_what_was_not_skipped(web, made, picture, keep, form):
+    web.will(picture(), picture())
+    told = keep(form([None, made(job_id="a"), None, made(job_id="b")]))
+    assert [Path(item["uri"]).name for item in told] == [f"gptunnel-face_swap-{job}.png" for job in "ab"]
+
+
+def test_a_wrong_item_fails_the_task_after_the_paid_pictures_are_kept(web, made, picture, keep, kept):
+    web.will(picture(), picture())
+    with pytest.raises(InvalidRequestError, match="source: must be"):
+        keep([made(job_id="a"), 3, made(job_id="b")])
+    assert kept() == with_manifests("gptunnel-face_swap-a.png", "gptunnel-face_swap-b.png")
+
+
+@pytest.mark.parametrize(
+    "filename", [True, False, ["a"], {"a": 1}, "../up", "/abs", "", " ", "None", "a::b", float("inf")]
+)
+def test_a_filename_that_a_template_made_unusable_loses_no_paid_picture(
+    web, made, picture, keep, kept, filename
+):
+    web.will(picture())
+    told = keep(made(), rendered={"filename": filename})
+    assert Path(told["uri"]).name == "gptunnel-face_swap-65819c48.png"
+    assert kept() == with_manifests("gptunnel-face_swap-65819c48.png")
+
+
+def test_a_filename_that_is_mapped_is_not_checked_once_the_pictures_are_paid_for(
+    web, made, picture, context, tmp_path
+):
+    with DAG("a_dag", schedule=None):
+        mapped = ArchiveOperator.partial(task_id="keep", destination=f"file://{tmp_path}/kept").expand(
+            source=[made()], filename=["../up"]
+        )
+    task = mapped.unmap({"source": made(), "filename": "../up"})
+    web.will(picture())
+    assert Path(task.execute(context)["uri"]).name == "gptunnel-face_swap-65819c48.png"
+
+
+@pytest.mark.parametrize(
+    ("filename", "name"), [(20270115, "20270115.png"), (" swap\n", "swap.png"), (1.5, "1.5.png")]
+)
+def test_a_filename_that_native_rendering_made_a_number_is_the_name(web, made, picture, keep, filename, name):
+    web.will(picture())
+    assert Path(keep(made(), rendered={"filename": filename})["uri"]).name == name
+
+
+@pytest.mark.parametrize("filename", [True, ["a"], {"a": 1}, "../up", "/abs", "", "None", "a::b"])
+def test_a_filename_that_cannot_be_one_is_found_when_the_dag_is_parsed(filename):
+    with pytest.raises(InvalidRequestError, match="filename: "):
+        ArchiveOperator(task_id="keep", source="", destination="file:///kept", filename=filename)
+
+
+@pytest.mark.parametrize("conn_id", [True, ["a"], {"a": 1}, "a\nb"])
+def test_a_connection_id_that_cannot_be_one_is_found_when_the_dag_is_parsed(conn_id):
+    with pytest.raises(InvalidRequestError, match="destination_conn_id: "):
+        ArchiveOperator(task_id="keep", source="", destination="file:///kept", destination_conn_id=conn_id)
+
+
+def test_arguments_that_other_tasks_return_are_checked_when_they_are_there():
+    with DAG("a_dag", schedule=None):
+        image = GPTunnelImagineOperator(task_id="image", prompt="a king")
+        names = {"filename": image.output["job_id"], "destination_conn_id": image.output["conn_id"]}
+        task = ArchiveOperator(task_id="keep", source=image.output, destination="file:///kept", **names)
+    assert task.upstream_task_ids == {"image"}
 
 
 def test_a_refusal_does_not_repeat_a_signed_link(web, keep):
