@@ -699,7 +699,7 @@ def test_a_traceback_of_the_archive_shows_nothing_that_the_message_hides(
 
 
 def test_a_traceback_of_the_items_shows_nothing_that_the_message_hides(monkeypatch, tmp_path):
-    monkeypatch.setattr("airflow_provider_faceswap.batch.items._text", leaking)
+    monkeypatch.setattr("airflow_provider_faceswap.batch.items.file_of", leaking)
     with pytest.raises(FaceSwapError) as caught:
         list(Items(f"file://{tmp_path}/x.jsonl"))
     check_traceback(caught)

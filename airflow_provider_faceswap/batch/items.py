@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -11,18 +10,15 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_faceswap.archive.names import given_filename
+from airflow_provider_faceswap.batch.item_files import READERS, BadRow, file_of
 from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError
 from airflow_provider_faceswap.foundation.redaction import bare_url, error_line, without_queries
 from airflow_provider_faceswap.foundation.rendered import is_set, is_text_of_result, without_blanks
-from airflow_provider_faceswap.foundation.text import safe_text
+from airflow_provider_faceswap.foundation.text import MAX_DEPTH, safe_text
 from airflow_provider_faceswap.lifecycle.provenance import provenance
-from airflow_provider_faceswap.storage.files import path_of
-from airflow_provider_faceswap.storage.local_files import allowed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from airflow.sdk import ObjectStoragePath
 
 #: Column with the name of the archived file.
 FILENAME = "filename"
@@ -62,11 +58,11 @@ class BatchItem:
                 {},
                 f"must be a mapping with target_image and face_image, got {type(row).__name__}",
             )
+        if _is_too_deep(row):
+            return cls(position, {}, f"is nested deeper than {MAX_DEPTH} levels")
         named = {safe_text(str(name)).strip(): value for name, value in row.items() if name is not None}
         columns = {name: without_blanks(value) for name, value in named.items() if is_set(value)}
-        # The reader of CSV files puts surplus cells under None.
-        problem = "has more cells than the file has columns" if row.get(None) else None
-        return cls(position, columns, problem)
+        return cls(position, columns)
 
     def arguments(self, known: Collection[str]) -> dict[str, Any]:
         """
@@ -107,11 +103,17 @@ class BatchItem:
         return provenance(self.columns)
 
 
-@dataclass(frozen=True, slots=True)
-class BadRow:
-    """A row of a file that cannot be read, while the rows after it can."""
-
-    problem: str
+def _is_too_deep(row: Any) -> bool:
+    """True if what follows would exhaust the stack."""
+    level = [row]
+    for _ in range(MAX_DEPTH + 1):
+        level = [
+            part
+            for value in level
+            if isinstance(value, Mapping | list | tuple)
+            for part in (value.values() if isinstance(value, Mapping) else value)
+        ]
+    return bool(level)
 
 
 def _meant(name: str, known: Collection[str]) -> str | None:
@@ -138,9 +140,9 @@ class Items:
             source = source.strip()
         if isinstance(source, str) or hasattr(source, "open"):
             suffix = PurePosixPath(str(source)).suffix.lower()
-            if suffix not in _READERS:
+            if suffix not in READERS:
                 raise _unreadable(str(source))
-            self._read = lambda: _READERS[suffix](_file(source))
+            self._read = lambda: READERS[suffix](file_of(source))
         elif isinstance(source, Iterable) and not isinstance(source, Mapping | bytes):
             # All at once: iterating over a lazy sequence would make one request to Airflow for each item.
             held = source[:] if isinstance(source, Sequence) else list(source)
@@ -183,65 +185,6 @@ def _unreadable(source: str) -> InvalidRequestError:
         )
     ending = PurePosixPath(bare_url(source)).suffix[:16] or "no suffix"
     return InvalidRequestError(
-        f"items: the name of a file must end in one of {', '.join(sorted(_READERS))}, but this one ends in "
+        f"items: the name of a file must end in one of {', '.join(sorted(READERS))}, but this one ends in "
         f"{ending}{' and a query' if '?' in source else ''}"
     )
-
-
-def _file(source: Any) -> ObjectStoragePath:
-    """
-    The path of a file with items.
-
-    :raises InvalidRequestError: It is on the worker's disk, and may not be read.
-    """
-    try:
-        return allowed(path_of(source))
-    except InvalidRequestError as error:
-        raise error.replaced(message=f"items: {error.message}") from None
-
-
-def _text(path: Any) -> Any:
-    # Spreadsheets write a byte order mark at the beginning of a UTF-8 file.
-    return path.open("r", encoding="utf-8-sig", newline="")
-
-
-def _lines(file: Any) -> Iterator[str]:
-    # The file object of Airflow 3.1.0 cannot be iterated over.
-    return iter(file.readline, "")
-
-
-def _json_lines(path: ObjectStoragePath) -> Iterator[Any]:
-    with _text(path) as file:
-        for number, line in enumerate(_lines(file), 1):
-            if line.strip():
-                try:
-                    yield json.loads(line)
-                except (ValueError, RecursionError) as error:
-                    yield BadRow(f"line {number} is not JSON ({error_line(error)})")
-
-
-def _csv(path: ObjectStoragePath) -> Iterator[Any]:
-    with _text(path) as file:
-        yield from csv.DictReader(_lines(file))
-
-
-def _parquet(path: ObjectStoragePath) -> Iterator[Any]:
-    try:
-        from pyarrow import parquet
-    except ImportError:
-        raise InvalidRequestError(
-            "items: a Parquet file needs pyarrow",
-            advice="Nothing was bought. Install airflow-provider-faceswap[parquet].",
-        ) from None
-    # Not through Airflow's path, whose file object lacks methods that pyarrow needs.
-    with path.fs.open(path.path, "rb") as file:
-        for rows in parquet.ParquetFile(file).iter_batches(batch_size=256):
-            yield from rows.to_pylist()
-
-
-_READERS: dict[str, Callable[[ObjectStoragePath], Iterator[Any]]] = {
-    ".jsonl": _json_lines,
-    ".ndjson": _json_lines,
-    ".csv": _csv,
-    ".parquet": _parquet,
-}

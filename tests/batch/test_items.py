@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 
 from airflow_provider_faceswap.batch.items import BatchItem, Items
-from airflow_provider_faceswap.exceptions import InvalidRequestError
+from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError
 
 ROWS = [{"target_image": "https://p.test/a.jpg", "face_image": "https://p.test/ä.jpg"}] * 2
 ITEMS = [BatchItem(position, row) for position, row in enumerate(ROWS)]
@@ -92,3 +93,124 @@ def test_a_row_that_is_no_mapping_is_named(row):
     assert bad.label == "items[1]"
     with pytest.raises(InvalidRequestError, match="must be a mapping"):
         bad.arguments({"target_image"})
+
+
+# -- files as people and programs write them ----------------------------------------------------------
+
+LARGE = "data:image/png;base64," + "A" * 300_000
+
+
+@pytest.fixture
+def rows_of(tmp_path):
+    def rows_of(text, name="items.csv"):
+        (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+        return list(Items(tmp_path / name))
+
+    return rows_of
+
+
+def test_a_cell_may_contain_a_picture(rows_of):
+    [item] = rows_of(f'target_image,face_image\n"{LARGE}",https://p.test/a.jpg\n')
+    assert item.columns["target_image"] == LARGE
+
+
+@pytest.mark.parametrize("between", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("first", ["", "sep={0}{1}", "\ufeff"])
+def test_the_separators_of_spreadsheets_are_known(rows_of, between, end, first):
+    header = between.join(("target_image", '"note, or; more"', "face_image"))
+    row = between.join(("https://p.test/a,b;c.jpg", "", "https://p.test/b.jpg"))
+    if between in ",;":
+        row = row.replace("https://p.test/a,b;c.jpg", '"https://p.test/a,b;c.jpg"')
+    [item] = rows_of(first.format(between, end) + header + end + end + row + end)
+    assert item == BatchItem(
+        0, {"target_image": "https://p.test/a,b;c.jpg", "face_image": "https://p.test/b.jpg"}
+    )
+
+
+@pytest.mark.parametrize("name", ["x", "X"])
+def test_a_short_header_is_no_separator(rows_of, name):
+    assert rows_of(f"{name}\n1\n")[0].columns == {name: "1"}
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "cp1251", "utf-16"])
+def test_a_file_in_another_encoding_is_refused_with_the_line(rows_of, encoding):
+    text = {"cp1252": "jos\u00e9", "cp1251": "\u0438\u0432\u0430\u043d", "utf-16": "x"}[encoding]
+    line = 1 if encoding == "utf-16" else 3
+    with pytest.raises(InvalidRequestError, match=f"items: line {line} is not UTF-8") as caught:
+        rows_of(f"target_image,name\na,b\nc,{text}\n".encode(encoding))
+    assert "Save the file as UTF-8" in str(caught.value)
+
+
+def test_a_line_of_json_in_another_encoding_is_a_bad_row(rows_of):
+    good, bad = rows_of('{"a": 1}\n{"a": "\u00e9"}\n'.encode("cp1252"), "items.jsonl")
+    assert (good.problem, bad.problem) == (None, "line 2 is not UTF-8")
+
+
+def test_a_row_with_an_extra_cell_is_a_bad_row_with_its_line(rows_of):
+    good, bad, last = rows_of('a,b\n1,"2\n3"\n4,5,6\n7,8\n')
+    assert (good.problem, last.problem) == (None, None)
+    assert bad.problem == "line 4 has more cells than the file has columns"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('a,b\n1,2\n"3,4\n5,6\n', "line 3 is not CSV"),
+        ("a,b, a\n1,2,3\n", "two columns have the name 'a'"),
+    ],
+)
+def test_a_damaged_table_is_refused_with_the_place(rows_of, text, says):
+    with pytest.raises(InvalidRequestError, match=says):
+        rows_of(text)
+
+
+@pytest.mark.parametrize("name", ["items.csv", "items.jsonl"])
+def test_a_line_has_a_limit(rows_of, monkeypatch, name):
+    monkeypatch.setattr("airflow_provider_faceswap.batch.item_files.MAX_LINE", 10)
+    with pytest.raises(InvalidRequestError, match="line 2 is longer than 10 characters"):
+        rows_of("a,b\n" + "1" * 11, name)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: data[:200],
+        lambda data: data[:4] + bytes(200) + data[-100:],
+        lambda data: b"PAR1" + bytes(300) + data[-60:],
+        lambda _: b"",
+    ],
+)
+def test_a_damaged_parquet_file_is_a_wrong_argument(tmp_path, damage):
+    parquet(tmp_path / "items.parquet")
+    data = (tmp_path / "items.parquet").read_bytes()
+    (tmp_path / "items.parquet").write_bytes(damage(data))
+    with pytest.raises(InvalidRequestError, match=r"could not be read after row .* is damaged"):
+        list(Items(tmp_path / "items.parquet"))
+
+
+def test_a_storage_that_fails_under_a_parquet_file_may_be_tried_again(tmp_path, monkeypatch):
+    parquet(tmp_path / "items.parquet")
+
+    def away(*_, **__):
+        raise OSError("the disk is away")
+
+    really = LocalFileSystem.open
+
+    def opened(self, *args, **options):
+        file = really(self, *args, **options)
+        monkeypatch.setattr(file, "read", away)
+        return file
+
+    monkeypatch.setattr(LocalFileSystem, "open", opened)
+    with pytest.raises(FaceSwapError, match="could not be read") as caught:
+        list(Items(tmp_path / "items.parquet"))
+    assert type(caught.value) is FaceSwapError
+
+
+@pytest.mark.parametrize("depth", [150, 900, 100_000])
+@pytest.mark.parametrize("column", ["target_image", "note"])
+def test_json_that_is_nested_too_deep_is_a_wrong_row(rows_of, depth, column):
+    [item] = rows_of(f'{{"{column}": {"[" * depth}{"]" * depth}}}\n', "items.jsonl")
+    assert "nested deeper" in item.problem or "is not JSON" in item.problem
+    assert not item.columns

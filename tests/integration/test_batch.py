@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -372,7 +373,7 @@ def test_items_come_from_a_file_too(sandbox, items, batch, tmp_path):
         (["https://a.test/a.png"], r"items\[0\]: must be a mapping"),
         ([{"target_image": "https://a.test/a.png"}], r"items\[0\]: face_image"),
         ([{"target_image": "a", "face_image": "b"}] * 7, r"items\[0\].*items\[4\].*and 2 more"),
-        ("file:///nowhere/items.jsonl", "could not be read"),
+        (f"file://{tempfile.gettempdir()}/nowhere/items.jsonl", "could not be read"),
     ],
 )
 def test_wrong_items_are_found_before_anything_is_bought(sandbox, batch, wrong, said):
