@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
+from airflow_provider_faceswap.batch.item_storage import ItemStorage
 from airflow_provider_faceswap.batch.report import MAX_LOGGED_ITEMS, describe
 from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError
 from airflow_provider_faceswap.lifecycle.provenance import provenance, request_arguments
@@ -47,6 +48,7 @@ class JobOptions:
     :param poll_interval: Minimum seconds between two polls of a job, ``None`` for the kind's own schedule.
     :param on_bad_item: Whether a row that cannot be an item stops the batch before anything is bought.
     :param log: The task's logger.
+    :param storage: The connections for pictures of rows.
     """
 
     hook: JobHook
@@ -58,13 +60,15 @@ class JobOptions:
     preflight: Preflight
     on_bad_item: Literal["fail", "skip"]
     log: Any
+    storage: ItemStorage = field(default_factory=ItemStorage)
 
     def _arguments(self, item: BatchItem) -> dict[str, Any]:
         return item.arguments(self.hook.vendor.kind(self.kind).arguments.model_fields)
 
     def request(self, item: BatchItem) -> Request:
         """The request for an item's job."""
-        arguments = request_arguments(self._arguments(item))
+        pictures = self.hook.vendor.kind(self.kind).media
+        arguments = request_arguments(self.storage.opened(self._arguments(item), pictures))
         return self.hook.prepare(self.kind, preflight=self.preflight, **arguments)
 
     def template(self, item: BatchItem) -> SubmissionTemplate:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from numbers import Integral
 from typing import TypeVar
@@ -112,3 +112,14 @@ def as_conn_id(value: object, name: str = "conn_id") -> str:
     if not text:
         raise InvalidRequestError(f"{name}: must not be empty")
     return as_name(name, text)
+
+
+def as_conn_ids(name: str, value: object) -> tuple[str, ...]:
+    """
+    Several connection ids, each as :func:`as_conn_id` takes it.
+
+    :raises InvalidRequestError: The value is no list, or an id in it is none.
+    """
+    if isinstance(value, str) or not isinstance(value, Collection):
+        raise InvalidRequestError(f"{name}: must be a list of connection ids, got {type(value).__name__}")
+    return tuple(as_conn_id(conn_id, name) for conn_id in value)

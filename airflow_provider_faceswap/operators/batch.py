@@ -11,6 +11,7 @@ from airflow_provider_faceswap.archive.manifest import RunInfo
 from airflow_provider_faceswap.archive.names import check_known, folder_of
 from airflow_provider_faceswap.archive.store import archive_at
 from airflow_provider_faceswap.batch.ending import cancel_all
+from airflow_provider_faceswap.batch.item_storage import ItemStorage
 from airflow_provider_faceswap.batch.items import Items
 from airflow_provider_faceswap.batch.manifest import BatchManifest
 from airflow_provider_faceswap.batch.options import JobOptions
@@ -19,7 +20,7 @@ from airflow_provider_faceswap.batch.runner import BatchRunner
 from airflow_provider_faceswap.batch.sharded_store import ShardedStore
 from airflow_provider_faceswap.exceptions import ArchiveError, InvalidRequestError
 from airflow_provider_faceswap.foundation.clock import CLOCK
-from airflow_provider_faceswap.foundation.validation import as_choice, as_count, as_seconds
+from airflow_provider_faceswap.foundation.validation import as_choice, as_conn_ids, as_count, as_seconds
 from airflow_provider_faceswap.hooks.base import hook_for_connection
 from airflow_provider_faceswap.hooks.private_host import check_private_host
 from airflow_provider_faceswap.lifecycle.clears import deleted_record_error
@@ -77,6 +78,9 @@ class FaceSwapBatchOperator(BaseOperator):
     :param on_bad_item: What to do with a row that cannot be an item, such as one with an empty cell: ``fail`` before
         anything is bought, with the first ones in the error and up to 100 in the log; or ``skip`` it, with its reason in the manifest.
         If all rows are wrong, the task fails in any case.
+    :param picture_conn_ids: Airflow connections that rows may name for their pictures, as in ``s3://conn_id@bucket/a.jpg``,
+        besides those of ``items`` and ``destination``. A row may name no other, because whoever writes rows must not
+        choose among all connections.
     :param timeout: Seconds for each job.
     :param poll_interval: Minimum seconds between two polls of one job.
     :param cancel_on_kill: Cancel the running jobs when a person ends the task, if the vendor supports it.
@@ -114,6 +118,7 @@ class FaceSwapBatchOperator(BaseOperator):
         max_submissions: int = 2,
         preflight: Preflight = "auto",
         on_bad_item: Literal["fail", "skip"] = "fail",
+        picture_conn_ids: Sequence[str] = (),
         multiple_outputs: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -139,6 +144,7 @@ class FaceSwapBatchOperator(BaseOperator):
         self.max_submissions = as_count("max_submissions", max_submissions)
         self.preflight = as_choice("preflight", preflight, PREFLIGHTS)
         self.on_bad_item = as_choice("on_bad_item", on_bad_item, ("fail", "skip"))
+        self.picture_conn_ids = as_conn_ids("picture_conn_ids", picture_conn_ids)
         self.outcome: dict[str, Any] | None = None
         self._running: tuple[Context, BatchRunner] | None = None
 
@@ -159,6 +165,9 @@ class FaceSwapBatchOperator(BaseOperator):
             preflight=self.preflight,
             on_bad_item=self.on_bad_item,
             log=self.log,
+            storage=ItemStorage.of(
+                [(self.items, None), (self.destination, self.destination_conn_id)], self.picture_conn_ids
+            ),
         )
         store = store_of(context)
         first_shard = f"{KEY}.0"
