@@ -14,7 +14,6 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
-from urllib.parse import urlsplit
 
 from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath, conf
 
@@ -24,13 +23,13 @@ from airflow_provider_faceswap.exceptions import (
     InvalidRequestError,
     PictureNotTakenError,
 )
-from airflow_provider_faceswap.foundation.redaction import without_queries
 from airflow_provider_faceswap.foundation.rendered import is_text_of_result
 from airflow_provider_faceswap.foundation.text import safe_text
 from airflow_provider_faceswap.lifecycle.provenance import archived_uri
 from airflow_provider_faceswap.media.doubts import doubts_about
 from airflow_provider_faceswap.media.fit import fitted, problems_with, upright
 from airflow_provider_faceswap.media.image import MAX_BYTES, Image
+from airflow_provider_faceswap.media.signing import signed_link
 from airflow_provider_faceswap.storage.files import usable_path
 from airflow_provider_faceswap.storage.local_files import allowed
 
@@ -44,8 +43,6 @@ if TYPE_CHECKING:
 Preflight = Literal["auto", "check", "fit", "off"]
 PREFLIGHTS = ("auto", "check", "fit", "off")
 
-#: Seconds until a signed link expires: the vendor may queue a job before it reads its pictures.
-SIGNED_FOR = 6 * 3600
 #: Host of a placeholder for a picture whose link is not known yet, or changes with each attempt. It cannot exist.
 _PLACEHOLDER_HOST = "https://picture.invalid"
 
@@ -145,7 +142,10 @@ class MediaPreparer:
     def _stored(self, source: Any, accepts: Accepts) -> tuple[str, str]:
         """A file in object storage: a signed link if the storage can sign, else the bytes."""
         path = allowed(_path(source))
-        signed = _signed(path) if accepts.link else None
+        signed, why = None, ""
+        if accepts.link:
+            made = signed_link(path)
+            signed, why = made.link, made.why
         if signed is not None and self.preflight == "off":
             # On Airflow 3.1 the bucket still contains the connection id.
             place = (path.protocol, path.bucket.rpartition("@")[2], path.key.strip("/"))
@@ -157,7 +157,7 @@ class MediaPreparer:
         fit = self._checked(image, accepts)
         if signed is not None and fit.data == image.data:
             return signed, _placeholder(image)
-        return self._bytes(fit, accepts, image)
+        return self._bytes(fit, accepts, image, unsigned_because=why)
 
     def _checked(self, image: Image, accepts: Accepts) -> Image:
         """
@@ -183,11 +183,14 @@ class MediaPreparer:
             raise PictureNotTakenError("; ".join(problems))
         return rotated
 
-    def _bytes(self, image: Image, accepts: Accepts, original: Image | None = None) -> tuple[str, str]:
+    def _bytes(
+        self, image: Image, accepts: Accepts, original: Image | None = None, *, unsigned_because: str = ""
+    ) -> tuple[str, str]:
         """
         Bytes, to be sent inside the request or uploaded to the vendor first.
 
         :param original: The picture before it was converted, which goes into the fingerprint.
+        :param unsigned_because: Why the storage signed no link.
         :raises PictureNotTakenError: This vendor accepts neither.
         """
         if original is None:
@@ -203,7 +206,8 @@ class MediaPreparer:
         raise PictureNotTakenError(
             f"{len(image.data)} bytes cannot be sent to {self.vendor.name} here"
             + (f": at most {accepts.inline} inline" if accepts.inline else ", which accepts only links")
-            + (f", or at most {uploads.max_bytes} by upload" if uploads and uploads.max_bytes else ""),
+            + (f", or at most {uploads.max_bytes} by upload" if uploads and uploads.max_bytes else "")
+            + (f"; and {unsigned_because}" if unsigned_because else ""),
             advice="Nothing was bought. Give a public link, or put the picture into storage that can sign links, "
             "such as s3:// or gs://; or choose a vendor that accepts pictures inside the request.",
         )
@@ -222,26 +226,6 @@ def _path(source: Any) -> ObjectStoragePath:
         raise InvalidRequestError(
             f"must be a full http or https URL, or the URI of a storage; this Airflow has no storage for {scheme}://"
         ) from None
-
-
-def _signed(path: ObjectStoragePath) -> str | None:
-    """
-    A link that gives access to the file; ``None`` if this storage cannot sign.
-
-    :raises FaceSwapError: The storage can sign, but signing failed.
-    """
-    if path.protocol in {"", "file", "local"}:
-        return None
-    try:
-        link = str(path.sign(expiration=SIGNED_FOR))
-    except (NotImplementedError, AttributeError):
-        return None
-    except Exception as error:  # noqa: BLE001 - every storage has its own errors
-        raise FaceSwapError(
-            f"{without_queries(str(path))} could not be signed ({type(error).__name__})",
-            advice="This attempt bought nothing. Retry when the storage is available again, or correct its connection.",
-        ) from None
-    return link if urlsplit(link).scheme in {"http", "https"} else None
 
 
 def _placeholder(image: Image) -> str:

@@ -1,0 +1,119 @@
+"""Links that an object store signs, so that a vendor can fetch one file for some hours."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from airflow_provider_faceswap.exceptions import FaceSwapError
+from airflow_provider_faceswap.foundation.clock import CLOCK
+from airflow_provider_faceswap.foundation.redaction import error_line, without_queries
+from airflow_provider_faceswap.storage.local_files import is_local
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from airflow.sdk import ObjectStoragePath
+
+_log = logging.getLogger(__name__)
+
+#: Seconds until a signed link expires: the vendor may queue a job before it reads its pictures.
+SIGNED_FOR = 6 * 3600
+
+#: What is missing if credentials can read and cannot sign, by a part of the error of the storage's library:
+#: google-auth's ``ensure_signed_credentials``, and azure-storage-blob's ``generate_blob_sas``.
+_CANNOT_SIGN = {
+    "private key": "the Google credentials have no private key, as with Workload Identity, a metadata server or an access "
+    "token: to sign links, give the connection the key file of a service account",
+    "account_key": "the Azure connection has no account key: to sign links, give it one",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """
+    A signed link.
+
+    :param link: ``None`` if there is none.
+    :param why: Why there is none, if the user can change that.
+    """
+
+    link: str | None
+    why: str = ""
+
+
+def signed_link(path: ObjectStoragePath) -> Signed:
+    """
+    A link that gives access to a file.
+
+    :raises FaceSwapError: The storage can sign, but signing failed.
+    """
+    if is_local(path):
+        return Signed(None)
+    try:
+        _use_signature_4(path.fs)
+        link = str(path.sign(expiration=SIGNED_FOR))
+    except NotImplementedError:
+        return Signed(None)
+    except Exception as error:  # noqa: BLE001 - every storage has its own errors
+        text = str(error)
+        if isinstance(error, AttributeError | ValueError):
+            for part, why in _CANNOT_SIGN.items():
+                if part in text:
+                    return Signed(None, why)
+        if isinstance(error, AttributeError):
+            return Signed(None, f"the storage cannot sign links ({error_line(error)})")
+        raise FaceSwapError(
+            f"{without_queries(str(path))} could not be signed ({type(error).__name__})",
+            advice="This attempt bought nothing. Retry when the storage is available again, or correct its connection.",
+        ) from None
+    if urlsplit(link).scheme not in {"http", "https"}:
+        return Signed(None)
+    _warn_of_session(path, link)
+    return Signed(link)
+
+
+def _use_signature_4(fs: Any) -> None:
+    """
+    Have S3 sign with version 4, unless the connection says otherwise.
+
+    botocore signs links with version 2 in the older regions, and S3 refuses those for objects encrypted with KMS.
+    """
+    options = getattr(fs, "config_kwargs", None)
+    if isinstance(options, dict) and "signature_version" not in options and not getattr(fs, "anon", True):
+        fs.config_kwargs = {**options, "signature_version": "s3v4"}
+        fs.connect(refresh=True)
+
+
+def _warn_of_session(path: ObjectStoragePath, link: str) -> None:
+    """Say it if a link ends before its time, because the credentials that signed it are those of a session."""
+    if "security-token=" not in link.lower():
+        return
+    place, ends = without_queries(str(path)), _session_end(path.fs)
+    if ends is None:
+        _log.warning(
+            "The link to %s ends with the session of the credentials that signed it, at the latest in six hours. "
+            "If the vendor fetches it later, the job fails: use credentials of a user or a role.",
+            place,
+        )
+    elif ends - CLOCK.moment() < timedelta(seconds=SIGNED_FOR):
+        _log.warning(
+            "The link to %s ends at %s, with the session of the credentials that signed it. If the vendor fetches it "
+            "later, the job fails: let sessions last longer.",
+            place,
+            ends.isoformat(timespec="seconds"),
+        )
+
+
+def _session_end(fs: Any) -> datetime | None:
+    """When the credentials of an S3 storage expire; ``None`` if they do not say."""
+    from fsspec.asyn import sync
+
+    with suppress(Exception):
+        ends = getattr(sync(fs.loop, fs.session.get_credentials), "_expiry_time", None)
+        return None if ends is None else ends.astimezone()
+    return None
