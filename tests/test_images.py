@@ -10,7 +10,7 @@ import pytest
 from PIL import Image as Pictures
 
 from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError
-from airflow_provider_faceswap.foundation.file_types import dimensions
+from airflow_provider_faceswap.foundation.file_structure import dimensions
 from airflow_provider_faceswap.images import Image
 from airflow_provider_faceswap.media.fit import fitted, problems_with, upright
 from airflow_provider_faceswap.vendors.kinds import Accepts
@@ -160,7 +160,7 @@ def test_a_picture_whose_exif_makes_no_sense_goes_as_it_is(image):
 
 @pytest.mark.parametrize("error", [struct.error, SyntaxError, RuntimeError])
 def test_whatever_pillow_raises_of_a_picture_it_goes_as_it_is_or_is_refused(monkeypatch, error):
-    def broken(*_):
+    def broken(*_, **__):
         raise error
 
     image = paint("JPEG", orientation=TURNED)

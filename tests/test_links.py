@@ -272,13 +272,13 @@ def test_a_swap_that_failed_has_no_link(vendor, answer, context, clock):
 
 
 @pytest.fixture
-def pixels(monkeypatch):
+def pixels(monkeypatch, picture):
     """Every picture of the world, without a network."""
     from airflow_provider_faceswap.http.download import Downloaded
 
     def fetch(url, into, **_):
         del url
-        data = b"\x89PNG\r\n\x1a\n" + b"\0" * 64
+        data = picture()
         into.write(data)
         into.seek(0)
         return Downloaded(len(data), "ab" * 32)

@@ -17,11 +17,13 @@ from airflow_provider_faceswap.archive.manifest import Archived, Manifest, RunIn
 from airflow_provider_faceswap.archive.names import check_filename, folder_of, name_of
 from airflow_provider_faceswap.exceptions import ArchiveError, FaceSwapError, NotAnImageError, TooLargeError
 from airflow_provider_faceswap.foundation.clock import CLOCK
-from airflow_provider_faceswap.foundation.file_types import HEAD, dimensions, sniff
+from airflow_provider_faceswap.foundation.file_structure import examine
 from airflow_provider_faceswap.foundation.redaction import bare_url, error_line
-from airflow_provider_faceswap.http.download import Downloaded, download
+from airflow_provider_faceswap.http.body import Downloaded
+from airflow_provider_faceswap.http.download import download
 from airflow_provider_faceswap.http.patience import Patience
 from airflow_provider_faceswap.media.inputs import open_hosts
+from airflow_provider_faceswap.media.limits import max_transfer_seconds
 from airflow_provider_faceswap.storage.files import write
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 Overwrite = Literal["error", "skip", "replace"]
 
 _log = logging.getLogger(__name__)
+
+_HALF = "Nothing was archived. The job is paid for; retry before its link expires."
 
 #: A result up to this many bytes is checked in memory, a larger one on the worker's disk.
 IN_MEMORY = 8 * 1024 * 1024
@@ -90,10 +94,14 @@ class Archive:
 
     def _keep(self, source: ArchiveSource, file: BinaryIO) -> Archived:
         fetched = self._fetch(source, file)
-        media = sniff(file.read(HEAD))
-        if media is None:
-            raise NotAnImageError(f"{_described(source)} is neither a picture nor a video")
-        width, height = (dimensions(file) if media.is_picture else None) or (None, None)
+        found = examine(file)
+        if (media := found.media) is None:
+            raise NotAnImageError(
+                f"{_described(source)} is neither a picture nor a video, nor a sound or a 3D model"
+            )
+        if found.flaw:
+            raise ArchiveError(f"{_described(source)} {found.flaw}", advice=_HALF)
+        width, height = found.size or (None, None)
         name = name_of(source, self.filename, sha256=fetched.sha256, suffix=media.suffix)
         path = self.folder / name
         manifest_path = path.with_name(path.name + ".json")
@@ -175,7 +183,14 @@ class Archive:
 
     def _fetch(self, source: ArchiveSource, into: BinaryIO) -> Downloaded:
         if source.url is not None:
-            fetch = partial(download, source.url, into, max_bytes=self.max_bytes, open_hosts=self.open_hosts)
+            fetch = partial(
+                download,
+                source.url,
+                into,
+                max_bytes=self.max_bytes,
+                open_hosts=self.open_hosts,
+                seconds=max_transfer_seconds(),
+            )
             return self.patience.of(fetch, source.patience(CLOCK.moment()))
         size = len(source.data)
         if size > self.max_bytes:

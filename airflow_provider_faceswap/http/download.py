@@ -7,9 +7,8 @@ to the address that was checked. A setting allows single private hosts, for the 
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
 import httpx
@@ -18,23 +17,23 @@ import stamina
 from airflow_provider_faceswap.exceptions import (
     ArchiveError,
     ResultExpiredError,
-    TooLargeError,
     UnsafeURLError,
     VendorUnavailableError,
 )
+from airflow_provider_faceswap.foundation.file_structure import examine
 from airflow_provider_faceswap.foundation.redaction import bare_url
+from airflow_provider_faceswap.http.body import Downloaded, Target
 from airflow_provider_faceswap.http.client import tls_context
 from airflow_provider_faceswap.http.environment import proxy_problem, variable_with
 from airflow_provider_faceswap.http.hops import Hop, UnresolvedError, checked_hops, joined
+from airflow_provider_faceswap.http.limits import DOWNLOAD_LIMIT, UnwantedEncodingError, in_thread
 from airflow_provider_faceswap.http.patience import NotReadyError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
 #: Maximum number of redirects that are followed.
 MAX_HOPS = 5
-#: Bytes read at a time, so that memory use does not depend on the size.
-CHUNK = 256 * 1024
 #: Maximum number of times that a download is tried.
 MAX_DOWNLOADS = 3
 
@@ -44,30 +43,28 @@ _TIMEOUT = httpx.Timeout(connect=10, read=60, write=30, pool=30)
 _EXPIRED = frozenset({403, 404, 410})
 
 
-@dataclass(frozen=True, slots=True)
-class Downloaded:
-    """
-    Size and hash of a downloaded file.
-
-    :param size: In bytes.
-    :param sha256: In hex.
-    """
-
-    size: int
-    sha256: str
-
-
 class _TransientError(ArchiveError):
     """A failure that may not happen again."""
 
 
-def download(url: str, into: BinaryIO, *, max_bytes: int, open_hosts: Collection[str] = ()) -> Downloaded:
+def download(
+    url: str,
+    into: BinaryIO,
+    *,
+    max_bytes: int,
+    open_hosts: Collection[str] = (),
+    seconds: float = DOWNLOAD_LIMIT,
+) -> Downloaded:
     """
     Stream a result into a file.
+
+    A file that its own structure says is cut off or damaged is downloaded again, because some connections end without
+    an error. The last try is returned as it is, and the caller decides about it.
 
     :param into: A seekable file. It is emptied first, and contains the whole result only on return.
     :param max_bytes: Maximum number of bytes.
     :param open_hosts: Hosts that may be private, and may use plain http.
+    :param seconds: Seconds for one try.
     :raises UnsafeURLError: The URL, or one that it redirects to, is not https at a public host.
     :raises ResultExpiredError: The link no longer works; ``NotReadyError`` if it may work later.
     :raises TooLargeError: The result has more than ``max_bytes``.
@@ -81,7 +78,12 @@ def download(url: str, into: BinaryIO, *, max_bytes: int, open_hosts: Collection
             with attempt:
                 into.seek(0)
                 into.truncate()
-                fetched = _follow(url, into, max_bytes, open_hosts, attempt.num - 1)
+                target = Target(into, max_bytes, seconds)
+                fetched = _in_time(
+                    partial(_follow, url, target, open_hosts, attempt.num - 1), target, url, seconds
+                )
+                if attempt.num < MAX_DOWNLOADS:
+                    _check_whole(into, url)
     except _TransientError as error:
         # The class of an error is in manifests and results of batches.
         raise ArchiveError(error.message) from None
@@ -89,9 +91,26 @@ def download(url: str, into: BinaryIO, *, max_bytes: int, open_hosts: Collection
     return fetched
 
 
-def _follow(
-    url: str, into: BinaryIO, max_bytes: int, open_hosts: Collection[str], attempt: int
-) -> Downloaded:
+def _check_whole(file: BinaryIO, url: str) -> None:
+    if flaw := examine(file).flaw:
+        raise _TransientError(f"{bare_url(url)} {flaw}")
+
+
+def _in_time(fetch: Callable[[], Downloaded], target: Target, url: str, seconds: float) -> Downloaded:
+    """
+    Fetch in a thread of its own, because nothing else interrupts a socket that receives a byte now and then.
+
+    :raises ArchiveError: It takes too long. The try goes on, and writes nothing more.
+    """
+    try:
+        return in_thread(fetch, seconds)
+    except TimeoutError:
+        raise ArchiveError(f"{bare_url(url)} did not arrive within {seconds:.0f} s") from None
+    finally:
+        target.close()
+
+
+def _follow(url: str, target: Target, open_hosts: Collection[str], attempt: int) -> Downloaded:
     for _ in range(MAX_HOPS + 1):
         shown = bare_url(url)
         try:
@@ -106,8 +125,8 @@ def _follow(
                     url = joined(url, response.headers["location"])
                     continue
                 _check_status(response, shown)
-                return _copy(response, into, max_bytes, shown)
-        except httpx.HTTPError as error:
+                return target.fill(response, shown)
+        except (httpx.HTTPError, UnwantedEncodingError) as error:
             raise _TransientError(f"{shown} could not be read ({type(error).__name__})") from None
         except httpx.InvalidURL:
             raise UnsafeURLError(f"{shown} is not a valid URL") from None
@@ -166,18 +185,3 @@ def _check_status(response: httpx.Response, shown: str) -> None:
         raise _TransientError(f"{shown} returned HTTP {status}")
     if status != 200:
         raise ArchiveError(f"{shown} returned HTTP {status}")
-
-
-def _copy(response: httpx.Response, into: BinaryIO, max_bytes: int, shown: str) -> Downloaded:
-    announced = response.headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > max_bytes:
-        raise TooLargeError(f"{shown} is larger than the limit of {max_bytes} bytes")
-    digest = hashlib.sha256()
-    size = 0
-    for chunk in response.iter_bytes(CHUNK):
-        size += len(chunk)
-        if size > max_bytes:
-            raise TooLargeError(f"{shown} is larger than the limit of {max_bytes} bytes")
-        digest.update(chunk)
-        into.write(chunk)
-    return Downloaded(size, digest.hexdigest())

@@ -17,7 +17,13 @@ from airflow_provider_faceswap.exceptions import (
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.foundation.redaction import error_line, without_secrets
 from airflow_provider_faceswap.http.client import timeout
-from airflow_provider_faceswap.http.limits import AnswerTooLargeError, areceive, receive
+from airflow_provider_faceswap.http.limits import (
+    ANSWER_ENCODINGS,
+    AnswerTooLargeError,
+    UnwantedEncodingError,
+    areceive,
+    receive,
+)
 from airflow_provider_faceswap.http.rate_limiter import RateLimiter
 from airflow_provider_faceswap.jobs import Job
 from airflow_provider_faceswap.vendors.messages import Reply
@@ -41,7 +47,14 @@ _NOT_SENT = (
     httpx.ProxyError,
     httpx.UnsupportedProtocol,
 )
-_FAILURES = (httpx.HTTPError, httpx.InvalidURL, UnicodeEncodeError, TimeoutError, AnswerTooLargeError)
+_FAILURES = (
+    httpx.HTTPError,
+    httpx.InvalidURL,
+    UnicodeEncodeError,
+    TimeoutError,
+    AnswerTooLargeError,
+    UnwantedEncodingError,
+)
 
 
 @dataclass(frozen=True)
@@ -99,7 +112,7 @@ class Endpoint:
             "url": base_url + request.path,
             "params": dict(request.params) or None,
             "json": request.body,
-            "headers": dict(self.headers),
+            "headers": {"Accept-Encoding": ", ".join(ANSWER_ENCODINGS), **self.headers},
         }
         if request.read_timeout is not None:
             parts["timeout"] = timeout(read=request.read_timeout)
@@ -154,7 +167,7 @@ class Endpoint:
             )
         if paid:
             return SubmissionUncertainError(f"sent, but no response came ({why})", vendor=self.vendor)
-        if isinstance(error, AnswerTooLargeError):
+        if isinstance(error, AnswerTooLargeError | UnwantedEncodingError):
             return MalformedResponseError(str(error), vendor=self.vendor)
         return VendorUnavailableError(f"did not answer ({why})", vendor=self.vendor)
 

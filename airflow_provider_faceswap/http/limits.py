@@ -1,7 +1,9 @@
 """
-How long a request may take in all, and how large its answer may be.
+How long a request may take in all, how large its answer may be, and how it may be encoded.
 
-The timeouts of httpx start again with each byte that arrives, so an answer of one byte a second would never end.
+The timeouts of httpx start again with each byte that arrives, so an answer of one byte a second would never end. And httpx
+decodes each piece of an answer as a whole, so a few kilobytes that are compressed twice would become gigabytes before
+anybody could count them.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import httpx
 from airflow_provider_faceswap.foundation.clock import CLOCK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
 T = TypeVar("T")
 
@@ -30,6 +32,10 @@ REQUEST_LIMIT = 60.0
 BODY_LIMIT = 180.0
 #: Bytes of an answer. Some hold a picture in base64.
 MAX_ANSWER = 16 * 1024 * 1024
+#: Seconds for one try of a download, from its start to the last byte.
+DOWNLOAD_LIMIT = 900.0
+#: The encodings of an answer that are asked for. A piece of 64 KiB becomes at most 64 MiB with one of them.
+ANSWER_ENCODINGS = ("gzip", "deflate")
 #: Headers that are no longer true of a body that has been read.
 _TRANSPORT_HEADERS = {"content-encoding", "content-length", "transfer-encoding"}
 
@@ -42,6 +48,26 @@ class AnswerTooLargeError(Exception):
 
     def __init__(self) -> None:
         super().__init__(f"the answer has more than {MAX_ANSWER} bytes")
+
+
+class UnwantedEncodingError(Exception):
+    """A body is compressed in a way that was not asked for."""
+
+
+def check_encoding(response: httpx.Response, asked: Collection[str] = ()) -> None:
+    """
+    Check how a body is encoded, before any of it is decoded.
+
+    :param asked: The encodings that may be used; at most one of them at a time.
+    :raises UnwantedEncodingError: Another encoding is used, or more than one.
+    """
+    header = response.headers.get("content-encoding", "").lower()
+    # S3 repeats the encoding of an upload, which is no encoding of the stored file.
+    used = [
+        name for part in header.split(",") if (name := part.strip()) not in {"", "identity", "aws-chunked"}
+    ]
+    if len(used) > 1 or not set(used) <= set(asked):
+        raise UnwantedEncodingError("the body is compressed in a way that was not asked for")
 
 
 @contextmanager
@@ -77,6 +103,7 @@ def receive(http: httpx.Client, request: dict[str, Any]) -> httpx.Response:
     def whole_answer() -> httpx.Response:
         body = _Body()
         with http.stream(**request) as response:
+            check_encoding(response, ANSWER_ENCODINGS)
             for chunk in response.iter_bytes():
                 body.add(chunk)
             return body.of(response)
@@ -93,6 +120,7 @@ async def areceive(http: httpx.AsyncClient, request: dict[str, Any]) -> httpx.Re
     body, seconds = _Body(), _seconds_for(request)
     try:
         async with asyncio.timeout(seconds), http.stream(**request) as response:
+            check_encoding(response, ANSWER_ENCODINGS)
             async for chunk in response.aiter_bytes():
                 body.add(chunk)
             return body.of(response)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from airflow_provider_faceswap.foundation.file_types import dimensions
+from airflow_provider_faceswap.foundation.file_structure import dimensions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

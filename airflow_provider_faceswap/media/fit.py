@@ -6,7 +6,7 @@ import io
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_faceswap.exceptions import InvalidRequestError
-from airflow_provider_faceswap.foundation.file_types import dimensions
+from airflow_provider_faceswap.foundation.file_structure import dimensions
 from airflow_provider_faceswap.media.image import Image
 
 if TYPE_CHECKING:

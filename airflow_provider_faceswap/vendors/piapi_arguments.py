@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from airflow_provider_faceswap.foundation.file_types import dimensions
+from airflow_provider_faceswap.foundation.file_structure import dimensions
 from airflow_provider_faceswap.foundation.rendered import as_text
 from airflow_provider_faceswap.vendors.arguments import (
     Arguments,

@@ -240,9 +240,45 @@ def test_a_video_has_no_size_of_a_picture(disk, made):
     assert kept.uri.endswith("-video-65819c48.mp4")
 
 
-def test_a_picture_whose_header_breaks_off_is_kept_without_a_size(disk, made, picture):
-    kept = keep(disk, ArchiveSource(url=None, result=made()), picture()[:17])
-    assert (kept.media_type, kept.bytes, kept.width, kept.height) == ("image/png", 17, None, None)
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF", "WEBP", "AVIF"])
+@pytest.mark.parametrize("linked", [True, False])
+def test_half_a_picture_is_not_kept(disk, web, made, picture, form, linked):
+    half = picture(form, (90, 60))[:-20]
+    web.will(half, half, half)
+    with pytest.raises(ArchiveError, match="is cut off: it ends after") as told:
+        keep(disk, ArchiveSource(url=URL if linked else None, result=made()), None if linked else half)
+    assert "job 65819c48" in str(told.value)
+    assert "Nothing was archived" in str(told.value)
+    assert not isinstance(told.value, AirflowFailException)
+    assert files(disk) == []
+
+
+def test_a_picture_that_arrives_cut_is_fetched_again(disk, web, made, picture):
+    whole = picture("JPEG", (90, 60))
+    web.will(whole[: len(whole) // 2], whole[:16], whole)
+    kept = keep(disk, ArchiveSource(url=URL, result=made()))
+    assert (kept.bytes, kept.sha256) == (len(whole), hashlib.sha256(whole).hexdigest())
+    assert len(web.requests) == 3
+
+
+#: The smallest whole file of each type that is no picture.
+OTHERS = {
+    "audio/wav .wav": b"RIFF\x24\0\0\0WAVEfmt " + bytes(28),
+    "audio/mpeg .mp3": b"ID3\x04\0\0\0\0\0\0\xff\xfb\x90\x00" + bytes(413),
+    "audio/flac .flac": b"fLaC\x80\0\0\x22" + bytes(34) + b"\xff\xf8",
+    "audio/ogg .ogg": b"OggS\0\2" + bytes(20) + b"\x01\x13OpusHead" + bytes(11),
+    "audio/mp4 .m4a": b"\0\0\0\x10ftypM4A \0\0\0\0\0\0\0\x08moov",
+    "video/quicktime .mov": b"\0\0\0\x10ftypqt  \0\0\0\0\0\0\0\x08moov",
+    "model/gltf-binary .glb": b"glTF\2\0\0\0\x14\0\0\0" + bytes(8),
+}
+
+
+@pytest.mark.parametrize(("expected", "data"), OTHERS.items(), ids=OTHERS)
+def test_sounds_videos_and_models_are_kept_with_their_type(disk, made, expected, data):
+    kept = keep(disk, ArchiveSource(url=None, result=made("piapi", "task")), data)
+    media_type, suffix = expected.split()
+    assert (kept.media_type, kept.width, kept.height) == (media_type, None, None)
+    assert kept.uri.endswith(f"-65819c48{suffix}")
 
 
 @pytest.mark.parametrize("data", [b"<!DOCTYPE html><title>gone</title>", b"", b'{"error": 1}', bytes(100)])
@@ -307,9 +343,9 @@ def test_a_result_whose_provenance_makes_no_sense_is_an_archive_error(disk, made
     assert files(disk) == []
 
 
-def test_a_large_result_goes_through_the_disk_unchanged(disk, made, monkeypatch):
+def test_a_large_result_goes_through_the_disk_unchanged(disk, made, monkeypatch, picture):
     monkeypatch.setattr("airflow_provider_faceswap.archive.store.IN_MEMORY", 1000)
-    data = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4000
+    data = picture() + bytes(range(256)) * 3000
     kept = keep(disk, ArchiveSource(url=None, result=made()), data, max_bytes=len(data))
     assert kept.sha256 == hashlib.sha256(data).hexdigest()
     assert (disk / "gptunnel-face_swap-65819c48.png").read_bytes() == data

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import io
 import socket
@@ -448,6 +449,9 @@ class Sink(io.RawIOBase):
     def truncate(self, *_):
         return 0
 
+    def read(self, *_):
+        return b""
+
     def write(self, data):
         return len(data)
 
@@ -519,6 +523,72 @@ def test_what_a_broken_try_left_is_not_in_the_file(web):
     told, data = fetch(URL)
     assert data == b"pic"
     assert (told.size, told.sha256) == (3, hashlib.sha256(b"pic").hexdigest())
+
+
+def test_a_file_that_is_not_whole_is_fetched_again(web, picture):
+    whole = picture("PNG", (60, 40))
+    damaged = whole[:45] + bytes([whole[45] ^ 1]) + whole[46:]
+    web.will(whole[:16], damaged, whole)
+    assert fetch(URL)[1] == whole
+
+
+def test_what_is_cut_each_time_is_handed_over_as_it_is(web, picture):
+    web.will(*[picture()[:-1]] * MAX_DOWNLOADS)
+    assert fetch(URL)[1] == picture()[:-1]
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "gzip, gzip", "br", "zstd", "x-unknown"])
+def test_an_encoding_that_was_not_asked_for_is_refused_before_it_is_decoded(web, encoding):
+    bodies = [Drip(gzip.compress(bytes(2_000_000)), 1) for _ in range(2)]
+    answers = [httpx.Response(200, headers={"content-encoding": encoding}, content=body) for body in bodies]
+    web.will(*answers, b"picture")
+    assert fetch(URL)[1] == b"picture"
+    assert [body.given for body in bodies] == [0, 0]
+
+
+@pytest.mark.parametrize("encoding", ["identity", "Identity", "", "aws-chunked"])
+def test_a_body_that_is_called_plain_is_read(web, encoding):
+    web.will(httpx.Response(200, headers={"content-encoding": encoding}, content=b"picture"))
+    assert fetch(URL)[1] == b"picture"
+
+
+def test_a_body_that_drips_has_a_limit_of_time(web, clock):
+    def drip():
+        while True:
+            clock.sleep(10)
+            yield b"."
+
+    web.will(httpx.Response(200, content=drip()))
+    with pytest.raises(ArchiveError, match=r"files\.test/out/pic\.png did not arrive within 900 s") as told:
+        fetch(URL)
+    assert not isinstance(told.value, AirflowFailException)
+    assert 900 <= clock.time - 1_800_000_000 < 1000
+
+
+def test_a_try_that_is_given_up_writes_nothing_more(alone):
+    """Headers and body drip over a real socket, so that no read ever takes long."""
+    stop = threading.Event()
+
+    def serve(listener):
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+            while not stop.wait(0.02):
+                connection.sendall(b".")
+
+    into = io.BytesIO()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        with pytest.raises(ArchiveError, match="did not arrive within"):
+            download(url, into, max_bytes=100_000, open_hosts={"127.0.0.1"}, seconds=0.3)
+        size = len(into.getvalue())
+        threading.Event().wait(0.1)
+        stop.set()
+        thread.join()
+    assert len(into.getvalue()) == size
 
 
 SIGNED = "https://files.test/out/pic.png?sig=SECRET"

@@ -1,0 +1,24 @@
+"""How large a picture may be, and how long it may take to arrive."""
+
+from __future__ import annotations
+
+from airflow.providers.common.compat.sdk import conf
+
+from airflow_provider_faceswap.http.limits import DOWNLOAD_LIMIT
+
+#: Bytes; no larger file is read for an argument, whatever the vendor accepts.
+MAX_BYTES = 64 * 1024 * 1024
+#: Pixels; no larger picture is sent, whatever the vendor accepts. From here on Pillow warns of a decompression bomb.
+MAX_PIXELS = 89_478_485
+#: Pixels of a picture that is decoded here. A decoded copy takes 4 bytes for each, and there are at most two at a time.
+MAX_DECODED_PIXELS = 32 * 1024 * 1024
+
+
+def max_decoded_pixels() -> int:
+    """``[faceswap] max_decoded_pixels``."""
+    return int(conf.getint("faceswap", "max_decoded_pixels", fallback=MAX_DECODED_PIXELS))
+
+
+def max_transfer_seconds() -> float:
+    """``[faceswap] max_transfer_seconds``."""
+    return float(conf.getint("faceswap", "max_transfer_seconds", fallback=int(DOWNLOAD_LIMIT)))
