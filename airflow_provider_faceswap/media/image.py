@@ -9,16 +9,19 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError
-from airflow_provider_faceswap.foundation.file_types import HEAD, sniff
+from airflow_provider_faceswap.foundation.file_structure import examine
 from airflow_provider_faceswap.foundation.redaction import without_queries
+from airflow_provider_faceswap.http.limits import in_thread
+from airflow_provider_faceswap.media.limits import MAX_BYTES, max_transfer_seconds
 from airflow_provider_faceswap.storage.files import path_of
 from airflow_provider_faceswap.storage.local_files import check_regular, is_local
 
 if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
+
+    from airflow_provider_faceswap.foundation.file_structure import Structure
     from airflow_provider_faceswap.foundation.file_types import MediaType
 
-#: Bytes; no larger file is read for an argument, whatever the vendor accepts.
-MAX_BYTES = 64 * 1024 * 1024
 #: Errors that mean a wrong path or missing permission. After any other error of a storage, a retry may help.
 _WRONG_PATH = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError, ValueError)
 
@@ -43,7 +46,8 @@ class Image:
 
         :param source: A path on this machine, or the URI or path object of an object store.
         :param conn_id: Airflow connection for that storage, if the URI names none.
-        :raises InvalidRequestError: There is no such file, it is no regular file, it is empty, or it is larger than 64 MiB.
+        :raises InvalidRequestError: There is no such file, it is no regular file, it is empty, or it is larger than
+            64 MiB.
         :raises FaceSwapError: It could not be read; a retry may help.
         """
         name = without_queries(str(source))
@@ -51,8 +55,7 @@ class Image:
             path = path_of(source, conn_id)
             if is_local(path):
                 check_regular(path)
-            with path.open("rb") as file:
-                data = file.read(MAX_BYTES + 1)
+            data = in_thread(lambda: _content(path), max_transfer_seconds())
         except InvalidRequestError:
             raise
         except _WRONG_PATH as error:
@@ -78,8 +81,13 @@ class Image:
 
     @cached_property
     def media(self) -> MediaType | None:
-        """The media type, recognised by the first bytes; ``None`` if it is neither a picture nor a video."""
-        return sniff(self.data[:HEAD])
+        """The media type, recognised by the bytes; ``None`` if it is not a known one."""
+        return self.structure.media
+
+    @cached_property
+    def structure(self) -> Structure:
+        """The size in pixels, and whether the file is whole."""
+        return examine(self.file)
 
     @property
     def file(self) -> BinaryIO:
@@ -89,3 +97,8 @@ class Image:
     def __repr__(self) -> str:
         """Type, size and hash, never the bytes."""
         return f"Image({self.media.name if self.media else 'unknown'}, {len(self.data)} bytes, sha256:{self.sha256})"
+
+
+def _content(path: ObjectStoragePath) -> bytes:
+    with path.open("rb") as file:
+        return bytes(file.read(MAX_BYTES + 1))

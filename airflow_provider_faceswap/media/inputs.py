@@ -27,8 +27,10 @@ from airflow_provider_faceswap.foundation.rendered import is_text_of_result
 from airflow_provider_faceswap.foundation.text import safe_text
 from airflow_provider_faceswap.lifecycle.provenance import archived_uri
 from airflow_provider_faceswap.media.doubts import doubts_about
-from airflow_provider_faceswap.media.fit import fitted, problems_with, upright
-from airflow_provider_faceswap.media.image import MAX_BYTES, Image
+from airflow_provider_faceswap.media.fit import check_whole, fitted, problems_with, upright
+from airflow_provider_faceswap.media.image import Image
+from airflow_provider_faceswap.media.limits import MAX_BYTES, max_transfer_seconds
+from airflow_provider_faceswap.media.metadata import orientation_of, without_metadata
 from airflow_provider_faceswap.media.signing import signed_link
 from airflow_provider_faceswap.storage.files import usable_path
 from airflow_provider_faceswap.storage.local_files import allowed
@@ -111,11 +113,30 @@ class MediaPreparer:
             # All at once: iterating over a lazy sequence would make one request to Airflow for each item.
             listed = [self._value(part, accepts, declared=declared) for part in value[:]]
             return [pair[0] for pair in listed], [pair[1] for pair in listed]
+        if declared and isinstance(value, str) and value[:5].lower() == "data:":
+            return self._data_uri(value, accepts)
         if declared and isinstance(value, str) and "://" in value[:16] and not is_text_of_result(value):
             if value.lower().startswith(("http://", "https://")):
                 return self._link(value, accepts)
             return self._stored(value, accepts)
         return value, value
+
+    def _data_uri(self, value: str, accepts: Accepts) -> tuple[str, str]:
+        """
+        A picture that is given as a ``data:`` URI: whole, and without metadata.
+
+        Its type and size are checked with the other arguments.
+        """
+        head, _, body = value.partition(",")
+        if self.preflight == "off" or not accepts.inline or not head.lower().endswith(";base64"):
+            return value, value
+        try:
+            image = Image(base64.b64decode(body, validate=True))
+        except ValueError:
+            return value, value
+        check_whole(image)
+        clean = without_metadata(image)
+        return value if clean is image else f"{head},{base64.b64encode(clean.data).decode()}", value
 
     def _link(self, url: str, accepts: Accepts) -> tuple[str, str]:
         """A link, which the vendor fetches; it is checked here only on request."""
@@ -126,7 +147,9 @@ class MediaPreparer:
         with tempfile.SpooledTemporaryFile(MAX_BYTES) as spool:
             file = cast("BinaryIO", spool)
             try:
-                download(url, file, max_bytes=MAX_BYTES, open_hosts=open_hosts())
+                download(
+                    url, file, max_bytes=MAX_BYTES, open_hosts=open_hosts(), seconds=max_transfer_seconds()
+                )
             except ArchiveError as error:
                 final = isinstance(error, AirflowFailException)
                 raise (InvalidRequestError if final else FaceSwapError)(
@@ -136,7 +159,7 @@ class MediaPreparer:
                     + " preflight='auto' to leave it to the vendor.",
                 ) from None
             image = Image(file.read())
-        fit = self._checked(image, accepts)
+        fit = self._checked(image, accepts, by_link=accepts.link)
         return (url, url) if fit.data == image.data and accepts.link else self._bytes(fit, accepts, image)
 
     def _stored(self, source: Any, accepts: Accepts) -> tuple[str, str]:
@@ -151,43 +174,54 @@ class MediaPreparer:
             place = (path.protocol, path.bucket.rpartition("@")[2], path.key.strip("/"))
             return signed, "/".join((_PLACEHOLDER_HOST, *filter(None, place)))
         image = Image.read(path)
-        if image.media is None:
-            # Whatever preflight says: no other file of a disk or of a storage is sent to a vendor.
+        if image.media is None and self.preflight != "fit":
+            # No other file of a disk or of a storage is sent to a vendor. What is fitted is opened as a picture.
             raise PictureNotTakenError("it is neither a picture nor a video")
-        fit = self._checked(image, accepts)
+        fit = self._checked(image, accepts, by_link=signed is not None)
         if signed is not None and fit.data == image.data:
             return signed, _placeholder(image)
         return self._bytes(fit, accepts, image, unsigned_because=why)
 
-    def _checked(self, image: Image, accepts: Accepts) -> Image:
+    def _checked(self, image: Image, accepts: Accepts, *, by_link: bool = False) -> Image:
         """
         The picture as it may be sent; what the vendor may refuse of it becomes a doubt.
 
+        :param by_link: Whether the vendor could download the picture if it is not changed.
+        :raises InvalidRequestError: It is not whole, or cannot be made acceptable.
         :raises PictureNotTakenError: The vendor would refuse it.
         """
-        accepted = self._accepted(image, accepts)
-        if self.preflight != "off":
-            self.doubts += doubts_about(accepted, accepts)
+        if self.preflight == "off":
+            return image
+        check_whole(image)
+        accepted = self._accepted(image, accepts, by_link=by_link)
+        self.doubts += doubts_about(accepted, accepts)
         return accepted
 
-    def _accepted(self, image: Image, accepts: Accepts) -> Image:
+    def _accepted(self, image: Image, accepts: Accepts, *, by_link: bool) -> Image:
         problems = problems_with(image, accepts)
         # A vendor that accepts links only could not be sent a rotated copy.
         changeable = bool(accepts.inline) or self.vendor.uploads is not None
-        if self.preflight == "off" or not (problems or changeable):
+        if not (problems or changeable):
             return image
         if self.preflight == "fit":
-            return fitted(image, accepts)
+            unchanged = by_link and not problems and orientation_of(image) == 1
+            return image if unchanged else fitted(image, self._sendable(accepts))
         rotated = upright(image) if changeable else image
         if problems := problems_with(rotated, accepts):
             raise PictureNotTakenError("; ".join(problems))
         return rotated
 
+    def _sendable(self, accepts: Accepts) -> Accepts:
+        """What is accepted of bytes that can go nowhere but inside the request."""
+        if not accepts.inline or (self.vendor.uploads is not None and accepts.link):
+            return accepts
+        return replace(accepts, max_bytes=min(accepts.inline, accepts.max_bytes or accepts.inline))
+
     def _bytes(
         self, image: Image, accepts: Accepts, original: Image | None = None, *, unsigned_because: str = ""
     ) -> tuple[str, str]:
         """
-        Bytes, to be sent inside the request or uploaded to the vendor first.
+        Bytes, to be sent inside the request or uploaded to the vendor first; without metadata.
 
         :param original: The picture before it was converted, which goes into the fingerprint.
         :param unsigned_because: Why the storage signed no link.
@@ -196,9 +230,12 @@ class MediaPreparer:
         if original is None:
             original, image = image, self._checked(image, accepts)
         placeholder = _placeholder(original)
+        # Metadata are no part of the fingerprint's picture, so that a retry finds a job that an older version submitted.
+        known = image
+        if self.preflight != "off":
+            image = without_metadata(image)
         if image.media and len(image.data) <= accepts.inline:
-            sent = f"data:{image.media.name};base64,{base64.b64encode(image.data).decode()}"
-            return sent, placeholder if accepts.link else sent
+            return _inline(image), placeholder if accepts.link else _inline(known)
         uploads = self.vendor.uploads
         if uploads is not None and accepts.link and len(image.data) <= (uploads.max_bytes or len(image.data)):
             self.uploads[placeholder] = image.data
@@ -226,6 +263,12 @@ def _path(source: Any) -> ObjectStoragePath:
         raise InvalidRequestError(
             f"must be a full http or https URL, or the URI of a storage; this Airflow has no storage for {scheme}://"
         ) from None
+
+
+def _inline(image: Image) -> str:
+    """A picture as a ``data:`` URI."""
+    name = image.media.name if image.media else "application/octet-stream"
+    return f"data:{name};base64,{base64.b64encode(image.data).decode()}"
 
 
 def _placeholder(image: Image) -> str:

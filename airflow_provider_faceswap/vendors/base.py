@@ -62,7 +62,7 @@ class Vendor(ABC):
     #: Seconds after the submission in which "not found" may mean "not yet".
     not_found_grace: ClassVar[float] = 0.0
     #: What is accepted for a picture inside another argument.
-    nested: ClassVar[Accepts] = Accepts()
+    nested: ClassVar[Accepts] = Accepts(any_file=True)
     #: What the words of a refusal or of a failure mean: the shared table, and the vendor's own.
     words: ClassVar[Words] = SHARED
 

@@ -35,6 +35,7 @@ class Accepts:
     :param inline: Maximum number of bytes that may be sent in the request as a ``data:`` URI; 0 for none.
     :param max_bytes: Maximum number of bytes of a file, ``None`` if the vendor does not say.
     :param max_side: Maximum number of pixels of a side, ``None`` if the vendor does not say.
+    :param any_file: Whether it may be something else than a picture or a video, such as a sound.
     :param fit_side: The pixels to which a side is shrunk, if not ``max_side``.
     :param doubtful_side: A side of at least so many pixels may be refused; a warning, as for the others below.
     :param doubtful_bytes: More bytes may be refused.
@@ -52,6 +53,7 @@ class Accepts:
     doubtful_bytes: int | None = None
     doubtful_frames: int | None = None
     doubtful_lines: int | None = None
+    any_file: bool = False
 
 
 @dataclass(frozen=True, slots=True)

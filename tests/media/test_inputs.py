@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import io
+import os
+import threading
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -324,3 +327,85 @@ def test_links_of_uploads_are_put_wherever_they_are_wanted():
     done = with_uploaded_links(request, {"m1": "L1", "m2": "L2"})
     assert done.body == {"a": "L1", "b": ["L2", {"c": "L1"}], "d": 1}
     assert not done.uploads
+
+
+# -- whole, and within limits -------------------------------------------------------------------------
+
+
+def damaged_png():
+    data = bytearray(paint())
+    data[-20] ^= 1
+    return bytes(data)
+
+
+HALVES = {
+    "a third of a JPEG": paint("JPEG", size=(300, 200))[:600],
+    "a PNG of 8 bytes": paint()[:8],
+    "a wrong checksum": damaged_png(),
+    "a WebP": paint("WEBP")[:-10],
+    "no pixels": paint()[:16] + bytes(8) + paint()[24:],
+}
+
+
+@pytest.mark.parametrize("preflight", ["auto", "check", "fit"])
+@pytest.mark.parametrize("way", ["bytes", "file", "data", "link"])
+@pytest.mark.parametrize("data", HALVES.values(), ids=HALVES)
+def test_half_a_picture_is_an_error_before_anything_is_bought(put, web, preflight, way, data):
+    web(data)
+    encoded = f"data:image/png;base64,{base64.b64encode(data).decode()}"
+    value = {"bytes": Image(data), "file": put(data, "mute"), "data": encoded, "link": LINK}[way]
+    if way == "link" and preflight == "auto":
+        assert travel("piapi", value)[0] == LINK, "the vendor looks"
+        return
+    with pytest.raises(InvalidRequestError, match=r"target_image: the picture (is|has)") as caught:
+        travel("piapi", value, preflight=preflight)
+    assert "Nothing was bought. Give the whole file." in str(caught.value)
+    assert not isinstance(caught.value, PictureNotTakenError), "no other vendor could take it"
+
+
+@pytest.mark.parametrize("kind", ["a pipe", "a device"])
+def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path, kind):
+    path = tmp_path / "a.png"
+    if kind == "a pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    for value in (str(path), f"file://{path}", path):
+        with pytest.raises(InvalidRequestError, match=r"could not be read \(NotARegularFileError\)"):
+            Image.read(value)
+
+
+def test_a_storage_that_does_not_end_has_a_limit_of_time(put, monkeypatch):
+    stop = threading.Event()
+    monkeypatch.setenv("AIRFLOW__FACESWAP__MAX_TRANSFER_SECONDS", "1")
+    monkeypatch.setattr("airflow.sdk.ObjectStoragePath.open", lambda *_, **__: stop.wait(30))
+    with pytest.raises(FaceSwapError, match=r"could not be read \(TimeoutError\)") as caught:
+        Image.read(put(paint()))
+    stop.set()
+    assert type(caught.value) is FaceSwapError, "the task may be tried again"
+
+
+def test_fit_reaches_what_can_be_sent_inside_a_request(monkeypatch):
+    noise = io.BytesIO()
+    Pictures.effect_noise((400, 400), 100).convert("RGB").save(noise, "PNG")
+    accepts = replace(VENDORS["gptunnel"].kind("face_swap").media["target_image"], inline=50_000)
+    journey = MediaPreparer(VENDORS["gptunnel"], "fit")
+    sent, _ = journey.arguments({"target_image": accepts}, {"target_image": Image(noise.getvalue())})
+    assert len(base64.b64decode(sent["target_image"].partition(",")[2])) <= 50_000
+
+
+def test_a_sound_is_no_picture_but_may_be_inside_the_input_of_any_task():
+    sound = Image(b"ID3\x04\0\0\0\0\0\0\xff\xfb\x90\x00" + bytes(413))
+    with pytest.raises(PictureNotTakenError, match="neither a picture nor a video"):
+        travel("piapi", sound)
+    _, _, uploads = travel("piapi", {"audio": sound}, kind="task", name="input")
+    assert list(uploads.values()) == [sound.data]
+
+
+def test_a_picture_that_is_never_decoded_may_be_larger_than_one_that_is(monkeypatch):
+    monkeypatch.setenv("AIRFLOW__FACESWAP__MAX_DECODED_PIXELS", "1000")
+    assert travel("gptunnel", Image(paint()))[0].startswith("data:image/png;base64,")
+    with pytest.raises(
+        InvalidRequestError, match="has 60 x 40 pixels, and at most 1000 pixels are decoded here"
+    ):
+        travel("gptunnel", Image(turned()))
