@@ -167,6 +167,19 @@ def get_provider_info() -> dict[str, Any]:
                         default="268435456",
                         example=None,
                     ),
+                    "max_decoded_pixels": _option(
+                        "Largest picture, in pixels, that is decoded on a worker, to rotate it or for preflight='fit'. "
+                        "A pixel takes 8 bytes of memory.",
+                        kind="integer",
+                        default="33554432",
+                        example=None,
+                    ),
+                    "max_transfer_seconds": _option(
+                        "Seconds that one try to download a file, or to read a picture from storage, may take.",
+                        kind="integer",
+                        default="900",
+                        example=None,
+                    ),
                 },
             }
         },

@@ -128,7 +128,9 @@ class MediaPreparer:
         Its type and size are checked with the other arguments.
         """
         head, _, body = value.partition(",")
-        if self.preflight == "off" or not accepts.inline or not head.lower().endswith(";base64"):
+        named = head[5:].partition(";")[0].lower()
+        is_taken = accepts.inline and (not accepts.formats or named in accepts.formats)
+        if self.preflight == "off" or not is_taken or not head.lower().endswith(";base64"):
             return value, value
         try:
             image = Image(base64.b64decode(body, validate=True))
