@@ -26,10 +26,15 @@ def bars(mode: str = "RGB", size: tuple[int, int] = (WIDTH, HEIGHT)) -> Image.Im
     return picture.quantize(16) if mode == "P" else picture.convert(mode)
 
 
+def writes(form: str) -> bool:
+    """Whether this Pillow can write a format."""
+    Image.init()
+    return form in Image.SAVE
+
+
 def written(picture: Image.Image, form: str, **options) -> bytes:
     """The bytes of a picture; none if this Pillow cannot write the format, as the oldest cannot write AVIF."""
-    Image.init()
-    if form not in Image.SAVE:
+    if not writes(form):
         return b""
     out = io.BytesIO()
     picture.save(out, form, **options)
