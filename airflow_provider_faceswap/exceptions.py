@@ -278,6 +278,6 @@ class TooLargeError(ArchiveError, AirflowFailException):
 
 
 class NotAnImageError(ArchiveError):
-    """The bytes are neither a known picture nor a known video."""
+    """The bytes are neither a known picture or video, nor a known sound or 3D model."""
 
     advice = "Nothing was written. Look at the result link: it may be an error page."

@@ -172,7 +172,6 @@ def _odd() -> dict[str, bytes]:
         "float.tif": written(floats, "TIFF"),
         "float to 255.tif": written(bars("F"), "TIFF"),
         "float of heights.tif": written(bars("F").point(lambda value: value * 10 + 0), "TIFF"),
-        "ycbcr.tif": written(bars("YCbCr"), "TIFF"),
         "turned.jpg": written(bars().rotate(90, expand=True), "JPEG", quality=95, exif=exif(6)),
         "orientation 0.jpg": written(bars(), "JPEG", quality=95, exif=exif(0)),
         "orientation 9.jpg": written(bars(), "JPEG", quality=95, exif=exif(9)),

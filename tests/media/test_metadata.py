@@ -18,6 +18,7 @@ from airflow_provider_faceswap.vendors.gptunnel import GPTunnel
 from airflow_provider_faceswap.vendors.piapi import PiAPI
 from tests.pictures import bars, exif, odd, seen, written
 
+XMP = b'http://ns.adobe.com/xap/1.0/\0<x tiff:Orientation="6"/>'
 TEXT = PngInfo()
 TEXT.add_text("Comment", "planted")
 TEXT.add_itxt("XML:com.adobe.xmp", "planted", zip=True)
@@ -93,7 +94,7 @@ def test_a_jpeg_that_is_not_upright_stays_turned_where_pillow_is_missing(monkeyp
         (odd()["turned.jpg"], 6),
         (written(bars(), "PNG", exif=exif(8)), 8),
         (written(bars(), "WEBP", exif=exif(3)), 3),
-        (written(bars(), "JPEG", xmp=b'<x tiff:Orientation="6"/>'), 6),
+        (b"\xff\xd8\xff\xe1" + struct.pack(">H", 2 + len(XMP)) + XMP + odd()["rgb.jpg"][2:], 6),
         (odd()["orientation 9.jpg"], 1),
         (odd()["rgb.jpg"], 1),
         (odd()["turned.jpg"].replace(b"MM\0*", b"MM\xff*"), 1),
