@@ -140,3 +140,17 @@ def test_a_photograph_that_is_too_large_as_a_png_becomes_a_jpeg_of_the_same_size
         image, Accepts(formats=frozenset({"image/png", "image/jpeg"}), max_bytes=len(image.data) // 2)
     )
     assert (made.media.name, made.structure.size) == ("image/jpeg", (200, 200))
+
+
+def test_a_jpeg_with_more_pixels_than_are_decoded_can_be_made_smaller(monkeypatch):
+    monkeypatch.setenv("AIRFLOW__FACESWAP__MAX_DECODED_PIXELS", "130000")
+    image = Image(written(bars(size=(800, 600)), "JPEG", quality=95))
+    for accepts in (
+        Accepts(formats=frozenset({"image/jpeg"}), max_side=300),
+        Accepts(formats=frozenset({"image/jpeg"}), max_bytes=len(image.data) - 1),
+    ):
+        made = fitted(image, accepts)
+        assert max(made.structure.size) <= 400
+        assert close(seen(made.data), PLAIN)
+    with pytest.raises(InvalidRequestError, match="has 800 x 600 pixels, and at most 130000 pixels"):
+        fitted(Image(written(bars(size=(800, 600)), "PNG")), JPEG)
