@@ -26,8 +26,11 @@ def _ebml(reader: Reader) -> None:
         head = reader.some(at, 12)
         name = _vint_length(head[0])
         size = _vint_length(head[name]) if name < len(head) else 9
-        if name > 4 or size > 8 or name + size > len(head):
-            raise reader.cut()
+        if name + size > len(head):
+            if len(head) < 12:
+                raise reader.cut()
+            # This is no element, so nothing can be said of the rest.
+            return
         content = int.from_bytes(head[name : name + size], "big") & ((1 << 7 * size) - 1)
         count += 1
         if content == (1 << 7 * size) - 1:
