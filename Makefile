@@ -46,7 +46,7 @@ test-on-airflow: $(STAMP)
 	$(PYTEST) -m airflow --durations=10 --junitxml=build/tests-airflow.xml
 
 verify: export FACESWAP_TESTS := full
-verify: test test-matrix ## before a release, or after touching the paid path: all cases, all versions (1 h 30 min)
+verify: $(UV) test test-matrix ## before a release, or after touching the paid path: all cases, all versions (1 h 30 min)
 
 # Debian's where this user may install it, else Playwright's own. Without one, the tests in a browser are skipped.
 browser: $(STAMP)
@@ -94,7 +94,7 @@ $(UV):
 	$(PYTHON) -m venv build/uv
 	build/uv/bin/python -m pip install --quiet --disable-pip-version-check uv
 
-COMPILE = $(UV) pip compile --quiet --no-header --no-annotate --python-version 3.11 --extra sandbox
+COMPILE = $(UV) pip compile --quiet --no-header --no-annotate --python-version 3.11 --all-extras
 # What pyproject.toml promises at the least, with what there was beside it when Airflow 3.1 was new.
 LOWEST := --resolution lowest-direct --exclude-newer 2025-10-10 \
 	--exclude-newer-package apache-airflow-providers-common-compat=2026-11-21 \

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -55,3 +56,10 @@ def test_only_the_jobs_that_attest_and_publish_can_get_an_identity():
 def test_no_shell_line_contains_an_expression_that_somebody_else_can_write(path):
     lines = [step["run"] for job in jobs(path).values() for step in job.get("steps", []) if "run" in step]
     assert [line for line in lines if "${{" in line] == []
+
+
+def test_every_extra_is_installed_with_pip():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    job = jobs(ROOT / ".github" / "workflows" / "tests.yml")["extras"]
+    assert sorted(job["strategy"]["matrix"]["extra"]) == sorted(extras)
+    assert "airflow version" in job["steps"][-1]["run"]
