@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import timedelta
 from types import SimpleNamespace
@@ -281,7 +282,7 @@ def pixels(monkeypatch, picture):
         data = picture()
         into.write(data)
         into.seek(0)
-        return Downloaded(len(data), "ab" * 32)
+        return Downloaded(len(data), hashlib.sha256(data).hexdigest())
 
     monkeypatch.setattr("airflow_provider_faceswap.archive.store.download", fetch)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
@@ -10,9 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 
 from airflow_provider_faceswap import __version__
 from airflow_provider_faceswap.foundation.iterations import iteration_of
-from airflow_provider_faceswap.foundation.redaction import bare_url
+from airflow_provider_faceswap.foundation.redaction import bare_url, unsigned
 from airflow_provider_faceswap.foundation.text import safe_json
 from airflow_provider_faceswap.lifecycle.provenance import chain_of
+from airflow_provider_faceswap.storage.places import place_of
 
 if TYPE_CHECKING:
     from airflow_provider_faceswap.archive.sources import ArchiveSource
@@ -77,11 +79,23 @@ class RunInfo(_Frozen):
 
 
 class _Source(_Frozen):
-    """The output in the file: its link without the query, and its place among the job's outputs, from 1."""
+    """
+    The output in the file: its link without the query, and its place among the job's outputs, from 1.
+
+    :param link: Of a bare link, a hash of the whole link without a signature; not in manifests of version 0.1.0.
+    """
 
     url: str | None = None
     output: int | None = None
     outputs: int | None = None
+    link: str | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_json(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = plain(self)
+        if self.link is None:
+            fields.pop("link", None)
+        return fields
 
 
 class Manifest(_Frozen):
@@ -117,6 +131,7 @@ class Manifest(_Frozen):
                 url=bare_url(source.url) if source.url else None,
                 output=source.position + 1,
                 outputs=source.of,
+                link=_hash_of(source.url) if source.url and job is None else None,
             ),
             job=job,
             parents=parents,
@@ -146,6 +161,29 @@ class Manifest(_Frozen):
             return str(self.source.url)
         return f"output {self.source.output} of {self.job.get('vendor')} job {self.job.get('job_id')}"
 
-    def is_same_picture(self, other: Manifest) -> bool:
+    @property
+    def key(self) -> str:
+        """What tells this origin from every other."""
+        return f"{self.origin} {self.source.link or ''}"
+
+    def is_of(self, path: object) -> bool:
+        """True if it says that it describes the file at this path; it may have been copied or planted there."""
+        return place_of(self.file.uri) == place_of(str(path))
+
+    def has_origin_of(self, new: Manifest) -> bool:
+        """True if both describe the same output of the same job, or the same link."""
+        if self.job is None and self.source.link is None and new.source.link is not None:
+            # A manifest of version 0.1.0, which does not tell links apart that differ in the query only.
+            same_link = (
+                new.source.link == _hash_of(str(new.source.url)) or self.file.sha256 == new.file.sha256
+            )
+            return self.origin == new.origin and same_link
+        return self.key == new.key
+
+    def is_same_picture(self, new: Manifest) -> bool:
         """True if both describe the same output, and their files are identical."""
-        return (self.origin, self.file.sha256) == (other.origin, other.file.sha256)
+        return self.has_origin_of(new) and self.file.sha256 == new.file.sha256
+
+
+def _hash_of(link: str) -> str:
+    return hashlib.sha256(str(unsigned(link)).encode()).hexdigest()[:32]

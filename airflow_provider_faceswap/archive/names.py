@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +21,19 @@ from airflow_provider_faceswap.storage.installed import check_installed, how_to_
 if TYPE_CHECKING:
     from airflow_provider_faceswap.archive.sources import ArchiveSource
 
-#: The end of a name that counts as a suffix; a date, a version or a time has a dot too.
-_SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}")
+#: Bytes of a name. A disk allows 255, and a manifest's name is longer than that of its file.
+LONGEST = 200
+#: The suffixes that a filename may bring. Another gets the suffix of the file's type after it.
+_SUFFIXES = re.compile(
+    r"\.(png|apng|jpe?g|jpe|jfif|webp|gif|avif|hei[cf]|bmp|tiff?|jp2|jxl|svg|ico"
+    r"|mp4|m4v|mov|webm|mkv|avi|mpe?g|ogv|mp3|wav|flac|m4a|aac|og[ga]|opus"
+    r"|glb|gltf|obj|fbx|stl|ply|usdz)",
+    re.IGNORECASE,
+)
+#: What version 0.1.0 took for a suffix.
+_FORMER_SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}")
+#: The end of an id that looks like the number of an output.
+_COUNTED = re.compile(r"-[0-9]{1,3}$")
 
 _NO_NAME = "Nothing was archived. Give a name, or leave the argument out to name each picture after its job."
 
@@ -151,22 +164,76 @@ def check_filename(filename: str) -> None:
         raise InvalidRequestError(f"filename: must not contain '::' or '://', got {filename!r}")
 
 
-def name_of(source: ArchiveSource, filename: str | None, *, sha256: str, suffix: str) -> str:
+@dataclass(frozen=True)
+class Names:
     """
-    The name of a source's file, which cannot lead out of the folder.
+    The names under which a source's file may be.
+
+    :param name: The name that it gets.
+    :param former: The name that an older version of this package gave it, if that was another.
+    """
+
+    name: str
+    former: str | None = None
+
+    def for_origin(self, origin: str) -> Names:
+        """The name if another picture has the first one: the same for the same origin."""
+        stem, suffix = split_suffix(self.name)
+        return Names(_fitting(f"{stem}-{_digest(origin)}", suffix))
+
+
+def names_of(source: ArchiveSource, filename: str | None, *, sha256: str, suffix: str) -> Names:
+    """
+    The names of a source's file, which cannot lead out of the folder.
+
+    Two jobs never get the same default name: an id that is not the end of its name as it is has its hash there.
 
     :param filename: The user's filename, if there is one; see :func:`check_filename`.
     :param suffix: The usual suffix of the file's media type.
     """
+    number = source.number or (source.position + 1 if source.of > 1 else None)
+    counted = f"-{number}" if number else ""
     if filename is not None:
-        name = PurePosixPath(filename)
-        stem = str(name)
-        if _SUFFIX.fullmatch(name.suffix):
-            stem, suffix = stem.removesuffix(name.suffix), name.suffix
+        filename = str(PurePosixPath(filename))
+        stem, given = split_suffix(filename)
+        name = _fitting(stem, f"{counted}{given or suffix}")
+        last = PurePosixPath(filename).suffix
+        former_suffix = last if _FORMER_SUFFIX.fullmatch(last) else ""
+        former = f"{filename.removesuffix(former_suffix)}{counted}{former_suffix or suffix}"
     elif source.result is not None:
         parts = (source.result.vendor, source.result.kind or "", source.result.job_id)
-        stem = "-".join("".join(c if c.isalnum() or c in "-_." else "_" for c in part) for part in parts)
+        readable = "-".join("".join(c if c.isalnum() or c in "-_." else "_" for c in part) for part in parts)
+        former = f"{readable}{counted}{suffix}"
+        plain = readable == "-".join(parts) and not _COUNTED.search(readable)
+        name = _fitting(readable if plain else f"{readable}-{_digest(*parts)}", f"{counted}{suffix}")
     else:
-        stem = sha256[:16]
-    number = source.number or (source.position + 1 if source.of > 1 else None)
-    return f"{stem}{f'-{number}' if number else ''}{suffix}"
+        name = former = f"{sha256[:16]}{counted}{suffix}"
+    return Names(name, former if former != name else None)
+
+
+def split_suffix(filename: str) -> tuple[str, str]:
+    """
+    A filename without the suffix of a picture, a video, a sound or a model, and that suffix; empty if it has none.
+
+    A date, a version and ``anna.maria`` have a dot, but no suffix.
+    """
+    suffix = PurePosixPath(filename).suffix
+    return (filename.removesuffix(suffix), suffix) if _SUFFIXES.fullmatch(suffix) else (filename, "")
+
+
+def _fitting(stem: str, end: str) -> str:
+    """A name of which no part is longer than :data:`LONGEST`; a longer one is cut, and gets its hash."""
+    *folders, last = PurePosixPath(stem).parts
+    return str(PurePosixPath(*(_cut(folder, "") for folder in folders), _cut(last, end)))
+
+
+def _cut(part: str, end: str) -> str:
+    if len(f"{part}{end}".encode()) <= LONGEST:
+        return f"{part}{end}"
+    mark = f"-{_digest(part)}{end}"
+    room = LONGEST - len(mark.encode())
+    return part.encode()[:room].decode(errors="ignore") + mark
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import logging
 import tempfile
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_faceswap.archive.manifest import Archived, Manifest, RunInfo
-from airflow_provider_faceswap.archive.names import check_filename, folder_of, name_of
+from airflow_provider_faceswap.archive.names import check_filename, folder_of, names_of
+from airflow_provider_faceswap.archive.place import Overwrite, Place, TakenError
 from airflow_provider_faceswap.exceptions import ArchiveError, FaceSwapError, NotAnImageError, TooLargeError
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.foundation.file_structure import examine
@@ -24,16 +23,14 @@ from airflow_provider_faceswap.http.download import download
 from airflow_provider_faceswap.http.patience import Patience
 from airflow_provider_faceswap.media.inputs import open_hosts
 from airflow_provider_faceswap.media.limits import max_transfer_seconds
-from airflow_provider_faceswap.storage.files import write
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from airflow.sdk import ObjectStoragePath
 
+    from airflow_provider_faceswap.archive.names import Names
     from airflow_provider_faceswap.archive.sources import ArchiveSource
-
-Overwrite = Literal["error", "skip", "replace"]
 
 _log = logging.getLogger(__name__)
 
@@ -53,7 +50,8 @@ class Archive:
         outputs. Default: vendor, kind and job id, or the hash for a bare link.
     :param overwrite: What to do if there is a file with that name and its manifest. A file without one was left by
         an attempt that stopped early, and is always replaced. ``error`` accepts the identical file from an
-        earlier attempt of the same task.
+        earlier attempt of the same task. ``skip`` keeps the same output of the same job, and writes another one under
+        a name of its own.
     :param max_bytes: The largest result that is accepted.
     :param open_hosts: Private or plain http hosts that downloads may reach.
     :param run: The task attempt that manifests name.
@@ -102,84 +100,47 @@ class Archive:
         if found.flaw:
             raise ArchiveError(f"{_described(source)} {found.flaw}", advice=_HALF)
         width, height = found.size or (None, None)
-        name = name_of(source, self.filename, sha256=fetched.sha256, suffix=media.suffix)
-        path = self.folder / name
-        manifest_path = path.with_name(path.name + ".json")
-        archived = Archived(
-            uri=str(path),
-            manifest_uri=str(manifest_path),
-            media_type=media.name,
-            bytes=fetched.size,
-            sha256=fetched.sha256,
-            width=width,
-            height=height,
-        )
-        manifest = Manifest.of(source, archived, self.run)
+        names = names_of(source, self.filename, sha256=fetched.sha256, suffix=media.suffix)
+
+        def manifest(place: Place) -> Manifest:
+            archived = Archived(
+                uri=str(place.path),
+                manifest_uri=str(place.manifest_path),
+                media_type=media.name,
+                bytes=fetched.size,
+                sha256=fetched.sha256,
+                width=width,
+                height=height,
+            )
+            return Manifest.of(source, archived, self.run)
+
+        return self._put(names, file, manifest)
+
+    def _put(self, names: Names, file: BinaryIO, manifest: Callable[[Place], Manifest]) -> Archived:
+        """
+        Write the file and its manifest.
+
+        :param manifest: Makes the manifest of the file at a place.
+        """
+        place = Place(self.folder / names.name)
+        new = manifest(place)
         try:
-            if (existing := self._existing(path, manifest_path, manifest)) is not None:
-                return existing
-            # The manifest comes last: a file without one was left by an attempt that stopped early.
-            write(path, file)
-            write(manifest_path, io.BytesIO(manifest.to_json()))
+            if names.former is not None:
+                former = Place(self.folder / names.former)
+                if (existing := former.existing(manifest(former), self.overwrite)) is not None:
+                    return existing
+            try:
+                return place.put(file, new, self.overwrite)
+            except TakenError:
+                if self.overwrite != "skip":
+                    raise
+            other = Place(self.folder / names.for_origin(new.key).name)
+            _log.warning("%s has another picture; this one is archived as %s", place.path, other.path)
+            return other.put(file, manifest(other), self.overwrite)
         except FaceSwapError:
             raise
         except Exception as error:  # noqa: BLE001 - every object store has its own errors
-            raise ArchiveError(f"{path} could not be written ({error_line(error)})") from None
-        return archived
-
-    def _existing(
-        self, path: ObjectStoragePath, manifest_path: ObjectStoragePath, new: Manifest
-    ) -> Archived | None:
-        """
-        Apply ``overwrite``.
-
-        :returns: The existing file if it stays; ``None`` if the new one is to be written.
-        :raises ArchiveError: There is a file, and it may not be replaced.
-        """
-        old = self._read(manifest_path)
-        if old is None:
-            return None
-        if self.overwrite != "replace" and path.exists():
-            if self.overwrite == "skip":
-                return old.file
-            if old.is_same_picture(new) and old.airflow.is_earlier_attempt_of(new.airflow):
-                _log.info("%s was archived by an earlier attempt and is not written again", path)
-                return old.file
-            raise ArchiveError(
-                f"{path} already exists",
-                advice="Give another filename, or overwrite='replace' or 'skip'.",
-            )
-        if not old.is_same_picture(new):
-            if old.job is not None and old.origin != new.origin:
-                _log.warning("%s, which was %s, is replaced by %s", path, old.origin, new.origin)
-            # If this attempt stops between the two writes, the new file must not be beside the old manifest.
-            # A store that does not allow deleting is still written to, because the picture is paid for.
-            with suppress(Exception):
-                manifest_path.fs.rm_file(manifest_path.path)
-        return None
-
-    def _read(self, path: ObjectStoragePath) -> Manifest | None:
-        """
-        Read the existing manifest, if there is one.
-
-        :raises ArchiveError: It is some other file, and may not be replaced.
-        """
-        try:
-            # Not through the path's own reading, which would report it to Airflow's lineage; and by a range, because
-            # the S3 library would otherwise ask for the size first.
-            return Manifest.parse(path.fs.cat_file(path.path, start=0))
-        except FileNotFoundError:
-            return None
-        except Exception as error:
-            if self.overwrite == "replace":
-                # Some stores may be written to but not read. The picture is paid for.
-                return None
-            if isinstance(error, ValueError):
-                raise ArchiveError(
-                    f"{path} already exists and is not a manifest",
-                    advice="Give another filename, or overwrite='replace'.",
-                ) from None
-            raise
+            raise ArchiveError(f"{place.path} could not be written ({error_line(error)})") from None
 
     def _fetch(self, source: ArchiveSource, into: BinaryIO) -> Downloaded:
         if source.url is not None:

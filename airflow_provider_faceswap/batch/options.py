@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
+from airflow_provider_faceswap.archive.names import split_suffix
 from airflow_provider_faceswap.batch.item_storage import ItemStorage
 from airflow_provider_faceswap.batch.report import MAX_LOGGED_ITEMS, describe
 from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError
@@ -131,6 +132,6 @@ class JobOptions:
         """
         if (filename := item.filename) is None:
             return
-        stem = str(PurePosixPath(filename).with_suffix("")).casefold()
+        stem = split_suffix(str(PurePosixPath(filename)))[0].casefold()
         if (other := taken.setdefault(stem, item.label)) != item.label:
             raise InvalidRequestError(f"filename: {other} has the same, {filename!r}")

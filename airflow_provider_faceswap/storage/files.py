@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import os
+import errno
+import hashlib
 import shutil
-import uuid
 from contextlib import suppress
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from airflow_provider_faceswap.storage.disk import CHUNK, DISKS, create_on_disk, write_on_disk
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
-#: Bytes copied at a time.
-CHUNK = 256 * 1024
 #: Bytes in one request to an object store; a larger file is uploaded in parts of this size. An upload needs about
 #: twice as much memory. S3 allows ten thousand parts of at least 5 MiB.
 PART = 8 * 1024 * 1024
+#: What of a storage's description of a file changes when the file is written.
+_VERSION = ("size", "mtime", "ino", "ETag", "etag", "generation", "LastModified", "last_modified", "updated")
 
 
 def path_of(place: object, conn_id: str | None = None) -> ObjectStoragePath:
@@ -46,7 +48,7 @@ def usable_path(place: object, conn_id: str | None = None) -> ObjectStoragePath:
     return path
 
 
-def write(path: ObjectStoragePath, source: BinaryIO) -> None:
+def write(path: ObjectStoragePath, source: BinaryIO, media_type: str | None = None) -> None:
     """
     Write a file so that it is never seen half-written.
 
@@ -56,36 +58,81 @@ def write(path: ObjectStoragePath, source: BinaryIO) -> None:
 
     Nothing is reported to Airflow's hook lineage here: it would be the temporary name, or a ledger's record.
 
+    :param media_type: What S3, GCS and Azure store as its ``Content-Type``.
     :raises Exception: The storage's own error; there is no new file under the final name.
     """
     source.seek(0)
-    if path.protocol in {"", "file", "local"}:
-        _write_on_disk(path, source)
+    if path.protocol in DISKS:
+        write_on_disk(path, source)
     else:
-        _upload(path, source)
+        _upload(path, source, "wb", media_type)
 
 
-def _write_on_disk(path: ObjectStoragePath, source: BinaryIO) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # It does not contain the final name, which may be as long as a disk allows.
-    part = path.with_name(f".{uuid.uuid4().hex}.part")
-    try:
-        with path.fs.open(part.path, "wb") as target:
-            shutil.copyfileobj(source, target, CHUNK)
-        # Not fsspec's move, which would move the file into a folder with the final name.
-        os.replace(part.path, path.path)  # noqa: PTH105 - the path is one of fsspec
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+def create(path: ObjectStoragePath, source: BinaryIO, media_type: str | None = None) -> None:
+    """
+    Write a file as :func:`write` does, if there is none under that name. Of several callers at a time, one succeeds.
+
+    :raises FileExistsError: There is one.
+    :raises NotImplementedError: This storage cannot refuse to replace a file. Disks, S3, GCS and Azure can; a few
+        servers with an S3 API cannot, and of these some say so and others replace the file.
+    :raises Exception: The storage's own error; there is no new file under the final name.
+    """
+    source.seek(0)
+    if path.protocol in DISKS:
+        create_on_disk(path, source)
+    elif path.protocol in _HEADERS:
+        try:
+            _upload(path, source, "xb", media_type)
+        except OSError as error:
+            if error.errno == errno.ENOSYS:
+                raise NotImplementedError(path.protocol) from None
+            # "Precondition failed" and "conflict", which the S3 library knows only in Amazon's own words.
+            if error.errno in {errno.EINVAL, errno.EBUSY} and path.fs.exists(path.path):
+                raise FileExistsError(path.path) from None
+            raise
+    else:
+        raise NotImplementedError(path.protocol)
 
 
-def _upload(path: ObjectStoragePath, source: BinaryIO) -> None:
+def holds(path: ObjectStoragePath, size: int, sha256: str) -> bool:
+    """
+    True if there is a file with exactly this content.
+
+    :raises Exception: It could not be read.
+    """
+    digest, start = hashlib.sha256(), 0
+    while start < size:
+        # The last part would be a byte longer if the file was.
+        end = start + PART if start + PART < size else size + 1
+        try:
+            part = path.fs.cat_file(path.path, start=start, end=end)
+        except FileNotFoundError:
+            return False
+        digest.update(part)
+        if len(part) != min(end, size) - start:
+            return False
+        start = end
+    return digest.hexdigest() == sha256
+
+
+def version_of(path: ObjectStoragePath) -> str:
+    """
+    A text that changes whenever the file is written.
+
+    :raises FileNotFoundError: There is none.
+    """
+    found = path.fs.info(path.path, refresh=True)
+    return repr([(name, str(found[name])) for name in _VERSION if name in found])
+
+
+def _upload(path: ObjectStoragePath, source: BinaryIO, mode: str, media_type: str | None) -> None:
     from fsspec.spec import AbstractBufferedFile
 
     # fsspec's object stores are the async ones. There, closing a file creates the object in one step. With a separate
     # commit, even a small object would take three requests, and stay in memory as long as the process.
     closing_commits = path.fs.async_impl
-    target = path.fs.open(path.path, "wb", block_size=PART, autocommit=closing_commits)
+    headers = _HEADERS[path.protocol](media_type) if media_type and path.protocol in _HEADERS else {}
+    target = path.fs.open(path.path, mode, block_size=PART, autocommit=closing_commits, **headers)
     try:
         shutil.copyfileobj(source, target, CHUNK)
         target.close()
@@ -99,3 +146,26 @@ def _upload(path: ObjectStoragePath, source: BinaryIO) -> None:
             # Otherwise its finalizer would close it, which uploads what is in its buffer.
             target.closed = True
         raise
+
+
+def _s3_headers(media_type: str) -> dict[str, Any]:
+    return {"ContentType": media_type}
+
+
+def _gcs_headers(media_type: str) -> dict[str, Any]:
+    return {"content_type": media_type}
+
+
+def _azure_headers(media_type: str) -> dict[str, Any]:
+    from azure.storage.blob import ContentSettings
+
+    # A dict would do for newer versions of adlfs only.
+    return {"content_settings": ContentSettings(content_type=media_type)}
+
+
+#: Object stores that can create an object exclusively, and how each is told the type of an object.
+_HEADERS = {
+    **dict.fromkeys(("s3", "s3a", "s3n"), _s3_headers),
+    **dict.fromkeys(("gs", "gcs"), _gcs_headers),
+    **dict.fromkeys(("abfs", "abfss", "adl"), _azure_headers),
+}

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_faceswap.foundation.redaction import bare_url
-from airflow_provider_faceswap.foundation.text import safe_text
 from airflow_provider_faceswap.jobs import GivenResult
 from airflow_provider_faceswap.lifecycle.provenance import provenance
+from airflow_provider_faceswap.storage.places import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
 #: this many take about 5 kB.
 MAX_LISTED = 20
 
-#: Schemes that mean the same as another.
-_SAME_SCHEME = {"": "file", "local": "file", "s3a": "s3", "s3n": "s3", "gcs": "gs"}
 #: A text that is a place and nothing else. A prompt may begin with a link.
 _PLACE = re.compile(r"https?://\S+|(?!https?:)[a-z][a-z0-9+.-]*://[^\r\n]+", re.IGNORECASE)
 
@@ -43,7 +40,7 @@ class Output:
     """
     A file or folder that a task wrote.
 
-    :param place: As :func:`place_of` names it.
+    :param place: As :func:`~airflow_provider_faceswap.storage.places.place_of` names it.
     :param bytes: Its size; for a folder, of the files that were written to it.
     :param files: The number of files.
     :param sha256: Of a single file, in hex.
@@ -73,22 +70,6 @@ class LineageRecord:
     jobs: tuple[dict[str, Any], ...] = ()
     total: int = 0
     cost: Mapping[str, float] | None = None
-
-
-def place_of(uri: str) -> str:
-    """
-    The dataset name of a link, a URI of object storage, or a path on a disk.
-
-    :returns: A link without user info, query and fragment; a URI without the id of its Airflow connection.
-    """
-    uri = safe_text(uri)
-    scheme, mark, rest = uri.partition("://")
-    if not mark:
-        return f"file://{uri}"
-    if scheme.lower() in {"http", "https"}:
-        return bare_url(uri)
-    authority, slash, path = rest.partition("/")
-    return f"{_SAME_SCHEME.get(scheme, scheme)}://{authority.rpartition('@')[2]}{slash}{path}"
 
 
 # -- inputs and outputs of a task ---------------------------------------------------------------------

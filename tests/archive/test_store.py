@@ -16,7 +16,7 @@ from fsspec.implementations.memory import MemoryFile, MemoryFileSystem
 from airflow_provider_faceswap import __version__
 from airflow_provider_faceswap.archive.manifest import RunInfo
 from airflow_provider_faceswap.archive.sources import ArchiveSource
-from airflow_provider_faceswap.archive.store import Archive, write
+from airflow_provider_faceswap.archive.store import Archive
 from airflow_provider_faceswap.exceptions import (
     ArchiveError,
     InvalidRequestError,
@@ -25,6 +25,7 @@ from airflow_provider_faceswap.exceptions import (
     TooLargeError,
 )
 from airflow_provider_faceswap.lifecycle.provenance import provenance
+from airflow_provider_faceswap.storage.files import create, write
 
 pytestmark = pytest.mark.usefixtures("alone", "one_after_the_other")
 
@@ -367,9 +368,15 @@ def kept_as(disk, source, data, **more):
     [
         (("gptunnel", "face_swap", "65819c48"), "gptunnel-face_swap-65819c48.png"),
         (("piapi", "task", "49638cd2-4689"), "piapi-task-49638cd2-4689.png"),
-        (("tengrai", "face_swap", "../../../etc/passwd"), "tengrai-face_swap-.._.._.._etc_passwd.png"),
-        (("tengrai", "face_swap", "/etc/passwd"), "tengrai-face_swap-_etc_passwd.png"),
-        (("tengrai", "face_swap", "a b?c#d*e%2f\\f\n\0"), "tengrai-face_swap-a_b_c_d_e_2f_f__.png"),
+        (
+            ("tengrai", "face_swap", "../../../etc/passwd"),
+            "tengrai-face_swap-.._.._.._etc_passwd-9b1303d0caee.png",
+        ),
+        (("tengrai", "face_swap", "/etc/passwd"), "tengrai-face_swap-_etc_passwd-4bd53dd604e0.png"),
+        (
+            ("tengrai", "face_swap", "a b?c#d*e%2f\\f\n\0"),
+            "tengrai-face_swap-a_b_c_d_e_2f_f__-687d8359dd4a.png",
+        ),
         (("tengrai", "face_swap", ".."), "tengrai-face_swap-...png"),
         (("tengrai", "face_swap", "задача"), "tengrai-face_swap-задача.png"),
     ],
@@ -554,12 +561,16 @@ def test_replacing_the_picture_of_another_job_is_told(place, made, picture, capl
 
 
 def breaking_before_the_manifest(monkeypatch):
-    def write_some(path, source):
-        if path.name.endswith(".json"):
-            raise OSError("the storage is gone")
-        write(path, source)
+    def some(writing):
+        def write_some(path, source, *more):
+            if path.name.endswith(".json"):
+                raise OSError("the storage is gone")
+            writing(path, source, *more)
 
-    monkeypatch.setattr("airflow_provider_faceswap.archive.store.write", write_some)
+        return write_some
+
+    monkeypatch.setattr("airflow_provider_faceswap.archive.place.write", some(write))
+    monkeypatch.setattr("airflow_provider_faceswap.archive.place.create", some(create))
 
 
 @pytest.mark.parametrize("job_id", ["65819c48", "another"])
@@ -756,3 +767,85 @@ def test_the_manifest_comes_after_the_picture(object_store, made, picture):
         ("commit", name),
         ("commit", f"{name}.json"),
     ]
+
+
+# -- names: kept suffixes, no collisions, short enough ---------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("filename", "name"),
+    [
+        ("anna.maria", "anna.maria.png"),
+        ("a.png.json", "a.png.json.png"),
+        ("v.1a", "v.1a.png"),
+        ("run.parquet", "run.parquet.png"),
+        ("model.GLB", "model.GLB"),
+    ],
+)
+def test_only_a_suffix_of_a_picture_a_video_a_sound_or_a_model_is_one(disk, made, picture, filename, name):
+    assert kept_as(disk, ArchiveSource(url=None, result=made()), picture(), filename=filename) == name
+
+
+def test_no_filename_replaces_the_manifest_of_another_picture(disk, made, picture):
+    for filename in ("a.png", "a.png.json"):
+        keep(disk, ArchiveSource(url=None, result=made()), picture(), filename=filename)
+    assert len(files(disk)) == 4
+    assert json.loads((disk / "a.png.json").read_text())["file"]["uri"].endswith("/a.png")
+
+
+@pytest.mark.parametrize(
+    "ids", [("a/b", "a_b", "a?b", "a b"), ("x" * 231, "x" * 232, "x" * 231 + "y"), ("задача/1", "задача_1")]
+)
+def test_two_jobs_never_share_a_name_and_every_name_is_short(disk, made, picture, ids):
+    for job_id in ids:
+        keep(disk, ArchiveSource(url=None, result=made(job_id=job_id)), picture(), overwrite="error")
+    names = files(disk)
+    assert len(names) == 2 * len(ids)
+    assert max(len(name.removesuffix(".json").encode()) for name in names) <= 200
+
+
+def test_an_output_of_a_job_does_not_share_the_name_of_another_job(disk, made, picture):
+    keep(
+        disk, ArchiveSource(url=None, result=made(job_id="a"), position=1, of=2), picture(), overwrite="error"
+    )
+    keep(disk, ArchiveSource(url=None, result=made(job_id="a-2")), picture(), overwrite="error")
+    assert len(files(disk)) == 4
+
+
+@pytest.mark.parametrize("filename", ["x" * 251 + ".png", "ж" * 150, "f" * 230 + "/pic", "a" * 300])
+def test_a_filename_that_is_too_long_is_cut_and_stays_the_same(disk, made, picture, filename):
+    source = ArchiveSource(url=None, result=made())
+    first, second = (keep(disk, source, picture(), filename=filename, overwrite="skip") for _ in range(2))
+    assert first == second
+    assert max(len(part.encode()) for part in first.uri.split("/")) <= 200
+    assert first.uri.endswith(".png")
+    other = keep(disk, source, picture(), filename=filename[:-1] + "z", overwrite="error")
+    assert other.uri != first.uri
+
+
+FORMER = {
+    "anna.maria": ("65819c48", "anna.maria"),
+    "x" * 245 + ".png": ("65819c48", "x" * 245 + ".png"),
+    None: ("a/b", "gptunnel-face_swap-a_b.png"),
+}
+
+
+@pytest.mark.parametrize("overwrite", ["skip", "error"])
+@pytest.mark.parametrize("filename", FORMER, ids=["suffix", "length", "id"])
+def test_a_retry_over_an_upgrade_finds_its_picture(disk, made, picture, filename, overwrite):
+    job_id, name = FORMER[filename]
+    source = ArchiveSource(url=None, result=made(job_id=job_id))
+    run = {**TRY, "try_number": 2}
+    kept = keep(disk, source, picture(), filename=filename, overwrite=overwrite, run=TRY)
+    manifest = json.loads(ObjectStoragePath(kept.manifest_uri).read_text())
+    # As version 0.1.0 named it.
+    write(disk / name, io.BytesIO(picture()))
+    manifest["file"] |= {"uri": f"{disk}/{name}", "manifest_uri": f"{disk}/{name}.json"}
+    write(disk / f"{name}.json", io.BytesIO(json.dumps(manifest).encode()))
+    for uri in (kept.uri, kept.manifest_uri):
+        ObjectStoragePath(uri).unlink()
+    again = keep(disk, source, picture(), filename=filename, overwrite=overwrite, run=run)
+    assert again.uri == f"{disk}/{name}"
+    assert files(disk) == sorted([name, f"{name}.json"])
+    other = ArchiveSource(url=None, result=made(job_id=job_id.replace("/", "?") + "x"))
+    assert keep(disk, other, picture(), filename=filename, overwrite="skip", run=run).uri != again.uri

@@ -35,6 +35,7 @@ from airflow_provider_faceswap.operators.batch import FaceSwapBatchOperator
 from airflow_provider_faceswap.operators.gptunnel import GPTunnelFaceSwapOperator, GPTunnelImagineOperator
 from airflow_provider_faceswap.sensors.job import JobSensor
 from airflow_provider_faceswap.storage.files import write
+from airflow_provider_faceswap.storage.places import place_of
 from airflow_provider_faceswap.telemetry.lineage import (
     MAX_LISTED,
     LineageRecord,
@@ -44,7 +45,6 @@ from airflow_provider_faceswap.telemetry.lineage import (
     batch_lineage,
     collect,
     job_lineage,
-    place_of,
 )
 from airflow_provider_faceswap.telemetry.openlineage import facets
 
