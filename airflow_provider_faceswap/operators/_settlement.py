@@ -81,6 +81,8 @@ class SettlingOperator(ContentArguments):
         self.log.info(done_message(result))
         self.outcome = result.to_xcom()
         lineage.collect(hook, lineage.job_lineage(self.outcome, self.arguments()))
+        place = result.url or f"faceswap://{result.vendor}/{result.job_id}"
+        lineage.set_outlet_extras(context, self.outlets, lineage.job_event(self.outcome), place)
         return self.outcome
 
     def _close(self, context: Context, submission: Submission, waited: WaitResult) -> Record | None:

@@ -56,8 +56,9 @@ class ArchiveOperator(BaseOperator):
     :param filename: Name below the folder. A suffix is added if it has none, and a number if there are several
         pictures. Default: vendor, kind and job id, so that a retry writes the same file. A template that renders
         to what cannot be a name is a warning, and the default is used, because the picture is paid for.
-    :param overwrite: If the name is taken: ``replace`` the file (default), ``skip``, or ``error``, unless an earlier
-        attempt of the same task archived the identical file. A file without its manifest was left by an attempt that
+    :param overwrite: If the name is taken: ``replace`` the file (default), ``skip`` if it is this very picture, or
+        ``error``, unless an earlier attempt of the same task archived the identical file. With ``skip``, another picture
+        gets a name of its own. A file without its manifest was left by an attempt that
         stopped early, and is always replaced.
     :param max_bytes: The largest result that is accepted; default: ``[faceswap] max_archive_bytes``.
     :param multiple_outputs: Store each key of the result as an XCom of its own too, for ``task.output["uri"]``. Of
@@ -120,7 +121,7 @@ class ArchiveOperator(BaseOperator):
         kept = [source for source in sources if isinstance(source, ArchiveSource)]
         self._lineage = lineage.archive_lineage(kept, archived, folder)
         lineage.collect(folder, self._lineage)
-        lineage.set_outlet_extras(context, self.outlets, lineage.archive_event(kept, archived))
+        lineage.set_outlet_extras(context, self.outlets, lineage.archive_event(kept, archived), folder)
         files = [file.model_dump() for file in archived]
         self.outcome = files if is_list or len(files) != 1 else files[0]
         return self.outcome

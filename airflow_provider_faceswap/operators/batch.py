@@ -210,7 +210,9 @@ class FaceSwapBatchOperator(BaseOperator):
                 f"{not_written}; {report.line()}",
                 advice="The pictures are archived. A retry pays for none of them again, and writes the manifest.",
             )
-        lineage.set_outlet_extras(context, self.outlets, lineage.batch_event(summary, hook.vendor.name))
+        lineage.set_outlet_extras(
+            context, self.outlets, lineage.batch_event(summary, hook.vendor.name), folder
+        )
         return summary
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:

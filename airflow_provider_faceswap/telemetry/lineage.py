@@ -214,15 +214,39 @@ def batch_event(outcome: Mapping[str, Any], vendor: str) -> dict[str, Any]:
     return {"vendor": vendor, **{name: outcome[name] for name in fields}}
 
 
-def set_outlet_extras(context: Context, outlets: Iterable[Any] | None, extra: dict[str, Any]) -> None:
-    """Set the extra of the events of a task's assets and aliases, so that a consumer can find the pictures."""
+def job_event(outcome: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    The extra field of the asset event for a job, without its link, which may be signed.
+
+    :param outcome: What the operator returns.
+    """
+    fields = ("vendor", "kind", "job_id", "conn_id", "cost", "finished_at", "expires_at")
+    return {name: outcome.get(name) for name in fields}
+
+
+def set_outlet_extras(
+    context: Context, outlets: Iterable[Any] | None, extra: dict[str, Any], place: object
+) -> None:
+    """
+    Set the extra of the events of a task's assets, so that a consumer can find the pictures.
+
+    An alias makes no event by itself: it gets one of the asset that is the place.
+
+    :param place: The folder or the link with the pictures.
+    """
     from airflow.sdk import Asset, AssetAlias
     from airflow.sdk.definitions.asset import AssetRef
 
     for outlet in outlets or ():
         # An outlet for lineage only has no event.
         if isinstance(outlet, Asset | AssetAlias | AssetRef):
-            context["outlet_events"][outlet].extra = extra
+            event = context["outlet_events"][outlet]
+            event.extra = extra
+            if isinstance(outlet, AssetAlias):
+                try:
+                    event.add(Asset(place_of(str(place))), extra=extra)
+                except Exception as error:  # noqa: BLE001 - such as a place that is no asset: the job is paid for
+                    _log.warning("%s made no event (%s)", outlet, type(error).__name__)
 
 
 # -- hook lineage -------------------------------------------------------------------------------------

@@ -456,6 +456,19 @@ def test_a_destination_in_a_storage_that_is_not_there_is_named_without_its_passw
     assert web.requests == []
 
 
+def test_a_storage_that_lacks_its_account_says_so_and_a_retry_may_help(web, keep, monkeypatch):
+    def lacking(*_):
+        raise ValueError("Must provide either a connection_string or account_name with credentials!!")
+
+    monkeypatch.setattr("airflow_provider_faceswap.archive.names.usable_path", lacking)
+    with pytest.raises(
+        ArchiveError, match=r"cannot be used \(ValueError: Must provide .*account_name.*retry"
+    ) as told:
+        keep("https://files.test/pic.png", destination="s3://pictures/kept")
+    assert not isinstance(told.value, AirflowFailException)
+    assert "nstall" not in str(told.value)
+
+
 def test_no_storage_has_such_a_scheme(web, keep):
     with pytest.raises(InvalidRequestError, match=r"destination: .* no storage for 'zzz://b' \(ValueError\)"):
         keep("https://files.test/pic.png", destination="zzz://b")
@@ -610,6 +623,10 @@ def test_the_event_of_an_outlet_tells_the_files_and_no_link(archiving, web, pict
         "total": 2,
         "cost": {"RUB": 15.0},
     }
+    if isinstance(outlet, AssetAlias):
+        (event,) = events[outlet].asset_alias_events
+        assert event.extra == events[outlet].extra
+        assert event.dest_asset_key.uri == f"file://{task.destination.removeprefix('file://')}"
     text = json.dumps(events[outlet].extra)
     assert "SECRET" not in text
     assert "http" not in text
