@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-from airflow_provider_faceswap.exceptions import InvalidRequestError
-from airflow_provider_faceswap.foundation.redaction import bare_url
+from airflow_provider_faceswap.exceptions import ArchiveError, InvalidRequestError
+from airflow_provider_faceswap.foundation.redaction import bare_url, error_line
 from airflow_provider_faceswap.foundation.rendered import as_text, is_set
 from airflow_provider_faceswap.foundation.text import as_name
 from airflow_provider_faceswap.foundation.validation import as_conn_id
 from airflow_provider_faceswap.storage.files import usable_path
-from airflow_provider_faceswap.storage.installed import check_installed, how_to_install
+from airflow_provider_faceswap.storage.installed import check_installed, has_storage, how_to_install
 
 if TYPE_CHECKING:
     from airflow_provider_faceswap.archive.sources import ArchiveSource
@@ -43,6 +43,7 @@ def folder_of(destination: Any, conn_id: str | None) -> ObjectStoragePath:
     A destination as a path.
 
     :raises InvalidRequestError: It is empty or a relative path, or Airflow has no storage for its scheme.
+    :raises ArchiveError: There is such a storage, and it cannot be used with its connection.
     """
     if isinstance(destination, str):
         destination = destination.strip()
@@ -51,8 +52,16 @@ def folder_of(destination: Any, conn_id: str | None) -> ObjectStoragePath:
     _check_absolute(text)
     try:
         return usable_path(destination, conn_id)
-    except (ValueError, ImportError) as error:
+    except ImportError as error:
         raise _not_installed(text, error) from None
+    except ValueError as error:
+        if not has_storage(text):
+            raise _not_installed(text, error) from None
+        # Such as Azure's without an account: a connection may be corrected before a retry.
+        raise ArchiveError(
+            f"destination: the storage of {bare_url(text)!r} cannot be used ({error_line(error)})",
+            advice="Nothing was archived. Correct the storage's connection, and retry.",
+        ) from None
 
 
 def check_known(destination: Any, conn_id: str | None, filename: Any = None) -> None:

@@ -46,6 +46,14 @@ def check_installed(place: str, conn_id: str | None = None) -> None:
     usable_path(place, conn_id)
 
 
+def has_storage(place: str) -> bool:
+    """True if Airflow has a storage for a URI's scheme, whether or not it can be used."""
+    from airflow.sdk.io import has_fs
+
+    scheme, mark, _ = place.partition("://")
+    return not mark or scheme.lower() in _DISKS or has_fs(scheme.lower())
+
+
 def how_to_install(place: str) -> str:
     """The next step if there is no storage for a URI."""
     needed = _STORAGES.get(place.partition("://")[0].lower())
