@@ -5,12 +5,23 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_faceswap import __version__
+
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
     from openlineage.client.event_v2 import InputDataset, OutputDataset
     from openlineage.client.facet_v2 import RunFacet
 
     from airflow_provider_faceswap.telemetry.lineage import LineageRecord, Output
+
+
+#: The project, as OpenLineage names what made a facet.
+PRODUCER = f"https://github.com/airflow-provider-faceswap/airflow-provider-faceswap/tree/v{__version__}"
+#: The schema of our own facet.
+SCHEMA_URL = (
+    "https://github.com/airflow-provider-faceswap/airflow-provider-faceswap/blob/main/docs/openlineage-facet.json"
+    "#/$defs/FaceSwapRunFacet"
+)
 
 
 def facets(record: LineageRecord) -> OperatorLineage[Any, Any] | None:
@@ -26,7 +37,9 @@ def facets(record: LineageRecord) -> OperatorLineage[Any, Any] | None:
         return None
     run: dict[str, RunFacet] = {}
     if record.total:
-        run["faceswap"] = _facet()(jobs=list(record.jobs), total=record.total, cost=dict(record.cost or {}))
+        run["faceswap"] = _facet()(
+            jobs=list(record.jobs), total=record.total, cost=dict(record.cost or {}), producer=PRODUCER
+        )
     if record.total == 1 and record.jobs:
         job = record.jobs[0]
         run["externalQuery"] = external_query_run.ExternalQueryRunFacet(
@@ -52,6 +65,10 @@ def _facet() -> Any:
         jobs: list[dict[str, Any]]
         total: int
         cost: dict[str, float]
+
+        @staticmethod
+        def _get_schema() -> str:
+            return SCHEMA_URL
 
     return FaceSwapRunFacet
 

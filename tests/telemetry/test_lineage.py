@@ -46,7 +46,7 @@ from airflow_provider_faceswap.telemetry.lineage import (
     collect,
     job_lineage,
 )
-from airflow_provider_faceswap.telemetry.openlineage import facets
+from airflow_provider_faceswap.telemetry.openlineage import PRODUCER, SCHEMA_URL, facets
 
 pytestmark = pytest.mark.usefixtures("alone")
 
@@ -396,6 +396,7 @@ def test_a_job_is_told_with_its_pictures_its_id_and_its_cost(clock, vendor, answ
         ("https://results.test", "out.png")
     ]
     ours, standard = (told["run"]["facets"][name] for name in ("faceswap", "externalQuery"))
+    assert (ours["_schemaURL"], ours["_producer"]) == (SCHEMA_URL, PRODUCER)
     assert ours["jobs"] == [
         {
             "vendor": "gptunnel",
