@@ -13,7 +13,7 @@ GROUPED := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 # The tests start hundreds of processes. Each would compile the package anew if none kept its byte code.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo quick test test-without-airflow test-on-airflow verify browser smoke test-matrix reliability bench \
+.PHONY: clouds help demo quick test test-without-airflow test-on-airflow verify browser smoke test-matrix reliability bench \
 	lint audit format docs build constraints clean
 
 help: ## list the commands; times are for two cores
@@ -46,7 +46,7 @@ test-on-airflow: $(STAMP)
 	$(PYTEST) -m airflow --durations=10 --junitxml=build/tests-airflow.xml
 
 verify: export FACESWAP_TESTS := full
-verify: $(UV) test test-matrix ## before a release, or after touching the paid path: all cases, all versions (1 h 30 min)
+verify: $(UV) clouds test test-matrix ## before a release, or after touching the paid path: all cases, all versions (1 h 30 min)
 
 # Debian's where this user may install it, else Playwright's own. Without one, the tests in a browser are skipped.
 browser: $(STAMP)
@@ -54,6 +54,14 @@ browser: $(STAMP)
 		{ [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq chromium; } || \
 		PLAYWRIGHT_DOWNLOAD_CONNECTION_TIMEOUT=10000 $(BIN)/python -m playwright install chromium || \
 		echo "Chromium could not be installed"
+
+# For tests/storage/test_clouds.py. Without them, its tests are skipped.
+clouds: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt adlfs gcsfs gcp-storage-emulator
+	@test -x build/azurite/node_modules/.bin/azurite-blob || \
+		npm install --silent --no-fund --no-audit --prefix build/azurite azurite@3.35.0 || \
+		echo "Azurite could not be installed"
 
 smoke: $(UV) ## the lowest supported versions: everything imports, and a Dag runs to its picture (2 min)
 	$(PYTHON) tools/matrix.py --uv $(UV) --smoke
