@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -10,7 +9,6 @@ import re
 import shutil
 import subprocess
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 
@@ -22,7 +20,6 @@ from airflow_provider_faceswap.exceptions import ArchiveError
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.operators.archive import ArchiveOperator
 from tests.integration.conftest import HastyClock
-from tests.sizes import FULL, SIZES
 
 pytestmark = pytest.mark.program
 
@@ -30,10 +27,6 @@ AZURITE = Path(__file__).resolve().parents[2] / "build" / "azurite" / "node_modu
 #: Azurite's own account, which its documentation names.
 ACCOUNT = "devstoreaccount1"
 ACCOUNT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
-
-full_only = pytest.mark.skipif(
-    SIZES is not FULL, reason="one smoke test of each cloud is enough in this size"
-)
 
 
 @pytest.fixture(scope="module")
@@ -136,28 +129,3 @@ def test_a_picture_is_archived_with_its_type_and_found_again(cloud, context, web
     assert keep(cloud, context, made(), overwrite="skip") == kept
     with pytest.raises(ArchiveError, match="already exists"):
         keep(cloud, context, made(), overwrite="error")
-
-
-@full_only
-@pytest.mark.usefixtures("alone", "one_after_the_other")
-@pytest.mark.parametrize("overwrite", ["error", "skip", "replace"])
-def test_two_writers_of_one_name_never_mix(cloud, context, web, made, picture, overwrite):
-    for number in range(20):
-        web.will(picture(colour="red"), picture(colour="green"))
-
-        def write(name, number=number):
-            try:
-                return keep(
-                    cloud / str(number), context, made(job_id=name), filename="pic", overwrite=overwrite
-                )
-            except ArchiveError as error:
-                return error
-
-        with ThreadPoolExecutor(2) as threads:
-            kept = list(threads.map(write, ("one", "two")))
-        path = cloud / str(number) / "kept" / "pic.png"
-        manifest = json.loads(path.fs.cat_file(f"{path.path}.json"))
-        assert manifest["file"]["sha256"] == hashlib.sha256(path.fs.cat_file(path.path)).hexdigest()
-        won = [one for one in kept if not isinstance(one, ArchiveError)]
-        assert len(won) == (1 if overwrite == "error" else 2), kept
-        assert len({one["uri"] for one in won}) == (2 if overwrite == "skip" else 1)
