@@ -250,7 +250,7 @@ def test_a_trigger_that_cannot_be_stored_is_found_before_the_create(
     with pytest.raises(InvalidRequestError, match=r"cannot be stored as JSON.*Nothing was bought"):
         operator.execute(context)
     assert not vendor.requests
-    assert not store.values, "nor is there an intent to worry about"
+    assert not store.intents, "nor is there an intent to worry about"
 
 
 # apache/airflow#64960, at the definition of the task: what is no number of seconds gets no further.

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 
 from airflow_provider_faceswap import __version__
 from airflow_provider_faceswap.foundation.iterations import iteration_of
-from airflow_provider_faceswap.foundation.redaction import bare_url, unsigned
+from airflow_provider_faceswap.foundation.redaction import bare_url
+from airflow_provider_faceswap.foundation.signed_links import unsigned
 from airflow_provider_faceswap.foundation.text import safe_json
 from airflow_provider_faceswap.lifecycle.provenance import chain_of
 from airflow_provider_faceswap.storage.places import place_of

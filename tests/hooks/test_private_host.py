@@ -123,4 +123,4 @@ def test_an_operator_and_a_batch_are_refused_before_the_first_submission(
         with pytest.raises(InvalidRequestError, match=SETTING):
             operator.execute(context)
     assert wire.requests == []
-    assert store.values == {}
+    assert store.intents == {}

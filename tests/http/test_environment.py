@@ -103,7 +103,7 @@ def test_the_operator_buys_nothing_and_records_nothing(monkeypatch, context, sto
     monkeypatch.setenv(name, value)
     with pytest.raises(VendorUnavailableError, match=name):
         GPTunnelFaceSwapOperator(task_id="swap", **PICTURES).execute(context)
-    assert store.values == {}
+    assert store.intents == {}
 
 
 @pytest.mark.parametrize("asynchronous", [True, False])

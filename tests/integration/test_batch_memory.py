@@ -14,8 +14,9 @@ from tests.conftest import NEEDS_STATE_STORE
 
 pytestmark = pytest.mark.program
 
-#: Bytes that one more item may hold: its mark among those that were seen, and its name among the records.
-AN_ITEM = 512
+#: Bytes that one more item may hold: its mark among those that were seen, and its name among the records. 532 were
+#: measured on Python 3.13.
+AN_ITEM = 640
 SMALL, LARGE = 100, 600
 
 RUN = """

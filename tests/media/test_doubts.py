@@ -116,7 +116,7 @@ def test_a_linked_video_over_a_limit_of_piapi_gets_a_warning_if_it_is_checked(wa
 
 def test_a_video_that_is_no_mp4_is_refused_if_it_is_checked(warnings):
     with pytest.raises(PictureNotTakenError, match="it is video/webm, and only video/mp4"):
-        warnings("video_face_swap", b"\x1a\x45\xdf\xa3" + bytes(60), **video())
+        warnings("video_face_swap", b"\x1a\x45\xdf\xa3\x84webm\x18\x53\x80\x67\x88" + bytes(8), **video())
 
 
 def test_a_video_that_is_too_large_for_the_upload_is_refused_before_it_is_sent(warnings):

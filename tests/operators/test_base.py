@@ -198,7 +198,7 @@ def test_a_wrong_argument_is_named_and_buys_nothing(vendor, context, clock, make
         make().execute(context)
     assert names in str(caught.value)
     assert not vendor.requests
-    assert not context["task_state_store"].values, "no intent is recorded for what cannot be bought"
+    assert not context["task_state_store"].intents, "no intent is recorded for what cannot be bought"
 
 
 @pytest.mark.parametrize(
@@ -395,7 +395,7 @@ def test_a_try_that_dies_while_it_waits_for_its_turn_leaves_no_doubt(
         patch.setattr("airflow_provider_faceswap.http.rate_limiter.RateLimiter.wait", dies)
         with pytest.raises(DiedError):
             swap().execute(context)
-    assert not store.values
+    assert not store.intents
     vendor.will(done(answer))
     assert swap().execute(context)["url"] == DONE_URL
     assert len(vendor.creates) == 1
