@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_faceswap.foundation.clock import CLOCK
+from airflow_provider_faceswap.foundation.text import safe_text
 from airflow_provider_faceswap.lifecycle.ledger import Record, Stage, record_error
 from airflow_provider_faceswap.triggers._airflow_internals import clear_deletes_records
 
@@ -78,7 +79,7 @@ def note_in_ledger(ledger: Ledger, hook: JobHook, kind: str, epoch: int) -> None
                 purchases=0,
                 vendor=hook.vendor.name,
                 kind=kind,
-                conn_id=hook.conn_id,
+                conn_id=safe_text(hook.conn_id),
                 begun_at=CLOCK.moment(),
                 outcome="refused",
             )
