@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import hashlib
 import json
 import logging
 import re
@@ -510,13 +511,21 @@ def test_whatever_an_argument_is_its_copy_in_a_manifest_can_be_stored(value):
 
 
 def test_a_manifest_that_is_read_back_is_cleaned(tmp_path, context, monkeypatch, picture):
-    (tmp_path / "x.png").write_bytes(picture())
-    made = {"media_type": "image/png", "bytes": 1, "sha256": "0", "width": 1, "height": 1}
+    data = picture()
+    (tmp_path / "x.png").write_bytes(data)
+    of_file = Downloaded(len(data), hashlib.sha256(data).hexdigest())
+    made = {
+        "media_type": "image/png",
+        "bytes": of_file.size,
+        "sha256": of_file.sha256,
+        "width": 1,
+        "height": 1,
+    }
 
     def downloaded(url, into, **_):
-        into.write((tmp_path / "x.png").read_bytes())
+        into.write(data)
         into.seek(0)
-        return Downloaded(1, "0")
+        return of_file
 
     monkeypatch.setattr("airflow_provider_faceswap.archive.store.download", downloaded)
     for text in NASTY:

@@ -78,7 +78,7 @@ def note_in_ledger(ledger: Ledger, hook: JobHook, kind: str, epoch: int) -> None
                 epoch=epoch,
                 purchases=0,
                 vendor=hook.vendor.name,
-                kind=kind,
+                kind=safe_text(kind),
                 conn_id=safe_text(hook.conn_id),
                 begun_at=CLOCK.moment(),
                 outcome="refused",
