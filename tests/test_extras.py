@@ -12,8 +12,6 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from tests.sizes import FULL, SIZES
-
 ROOT = Path(__file__).resolve().parent.parent
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 FILES = ("constraints.txt", "constraints-lowest.txt")
@@ -61,9 +59,7 @@ def resolved(extra, file, python):
 
 
 @pytest.mark.program
-@pytest.mark.skipif(
-    SIZES is not FULL, reason="each extra is resolved in the full size: it asks a package index"
-)
+@pytest.mark.full
 @pytest.mark.skipif(uv() is None, reason="uv is not here; `make verify` installs it")
 @pytest.mark.parametrize(
     ("file", "python"),

@@ -213,7 +213,7 @@ def test_a_picture_that_cannot_be_saved_is_still_to_be_had(run, pictures, monkey
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as broken:
-        broken.setattr("airflow_provider_faceswap.archive.store.write", full)
+        broken.setattr("airflow_provider_faceswap.archive.place.create", full)
         done = run("swap", "--conn-id", "gptunnel_default", *pictures, "--out", "a b.png")
     assert done.code == Exit.RESUMABLE
     assert "No space left" in done.stderr

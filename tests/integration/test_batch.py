@@ -259,17 +259,17 @@ def test_a_vendors_own_limit_bounds_what_runs_at_once(sandbox, items, batch, mon
 
 
 def test_a_picture_that_cannot_be_written_is_kept_by_the_retry(sandbox, items, batch, monkeypatch):
-    from airflow_provider_faceswap.archive import store as archive
+    from airflow_provider_faceswap.archive import place
 
-    write, calls = archive.write, []
+    create, calls = place.create, []
 
-    def once_full(path, source):
+    def once_full(path, *file):
         calls.append(path)
         if len(calls) == 1:
             raise OSError(28, "No space left on device")
-        write(path, source)
+        create(path, *file)
 
-    monkeypatch.setattr(archive, "write", once_full)
+    monkeypatch.setattr(place, "create", once_full)
     with pytest.raises(BatchFailedError, match="1 ArchiveError"):
         batch(items(3), concurrency=1)
     assert batch(items(3))["archived"] == 3

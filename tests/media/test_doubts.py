@@ -151,7 +151,7 @@ def test_size_and_frames_are_read_from_the_index_of_the_file(data, found):
 def test_a_file_of_empty_boxes_is_read_quickly():
     began = time.process_time()
     for name in (b"moov", b"trak", b"mdia", b"free"):
-        empty = struct.pack(">I4s", 8, name) * 500_000
+        empty = struct.pack(">I4s", 8, name) * 100_000
         read_mp4(empty)
         read_mp4(box(b"moov", empty))
         read_mp4(box(b"moov", *[box(b"trak", empty[:8000])] * 500))
