@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_provider_faceswap.foundation.file_structure import dimensions
@@ -12,8 +13,8 @@ if TYPE_CHECKING:
     from airflow_provider_faceswap.media.image import Image
     from airflow_provider_faceswap.vendors.kinds import Accepts
 
-#: Boxes of one level of an MP4 file that are looked at.
-_MAX_BOXES = 1_000
+#: Boxes of an MP4 file that are looked at.
+_MAX_BOXES = 10_000
 
 
 class Video(NamedTuple):
@@ -55,29 +56,33 @@ def doubts_about(image: Image, accepts: Accepts) -> list[str]:
 
 def read_mp4(data: bytes) -> Video:
     """Size and number of frames of the first video track, from the file's index (ISO 14496-12); a decoder is not needed."""
-    for track in _inside(data, (0, len(data)), b"moov", b"trak"):
-        if not any(
-            data[start + 8 : start + 12] == b"vide" for start, _ in _inside(data, track, b"mdia", b"hdlr")
-        ):
+    inside = functools.partial(_inside, data, iter(range(_MAX_BOXES)))
+    for track in inside((0, len(data)), b"moov", b"trak"):
+        if not any(data[start + 8 : start + 12] == b"vide" for start, _ in inside(track, b"mdia", b"hdlr")):
             continue
-        entries = [start for start, _ in _inside(data, track, b"mdia", b"minf", b"stbl", b"stsd")]
+        entries = [start for start, _ in inside(track, b"mdia", b"minf", b"stbl", b"stsd")]
         sizes = (
             [_number(data, start + 40, 2) for start in entries],
             [_number(data, start + 42, 2) for start in entries],
         )
         counts = [
-            _number(data, start + 8, 4)
-            for start, _ in _inside(data, track, b"mdia", b"minf", b"stbl", b"stsz")
+            _number(data, start + 8, 4) for start, _ in inside(track, b"mdia", b"minf", b"stbl", b"stsz")
         ]
         return Video(max(sizes[0], default=0), max(sizes[1], default=0), max(counts, default=0))
     return Video(0, 0, 0)
 
 
-def _inside(data: bytes, place: tuple[int, int], *path: bytes) -> Iterator[tuple[int, int]]:
-    """Beginning and end of the content of each box at a path."""
+def _inside(
+    data: bytes, budget: Iterator[int], place: tuple[int, int], *path: bytes
+) -> Iterator[tuple[int, int]]:
+    """
+    Beginning and end of the content of each box at a path.
+
+    :param budget: Gives one value for each box that may still be looked at.
+    """
     first, *rest = path
     start, end = place
-    for _ in range(_MAX_BOXES):
+    for _ in budget:
         size, header = _number(data, start, 4), 8
         if size == 1:
             size, header = _number(data, start + 8, 8), 16
@@ -87,7 +92,7 @@ def _inside(data: bytes, place: tuple[int, int], *path: bytes) -> Iterator[tuple
         if data[start + 4 : start + 8] == first:
             content = start + header, stop
             if rest:
-                yield from _inside(data, content, *rest)
+                yield from _inside(data, budget, content, *rest)
             else:
                 yield content
         start = stop

@@ -155,7 +155,7 @@ def test_a_file_of_empty_boxes_is_read_quickly():
         read_mp4(empty)
         read_mp4(box(b"moov", empty))
         read_mp4(box(b"moov", *[box(b"trak", empty[:8000])] * 500))
-    assert time.process_time() - began < 3
+    assert time.process_time() - began < 5
 
 
 def test_the_sample_video_of_the_sandbox_is_read():
