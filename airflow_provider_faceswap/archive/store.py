@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
     from airflow_provider_faceswap.archive.sources import ArchiveSource
+    from airflow_provider_faceswap.archive.thumbnails import ThumbnailKeeper
 
 Overwrite = Literal["error", "skip", "replace"]
 
@@ -50,6 +51,7 @@ class Archive:
     :param max_bytes: The largest result that is accepted.
     :param open_hosts: Private or plain http hosts that downloads may reach.
     :param run: The task attempt that manifests name.
+    :param thumbnails: What makes the thumbnails; ``None`` for none.
     :raises InvalidRequestError: The filename is empty, or leads out of the folder.
     """
 
@@ -59,6 +61,7 @@ class Archive:
     max_bytes: int
     open_hosts: Collection[str]
     run: RunInfo
+    thumbnails: ThumbnailKeeper | None = None
 
     def __post_init__(self) -> None:
         if self.filename is not None:
@@ -107,6 +110,9 @@ class Archive:
                 return existing
             # The manifest comes last: a file without one was left by an attempt that stopped early.
             write(path, file)
+            if self.thumbnails is not None:
+                kept = self.thumbnails.keep(source, file, path.parent)
+                manifest = manifest.model_copy(update={"thumbnails": kept})
             write(manifest_path, io.BytesIO(manifest.to_json()))
         except FaceSwapError:
             raise
@@ -187,6 +193,7 @@ def archive_at(
     filename: str | None = None,
     overwrite: Overwrite = "replace",
     max_bytes: int | None = None,
+    thumbnails: ThumbnailKeeper | None = None,
 ) -> Archive:
     """
     An archive with the settings of this Airflow.
@@ -194,6 +201,7 @@ def archive_at(
     :param destination: A folder, as a URI or an object storage path.
     :param run: The task attempt that manifests name; ``None`` outside a task.
     :param max_bytes: Default: ``[faceswap] max_archive_bytes``.
+    :param thumbnails: What makes the thumbnails; ``None`` for none.
     :raises InvalidRequestError: The destination or the filename is wrong.
     """
     return Archive(
@@ -203,6 +211,7 @@ def archive_at(
         max_bytes=max_bytes or conf.getint("faceswap", "max_archive_bytes", fallback=256 * 1024 * 1024),
         open_hosts=open_hosts(),
         run=run or RunInfo(),
+        thumbnails=thumbnails,
     )
 
 

@@ -11,6 +11,7 @@ from airflow_provider_faceswap.archive.manifest import Archived, RunInfo
 from airflow_provider_faceswap.archive.names import as_filename, check_known, folder_of
 from airflow_provider_faceswap.archive.sources import parse_sources
 from airflow_provider_faceswap.archive.store import archive_at
+from airflow_provider_faceswap.archive.thumbnails import keeper
 from airflow_provider_faceswap.exceptions import FaceSwapError
 from airflow_provider_faceswap.foundation.validation import as_choice, as_count
 from airflow_provider_faceswap.hooks.base import hook_for
@@ -56,6 +57,9 @@ class ArchiveOperator(BaseOperator):
         attempt of the same task archived the identical file. A file without its manifest was left by an attempt that
         stopped early, and is always replaced.
     :param max_bytes: The largest result that is accepted; default: ``[faceswap] max_archive_bytes``.
+    :param thumbnails: Keep small JPEGs of the output and of the pictures that its job was given, in the folder
+        ``thumbnails`` beside it, for the gallery. Needs ``airflow-provider-faceswap[images]``. An input that cannot be
+        read any more has none, and the manifest says why.
     :param multiple_outputs: Store each key of the result as an XCom of its own too, for ``task.output["uri"]``. Of
         several results, each is the list of their values.
     :raises InvalidRequestError: An argument is wrong. A destination without an installed storage is found when the Dag
@@ -76,6 +80,7 @@ class ArchiveOperator(BaseOperator):
         filename: str | None = None,
         overwrite: str = "replace",
         max_bytes: int | None = None,
+        thumbnails: bool = True,
         multiple_outputs: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -87,6 +92,7 @@ class ArchiveOperator(BaseOperator):
         self.filename = filename
         self.overwrite = as_choice("overwrite", overwrite, ("error", "skip", "replace"))
         self.max_bytes = None if max_bytes is None else as_count("max_bytes", max_bytes)
+        self.thumbnails = thumbnails
         self.outcome: dict[str, Any] | list[dict[str, Any]] | None = None
         self._lineage = lineage.LineageRecord()
 
@@ -105,6 +111,7 @@ class ArchiveOperator(BaseOperator):
             filename=filename,
             overwrite=self.overwrite,  # type: ignore[arg-type] # checked when the operator was made
             max_bytes=self.max_bytes,
+            thumbnails=keeper(self.thumbnails, self.log, fetch_job),
         )
         archived = self._keep_all(archive, sources)
         folder = folder_of(self.destination, self.destination_conn_id)

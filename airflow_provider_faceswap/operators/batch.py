@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 from airflow_provider_faceswap.archive.manifest import RunInfo
 from airflow_provider_faceswap.archive.names import check_known, folder_of
 from airflow_provider_faceswap.archive.store import archive_at
+from airflow_provider_faceswap.archive.thumbnails import keeper
 from airflow_provider_faceswap.batch.ending import cancel_all
 from airflow_provider_faceswap.batch.items import Items
 from airflow_provider_faceswap.batch.manifest import BatchManifest
@@ -83,6 +84,7 @@ class FaceSwapBatchOperator(BaseOperator):
     :param on_uncertain: Applied to each item, as in a single-job operator. The same holds for ``on_clear``,
         ``max_submissions`` and ``preflight``. Pictures that pass through the worker are read twice: when all
         items are checked, and when the item's job is submitted.
+    :param thumbnails: Keep small JPEGs of each output and of its inputs, as the archive operator does.
     :param multiple_outputs: Store each key of the summary as an XCom of its own too, for ``batch.output["manifest_uri"]``.
     :raises InvalidRequestError: An argument or an item is wrong. Nothing was bought.
     :raises BatchFailedError: More items failed than ``fail_on`` allows, or the task was ended before all
@@ -114,6 +116,7 @@ class FaceSwapBatchOperator(BaseOperator):
         max_submissions: int = 2,
         preflight: Preflight = "auto",
         on_bad_item: Literal["fail", "skip"] = "fail",
+        thumbnails: bool = True,
         multiple_outputs: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -139,6 +142,7 @@ class FaceSwapBatchOperator(BaseOperator):
         self.max_submissions = as_count("max_submissions", max_submissions)
         self.preflight = as_choice("preflight", preflight, PREFLIGHTS)
         self.on_bad_item = as_choice("on_bad_item", on_bad_item, ("fail", "skip"))
+        self.thumbnails = thumbnails
         self.outcome: dict[str, Any] | None = None
         self._running: tuple[Context, BatchRunner] | None = None
 
@@ -178,7 +182,12 @@ class FaceSwapBatchOperator(BaseOperator):
         runner = BatchRunner(
             jobs=jobs,
             records=None if store is None else ShardedStore(store, KEY),
-            archive=archive_at(self.destination, self.destination_conn_id, run=run),
+            archive=archive_at(
+                self.destination,
+                self.destination_conn_id,
+                run=run,
+                thumbnails=keeper(self.thumbnails, self.log),
+            ),
             manifest=manifest,
             report=report,
             concurrency=self._allowed_concurrency(hook, report.total),
