@@ -73,7 +73,7 @@ def thumbnail(file: BinaryIO) -> Thumbnail:
     if media is None:
         raise NoThumbnailError("it is neither a picture nor a video")
     if not media.is_picture:
-        raise NoThumbnailError(f"it is {media.name}")
+        raise NoThumbnailError("a video has no thumbnail")
     size = dimensions(file)
     if size is not None and size[0] * size[1] > MAX_PIXELS:
         raise NoThumbnailError(f"it has {size[0]} x {size[1]} pixels, over the limit of {MAX_PIXELS}")

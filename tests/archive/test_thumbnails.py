@@ -153,7 +153,7 @@ def test_one_face_of_many_swaps_is_fetched_and_written_once(web, made, picture, 
         result = GivenResult.parse(made(job_id=f"job{number}", provenance=provenance({"face_image": FACE})))
         keep(ArchiveSource(url=None, data=picture(), result=result), by=by)
     assert len(web.requests) == 1
-    assert len([path for path in (folder / "thumbnails").iterdir()]) == 2
+    assert len(list((folder / "thumbnails").iterdir())) == 2
 
 
 def test_a_host_that_is_silent_is_not_waited_for_again_and_again(made, picture, keep, monkeypatch):

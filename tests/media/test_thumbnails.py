@@ -57,7 +57,7 @@ def test_what_is_transparent_becomes_white():
     [
         (b"", "neither a picture nor a video"),
         (b"<html>" * 10, "neither a picture nor a video"),
-        (b"\x00\x00\x00\x18ftypmp42" + bytes(20), "it is video/mp4"),
+        (b"\x00\x00\x00\x18ftypmp42" + bytes(20), "a video has no thumbnail"),
         (painted().getvalue()[:200], "cannot be decoded"),
     ],
 )
