@@ -15,7 +15,8 @@ from airflow_provider_faceswap.archive.thumbnails import keeper
 from airflow_provider_faceswap.exceptions import FaceSwapError
 from airflow_provider_faceswap.foundation.validation import as_choice, as_count
 from airflow_provider_faceswap.hooks.base import hook_for
-from airflow_provider_faceswap.links import ArchivedLink, ManifestLink
+from airflow_provider_faceswap.links import ArchivedLink, GalleryLink, ManifestLink
+from airflow_provider_faceswap.operators._failure import failure_shown
 from airflow_provider_faceswap.telemetry import lineage
 from airflow_provider_faceswap.telemetry.openlineage import facets
 
@@ -68,7 +69,7 @@ class ArchiveOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("source", "destination", "destination_conn_id", "filename")
-    operator_extra_links = (ArchivedLink(), ManifestLink())
+    operator_extra_links = (ArchivedLink(), ManifestLink(), GalleryLink())
     ui_color = "#dcefdc"
 
     def __init__(
@@ -96,6 +97,7 @@ class ArchiveOperator(BaseOperator):
         self.outcome: dict[str, Any] | list[dict[str, Any]] | None = None
         self._lineage = lineage.LineageRecord()
 
+    @failure_shown
     def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
         """Archive everything that the source names."""
         sources, is_list = parse_sources(self.source, fetch_job)

@@ -26,7 +26,7 @@ from airflow_provider_faceswap.hooks.private_host import check_private_host
 from airflow_provider_faceswap.lifecycle.clears import deleted_record_error
 from airflow_provider_faceswap.lifecycle.ledger import epoch_of
 from airflow_provider_faceswap.lifecycle.purchase import PurchasePolicy
-from airflow_provider_faceswap.links import ManifestLink
+from airflow_provider_faceswap.links import GalleryLink, ManifestLink
 from airflow_provider_faceswap.media.inputs import PREFLIGHTS
 from airflow_provider_faceswap.operators._clears import (
     failure_noted,
@@ -34,6 +34,7 @@ from airflow_provider_faceswap.operators._clears import (
     note_in_shard,
     unrecorded_since,
 )
+from airflow_provider_faceswap.operators._failure import failure_shown
 from airflow_provider_faceswap.storage.task_records import store_of
 from airflow_provider_faceswap.telemetry import lineage
 from airflow_provider_faceswap.telemetry.openlineage import facets
@@ -95,7 +96,7 @@ class FaceSwapBatchOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("items", "destination", "conn_id")
-    operator_extra_links = (ManifestLink(),)
+    operator_extra_links = (ManifestLink(), GalleryLink())
     ui_color = "#e8e0f7"
     kind = "face_swap"
 
@@ -146,6 +147,7 @@ class FaceSwapBatchOperator(BaseOperator):
         self.outcome: dict[str, Any] | None = None
         self._running: tuple[Context, BatchRunner] | None = None
 
+    @failure_shown
     def execute(self, context: Context) -> dict[str, Any]:
         """Check every item, then submit, wait and archive. The manifest is written in any case."""
         start = CLOCK.monotonic()
@@ -201,7 +203,7 @@ class FaceSwapBatchOperator(BaseOperator):
             self._running = None
             if (not_written := manifest.write()) is not None:
                 self.log.warning("%s", not_written)
-        summary = self.outcome = report.summary(CLOCK.monotonic() - start, manifest.uri)
+            summary = self.outcome = report.summary(CLOCK.monotonic() - start, manifest.uri)
         self.log.info("%s; %s", report.line(), manifest.uri)
         lineage.collect(folder, lineage.batch_lineage(summary, self.items, folder))
         report.raise_if_failed(self.fail_on, manifest.uri)
