@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airflow_provider_faceswap.sandbox import SandboxServer
 
 #: Folders in ``tests`` whose ``part.py`` says what the suite adds to the stack.
-SUITES = ("airflow", "celery", "chaos", "cleared")
+SUITES = ("airflow", "browser", "celery", "chaos", "cleared")
 #: What all suites need.
 SETTINGS = {
     "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
