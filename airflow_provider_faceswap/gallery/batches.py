@@ -11,7 +11,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_faceswap.foundation.text import safe_json
-from airflow_provider_faceswap.gallery.files import NotShownError, opened
+from airflow_provider_faceswap.gallery.files import NotShownError, asking, opened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,11 +60,14 @@ class BatchLines:
         if not numbers:
             return []
         try:
-            found = self._path.fs.cat_ranges(
-                [self._path.path] * len(numbers),
-                [self._starts[number] for number in numbers],
-                [self._ends[number] for number in numbers],
-            )
+            with asking(self._path.fs):
+                found = self._path.fs.cat_ranges(
+                    [self._path.path] * len(numbers),
+                    [self._starts[number] for number in numbers],
+                    [self._ends[number] for number in numbers],
+                )
+        except NotShownError:
+            raise
         except Exception as error:  # noqa: BLE001 - every storage has its own errors
             raise NotShownError(f"The batch's manifest cannot be read ({type(error).__name__}).") from None
         return [_parsed(line) for line in found]
@@ -94,13 +97,17 @@ def batch_lines(uri: str, name: str) -> BatchLines:
     path = opened(uri)
     try:
         path.fs.invalidate_cache(path.path)
-        info = path.fs.info(path.path)
+        with asking(path.fs):
+            info = path.fs.info(path.path)
         size = int(info.get("size") or 0)
         version = (uri, size, *(str(info.get(name)) for name in ("mtime", "ETag", "etag", "LastModified")))
         with _lock:
             if (known := _indexes.get(version)) is not None:
                 return known
-        lines = _indexed(path) if size <= MAX_BYTES else None
+        with asking(path.fs):
+            lines = _indexed(path) if size <= MAX_BYTES else None
+    except NotShownError:
+        raise
     except FileNotFoundError:
         raise NotShownError("The batch's manifest is not there any more.") from None
     except Exception as error:  # noqa: BLE001 - every storage has its own errors

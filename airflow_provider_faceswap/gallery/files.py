@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import os
 import posixpath
+from contextlib import contextmanager
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -17,13 +19,14 @@ from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_faceswap.archive.manifest import Manifest
 from airflow_provider_faceswap.archive.thumbnails import FOLDER
+from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.foundation.file_types import HEAD, MediaType, sniff
 from airflow_provider_faceswap.foundation.redaction import without_queries
 from airflow_provider_faceswap.foundation.text import safe_text
 from airflow_provider_faceswap.storage.files import path_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from airflow.sdk import ObjectStoragePath
 
@@ -33,6 +36,10 @@ MAX_MANIFEST = 1024 * 1024
 MAX_THUMBNAIL = 256 * 1024
 #: The end of a manifest's name; before it is the name of the file that it describes.
 SUFFIX = ".json"
+
+
+#: Calls of one storage that may be without an answer for so many seconds, before it is not asked again until one ends.
+MAX_SILENT, SILENT = 2, 10.0
 
 
 class NotShownError(Exception):
@@ -97,6 +104,30 @@ def opened(uri: str) -> ObjectStoragePath:
     return path
 
 
+_calls: dict[int, dict[object, float]] = {}
+_lock = Lock()
+
+
+@contextmanager
+def asking(storage: Any) -> Iterator[None]:
+    """
+    Ask a storage inside the block, unless it has been silent for a while: it must not keep every thread.
+
+    :raises NotShownError: It has been.
+    """
+    call, now = object(), CLOCK.monotonic()
+    with _lock:
+        calls = _calls.setdefault(id(storage), {})
+        if sum(now - begun > SILENT for begun in calls.values()) >= MAX_SILENT:
+            raise NotShownError("Its storage does not answer the api-server. Try again later.")
+        calls[call] = now
+    try:
+        yield
+    finally:
+        with _lock:
+            del calls[call]
+
+
 def read(uri: str, most: int) -> bytes:
     """
     A small file.
@@ -127,13 +158,19 @@ def read_all(uris: Sequence[str], most: int) -> list[bytes | NotShownError]:
         by_storage.setdefault(id(path.fs), (path.fs, []))[1].append((number, path.path))
     for storage, wanted in by_storage.values():
         paths = [path for _, path in wanted]
-        read = storage.cat_ranges(paths, [0] * len(paths), [most + 1] * len(paths), on_error="return")
+        try:
+            with asking(storage):
+                read = storage.cat_ranges(paths, [0] * len(paths), [most + 1] * len(paths), on_error="return")
+        except NotShownError as error:
+            read = [error] * len(paths)
         for (number, _), data in zip(wanted, read, strict=True):
             found[number] = _answer(data, most)
     return found
 
 
 def _answer(data: Any, most: int) -> bytes | NotShownError:
+    if isinstance(data, NotShownError):
+        return data
     if isinstance(data, FileNotFoundError | NotADirectoryError):
         return NotShownError("It is not there any more.")
     if isinstance(data, BaseException):
@@ -196,8 +233,11 @@ def media_file(uri: str) -> tuple[ObjectStoragePath, MediaType, int]:
     """
     path = opened(uri)
     try:
-        beginning = path.fs.cat_file(path.path, start=0, end=HEAD)
-        size = int(path.fs.size(path.path) or 0)
+        with asking(path.fs):
+            beginning = path.fs.cat_file(path.path, start=0, end=HEAD)
+            size = int(path.fs.size(path.path) or 0)
+    except NotShownError:
+        raise
     except FileNotFoundError:
         raise NotShownError("It is not there any more.") from None
     except Exception as error:  # noqa: BLE001 - every storage has its own errors

@@ -16,6 +16,8 @@ T = TypeVar("T")
 
 #: The api-server has forty threads for all of its routes, and the workers' heartbeats need them too.
 THREADS = 6
+#: Threads with those whose call nobody waits for any more, because a storage is silent.
+MAX_THREADS = 24
 #: Seconds that a person waits for a page or a file.
 SECONDS = 10.0
 
@@ -24,14 +26,15 @@ class Threads:
     """
     A few daemon threads: a storage that never answers keeps one of them, and not the end of the process.
 
-    :param number: How many.
+    :param number: How many work at a time. One whose call takes too long is replaced, up to :data:`MAX_THREADS`.
     """
 
     def __init__(self, number: int = THREADS) -> None:
         self._number = number
         self._queue: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
         self._lock = Lock()
-        self._started = 0
+        self._alive = 0
+        self._stuck: set[Future[Any]] = set()
 
     async def run(self, call: Callable[[], T]) -> T:
         """
@@ -43,12 +46,18 @@ class Threads:
         self._start_one()
         context = copy_context()
         self._queue.put((future, lambda: context.run(call)))
-        return await asyncio.wait_for(asyncio.wrap_future(future), SECONDS)
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(future), SECONDS)
+        except TimeoutError:
+            with self._lock:
+                if future.running():
+                    self._stuck.add(future)
+            raise
 
     def _start_one(self) -> None:
         with self._lock:
-            if self._started < self._number:
-                self._started += 1
+            if self._alive - len(self._stuck) < self._number and self._alive < MAX_THREADS:
+                self._alive += 1
                 Thread(target=self._work, name="faceswap-gallery", daemon=True).start()
 
     def _work(self) -> None:
@@ -61,3 +70,8 @@ class Threads:
                 future.set_result(call())
             except BaseException as error:  # noqa: BLE001 - raised where the result is wanted
                 future.set_exception(error)
+            with self._lock:
+                self._stuck.discard(future)
+                if self._alive - len(self._stuck) > self._number:
+                    self._alive -= 1
+                    return

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
+import hashlib
 import re
 import time
+from contextlib import ExitStack
+from threading import Event
+from urllib.parse import urljoin
 
+import pytest
+
+from airflow_provider_faceswap.gallery import files, results, threads
 from airflow_provider_faceswap.gallery.threads import Threads
 
 RESULT = "results/archive/-1/0/"
@@ -46,8 +55,6 @@ def test_every_link_of_a_page_leads_somewhere(gallery, archived):
         base = place if place.startswith("/") else f"/gallery/dags/a_dag/runs/a_run/{place}"
         links = re.findall(r'href="([^"]+)"', gallery.get(place).text)
         assert links or place == f"{RESULT}nothing"
-        from urllib.parse import urljoin
-
         for link in links:
             assert gallery.get(urljoin(base, link)).status_code == 200, (place, link)
 
@@ -68,9 +75,6 @@ def test_a_page_allows_no_script_no_frame_of_others_and_nothing_from_elsewhere(g
 
 
 def test_the_policy_names_the_style_sheet_as_it_is_sent(gallery, archived):
-    import base64
-    import hashlib
-
     answer = gallery.get("")
     style = re.search(r"<style>(.*?)</style>", answer.text, re.DOTALL)[1]
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
@@ -235,10 +239,6 @@ def test_a_result_that_is_not_there_is_said_in_a_sentence(gallery, archived):
 
 
 def test_a_storage_that_is_silent_gives_a_page_that_says_so(gallery, archived, monkeypatch):
-    from threading import Event
-
-    from airflow_provider_faceswap.gallery import results, threads
-
     silence = Event()
     monkeypatch.setattr(threads, "SECONDS", 0.1)
     monkeypatch.setattr(results, "read_all", lambda *_: silence.wait(20))
@@ -251,8 +251,58 @@ def test_a_storage_that_is_silent_gives_a_page_that_says_so(gallery, archived, m
 
 
 def test_no_more_threads_are_started_than_there_are_calls():
-    import asyncio
+    few = Threads(3)
+    assert [asyncio.run(few.run(lambda number=number: number)) for number in range(10)] == list(range(10))
+    assert few._alive == 3
 
-    threads = Threads(3)
-    assert [asyncio.run(threads.run(lambda number=number: number)) for number in range(10)] == list(range(10))
-    assert threads._started == 3
+
+def test_threads_that_a_silent_storage_keeps_are_replaced_and_end_when_it_answers(monkeypatch):
+    monkeypatch.setattr(threads, "SECONDS", 0.1)
+    silence, few = Event(), Threads(2)
+
+    async def ask():
+        waiting = [few.run(lambda: silence.wait(20)) for _ in range(2)]
+        assert all(
+            isinstance(one, TimeoutError) for one in await asyncio.gather(*waiting, return_exceptions=True)
+        )
+        assert await few.run(lambda: "answered") == "answered"
+        assert few._alive == 3
+        silence.set()
+        for _ in range(500):
+            if few._alive > 2:
+                await asyncio.sleep(0.01)
+        assert few._alive == 2
+        assert await few.run(lambda: "answered") == "answered"
+
+    asyncio.run(ask())
+
+
+def test_there_are_never_more_threads_than_the_limit(monkeypatch):
+    monkeypatch.setattr(threads, "SECONDS", 0.05)
+    silence, few = Event(), Threads(6)
+
+    async def ask():
+        for _ in range(6):
+            await asyncio.gather(
+                *(few.run(lambda: silence.wait(20)) for _ in range(6)), return_exceptions=True
+            )
+
+    asyncio.run(ask())
+    assert few._alive == threads.MAX_THREADS
+    silence.set()
+
+
+def test_a_storage_that_has_been_silent_is_not_asked_again_until_it_answers(clock):
+    storage = object()
+    with ExitStack() as silent:
+        for _ in range(files.MAX_SILENT):
+            silent.enter_context(files.asking(storage))
+        with files.asking(storage):
+            pass
+        clock.time += files.SILENT + 1
+        with pytest.raises(files.NotShownError, match="does not answer"), files.asking(storage):
+            pass
+        with files.asking(object()):
+            pass
+    with files.asking(storage):
+        pass
