@@ -86,9 +86,9 @@ class _Source(_Frozen):
 
 class KeptThumbnail(_Frozen):
     """
-    A small JPEG of the output or of an input, in the folder ``thumbnails`` beside the file.
+    A small JPEG of the output or of an input, beside the file.
 
-    :param sha256: Its hash in hex, which is its name; ``None`` if there is none.
+    :param sha256: Its hash in hex, which is in its name; ``None`` if there is none.
     :param missing: Why there is none.
     """
 

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-#: Folder of the thumbnails, beside the pictures. A thumbnail is named by its hash, so one face of a thousand swaps is
-#: one file, and two tasks that write at the same time cannot mix theirs.
-FOLDER = "thumbnails"
+#: The beginning and the end of a thumbnail's name, beside the pictures; a dot keeps it out of most listings. Between
+#: them is its hash: one face of a thousand swaps is one file, and two tasks that write at once cannot mix theirs.
+_BEGINNING, _END = ".thumbnail-", ".jpg"
 #: The role of the output; that of an input is the name of its argument.
 OUTPUT = "output"
 #: Inputs whose thumbnails are remembered, each about 10 KiB.
@@ -79,7 +79,7 @@ class ThumbnailKeeper:
         try:
             made = make()
             name = hashlib.sha256(made.data).hexdigest()
-            path = folder / FOLDER / f"{name}.jpg"
+            path = folder / thumbnail_name(name)
             if str(path) not in self._written:
                 write(path, io.BytesIO(made.data))
                 self._written.add(str(path))
@@ -117,6 +117,11 @@ class ThumbnailKeeper:
             return error
         except NoThumbnailError as error:
             return error
+
+
+def thumbnail_name(sha256: str) -> str:
+    """The name of a thumbnail's file, by its hash in hex."""
+    return f"{_BEGINNING}{sha256}{_END}"
 
 
 def keeper(wanted: bool, log: Any, fetch: FetchJob | None = None) -> ThumbnailKeeper | None:

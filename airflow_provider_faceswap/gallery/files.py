@@ -18,7 +18,7 @@ from urllib.parse import unquote
 from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_faceswap.archive.manifest import Manifest
-from airflow_provider_faceswap.archive.thumbnails import FOLDER
+from airflow_provider_faceswap.archive.thumbnails import thumbnail_name
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.foundation.file_types import HEAD, MediaType, sniff
 from airflow_provider_faceswap.foundation.redaction import without_queries
@@ -219,7 +219,7 @@ def thumbnail_of(manifest_uri: str, sha256: str) -> bytes:
     """
     if len(sha256) != 64 or not set(sha256) <= set("0123456789abcdef"):
         raise NotShownError("It has no thumbnail.")
-    data = read(f"{posixpath.dirname(manifest_uri)}/{FOLDER}/{sha256}.jpg", MAX_THUMBNAIL)
+    data = read(f"{posixpath.dirname(manifest_uri)}/{thumbnail_name(sha256)}", MAX_THUMBNAIL)
     if not data.startswith(b"\xff\xd8\xff") or hashlib.sha256(data).hexdigest() != sha256:
         raise NotShownError("Its thumbnail is damaged.")
     return data

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from airflow_provider_faceswap.archive.manifest import Manifest
-from airflow_provider_faceswap.archive.thumbnails import FOLDER, OUTPUT
+from airflow_provider_faceswap.archive.thumbnails import OUTPUT, thumbnail_name
 from airflow_provider_faceswap.foundation.text import safe_json
 from airflow_provider_faceswap.gallery.cards import ARCHIVED, Card, Tile, cost_of
 from airflow_provider_faceswap.gallery.files import SUFFIX
@@ -52,7 +52,7 @@ class Sheet:
         :raises Exception: The storage's own error.
         """
         sheet = cls(folder)
-        found = sorted(path for path in folder.fs.find(folder.path) if f"/{FOLDER}/" not in path)
+        found = sorted(folder.fs.find(folder.path))
         manifests = [
             path for path in found if path.endswith(SUFFIX) and path.removesuffix(SUFFIX) in set(found)
         ]
@@ -88,14 +88,13 @@ class Sheet:
             )
             self.cards.append(card)
         thumbnails = {
-            f"{posixpath.dirname(card.manifest_uri or '')}/{FOLDER}/{kept.sha256}.jpg"
+            f"{posixpath.dirname(card.manifest_uri or '')}/{thumbnail_name(kept.sha256)}": kept.sha256
             for card in self.cards
             for kept in (card.manifest.thumbnails.values() if card.manifest else ())
             if kept.sha256
         }
         for path, data in self._contents(sorted(thumbnails)):
-            name = posixpath.basename(path).removesuffix(".jpg")
-            self._images[name] = f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
+            self._images[thumbnails[path]] = f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"
 
     def _contents(self, paths: Sequence[str]) -> Iterable[tuple[str, bytes]]:
         """The files that can be read."""

@@ -61,9 +61,9 @@ class ArchiveOperator(BaseOperator):
         attempt of the same task archived the identical file. A file without its manifest was left by an attempt that
         stopped early, and is always replaced.
     :param max_bytes: The largest result that is accepted; default: ``[faceswap] max_archive_bytes``.
-    :param thumbnails: Keep small JPEGs of the output and of the pictures that its job was given, in the folder
-        ``thumbnails`` beside it, for the gallery. Needs ``airflow-provider-faceswap[images]``. An input that cannot be
-        read any more has none, and the manifest says why.
+    :param thumbnails: Keep small JPEGs of the output and of the pictures that its job was given beside it, for the
+        gallery. Needs ``airflow-provider-faceswap[images]``. An input that cannot be read any more has none, and the
+        manifest says why.
     :param sheet: Write the results of this task as one HTML file into the folder too, for people without Airflow's UI.
         Its URI is in the log and in the XCom ``sheet_uri``.
     :param multiple_outputs: Store each key of the result as an XCom of its own too, for ``task.output["uri"]``. Of

@@ -66,7 +66,7 @@ def test_output_input_and_face_are_kept_beside_the_picture(web, made, picture, k
         "face_image": (160, 320),
     }
     for one in kept.values():
-        data = (folder / "thumbnails" / f"{one['sha256']}.jpg").read_bytes()
+        data = (folder / f".thumbnail-{one['sha256']}.jpg").read_bytes()
         assert (len(data), hashlib.sha256(data).hexdigest()) == (one["bytes"], one["sha256"])
         assert Pictures.open(io.BytesIO(data)).format == "JPEG"
     assert len(web.requests) == 2
@@ -153,7 +153,7 @@ def test_one_face_of_many_swaps_is_fetched_and_written_once(web, made, picture, 
         result = GivenResult.parse(made(job_id=f"job{number}", provenance=provenance({"face_image": FACE})))
         keep(ArchiveSource(url=None, data=picture(), result=result), by=by)
     assert len(web.requests) == 1
-    assert len(list((folder / "thumbnails").iterdir())) == 2
+    assert len(list(folder.glob(".thumbnail-*"))) == 2
 
 
 def test_a_host_that_is_silent_is_not_waited_for_again_and_again(made, picture, keep, monkeypatch):

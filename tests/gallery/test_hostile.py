@@ -171,7 +171,7 @@ def test_a_thumbnail_is_named_by_a_hash_or_not_at_all(gallery, archived, folder,
 
 def test_a_thumbnail_with_another_content_than_its_name_is_not_sent(gallery, archived, folder):
     gallery.push(archived())
-    for path in (folder / "thumbnails").iterdir():
+    for path in folder.glob(".thumbnail-*"):
         path.write_bytes(b"\xff\xd8\xff planted")
     assert gallery.get(f"{RESULT}thumbnail/output").status_code == 404
 

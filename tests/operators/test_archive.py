@@ -48,7 +48,7 @@ def kept(tmp_path):
     return lambda: sorted(
         str(path.relative_to(tmp_path / "kept"))
         for path in (tmp_path / "kept").rglob("*")
-        if path.is_file() and path.parent.name != "thumbnails"
+        if path.is_file() and not path.name.startswith(".thumbnail-")
     )
 
 
