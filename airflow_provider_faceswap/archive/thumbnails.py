@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -36,8 +36,8 @@ _log = logging.getLogger(__name__)
 _BEGINNING, _END = ".thumbnail-", ".jpg"
 #: The role of the output; that of an input is the name of its argument.
 OUTPUT = "output"
-#: Inputs whose thumbnails are remembered, each about 10 KiB.
-_REMEMBERED = 256
+#: Inputs that are remembered, each with the hash of its thumbnail. A face is often that of many swaps.
+_REMEMBERED = 64
 #: Inputs of one host that may be too slow, before no other is fetched from it.
 _SLOW = 2
 
@@ -52,9 +52,8 @@ class ThumbnailKeeper:
     def __init__(self, fetch: FetchJob | None = None) -> None:
         self._fetch = fetch
         self._lock = Lock()
-        self._inputs: OrderedDict[str, Thumbnail | NoThumbnailError] = OrderedDict()
-        self._slow: dict[str, int] = {}
-        self._written: set[str] = set()
+        self._inputs: OrderedDict[tuple[str, str], KeptThumbnail] = OrderedDict()
+        self._slow: Counter[str] = Counter()
 
     def keep(
         self, source: ArchiveSource, file: BinaryIO, folder: ObjectStoragePath
@@ -64,59 +63,56 @@ class ThumbnailKeeper:
 
         :param file: The output.
         :param folder: The folder of the output.
-        :returns: Role to thumbnail; without a name, there is none, and it says why.
+        :returns: Role to thumbnail; without a hash, there is none, and it says why.
         """
         kept: dict[str, KeptThumbnail] = {}
         try:
-            kept[OUTPUT] = self._kept(partial(thumbnail, file), folder)
+            kept[OUTPUT] = _kept(partial(thumbnail, file), folder)
             for role, value in inputs_of(source).items():
-                kept[role] = self._kept(partial(self._of_input, value, source), folder)
+                kept[role] = self._of_input(value, source, folder)
         except Exception as error:  # noqa: BLE001 - the picture is paid for, and is archived without them
             _log.warning("The thumbnails are not complete (%s)", type(error).__name__)
         return kept
 
-    def _kept(self, make: Callable[[], Thumbnail], folder: ObjectStoragePath) -> KeptThumbnail:
-        try:
-            made = make()
-            name = hashlib.sha256(made.data).hexdigest()
-            path = folder / thumbnail_name(name)
-            if str(path) not in self._written:
-                write(path, io.BytesIO(made.data))
-                self._written.add(str(path))
-        except NoThumbnailError as error:
-            return KeptThumbnail(missing=str(error))
-        except Exception as error:  # noqa: BLE001 - every object store has its own errors
-            return KeptThumbnail(missing=f"it could not be written ({type(error).__name__})")
-        return KeptThumbnail(sha256=name, bytes=len(made.data), width=made.width, height=made.height)
-
-    def _of_input(self, value: Any, source: ArchiveSource) -> Thumbnail:
-        """The thumbnail of an input; the same picture is fetched once."""
-        key = value if isinstance(value, str) and not value.startswith("sha256:") else None
-        host = urlsplit(key).netloc if key else ""
+    def _of_input(self, value: Any, source: ArchiveSource, folder: ObjectStoragePath) -> KeptThumbnail:
+        """The thumbnail of an input; the same picture is fetched and written once."""
+        if not isinstance(value, str) or value.startswith("sha256:"):
+            return _kept(partial(self._made, value, source), folder)
+        key = (value, str(folder))
         with self._lock:
-            known = self._inputs.get(key) if key else None
-            if known is None and self._slow.get(host, 0) >= _SLOW:
-                known = NoThumbnailError("other pictures of its host could not be read in time")
-        if known is None:
-            known = self._made(value, source, host)
-            if key:
-                with self._lock:
-                    self._inputs[key] = known
-                    if len(self._inputs) > _REMEMBERED:
-                        self._inputs.popitem(last=False)
-        if isinstance(known, NoThumbnailError):
-            raise NoThumbnailError(str(known))
-        return known
+            if (known := self._inputs.get(key)) is not None:
+                return known
+        made = _kept(partial(self._made, value, source), folder)
+        with self._lock:
+            self._inputs[key] = made
+            if len(self._inputs) > _REMEMBERED:
+                self._inputs.popitem(last=False)
+        return made
 
-    def _made(self, value: Any, source: ArchiveSource, host: str) -> Thumbnail | NoThumbnailError:
+    def _made(self, value: Any, source: ArchiveSource) -> Thumbnail:
+        host = urlsplit(value).netloc if isinstance(value, str) else ""
+        with self._lock:
+            if self._slow[host] >= _SLOW:
+                raise NoThumbnailError("other pictures of its host could not be read in time")
         try:
             return thumbnail(fetched_input(value, source, self._fetch))
-        except TooSlowError as error:
+        except TooSlowError:
             with self._lock:
-                self._slow[host] = self._slow.get(host, 0) + 1
-            return error
-        except NoThumbnailError as error:
-            return error
+                self._slow[host] += 1
+            raise
+
+
+def _kept(make: Callable[[], Thumbnail], folder: ObjectStoragePath) -> KeptThumbnail:
+    """Make a thumbnail and write it."""
+    try:
+        made = make()
+        sha256 = hashlib.sha256(made.data).hexdigest()
+        write(folder / thumbnail_name(sha256), io.BytesIO(made.data))
+    except NoThumbnailError as error:
+        return KeptThumbnail(missing=str(error))
+    except Exception as error:  # noqa: BLE001 - every object store has its own errors
+        return KeptThumbnail(missing=f"it could not be written ({type(error).__name__})")
+    return KeptThumbnail(sha256=sha256, bytes=len(made.data), width=made.width, height=made.height)
 
 
 def thumbnail_name(sha256: str) -> str:
