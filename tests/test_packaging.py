@@ -95,7 +95,8 @@ def test_the_wheel_tells_airflow_where_the_provider_is(wheel):
     points = configparser.ConfigParser()
     points.read_string(wheel.read(f"{PACKAGE}-{version()}.dist-info/entry_points.txt").decode())
     assert {section: dict(points[section]) for section in points.sections()} == {
-        "apache_airflow_provider": {"provider_info": f"{PACKAGE}.get_provider_info:get_provider_info"}
+        "apache_airflow_provider": {"provider_info": f"{PACKAGE}.get_provider_info:get_provider_info"},
+        "airflow.plugins": {"faceswap": f"{PACKAGE}.gallery.plugin:FaceSwapPlugin"},
     }
 
 
