@@ -77,7 +77,10 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "sensors": [{"integration-name": "Face swap", "python-modules": [f"{package}.sensors.job"]}],
         "triggers": [{"integration-name": "Face swap", "python-modules": [f"{package}.triggers.job"]}],
-        "extra-links": [f"{package}.links.{name}" for name in ("ResultLink", "ArchivedLink", "ManifestLink")],
+        "extra-links": [
+            f"{package}.links.{name}"
+            for name in ("ResultLink", "ArchivedLink", "ManifestLink", "GalleryLink")
+        ],
         "connection-types": [
             {
                 "connection-type": "gptunnel",
@@ -133,6 +136,9 @@ def get_provider_info() -> dict[str, Any]:
                 },
             },
         ],
+        "plugins": [
+            {"plugin-class": f"{package}.gallery.plugin.FaceSwapPlugin", "name": "faceswap"},
+        ],
         "cli": [f"{package}.cli.definition.get_commands"],
         "config": {
             "faceswap": {
@@ -160,6 +166,13 @@ def get_provider_info() -> dict[str, Any]:
                         kind="string",
                         default="",
                         example="s3://conn_id@bucket/faceswap-ledger",
+                    ),
+                    "gallery_roots": _option(
+                        "Comma-separated folders and buckets, as archive tasks write to them, with the connection if "
+                        "they name one. The gallery opens only files below them. Empty: it opens none.",
+                        kind="string",
+                        default="",
+                        example="s3://aws_default@my-bucket/swaps,file:///data/swaps",
                     ),
                     "max_archive_bytes": _option(
                         "Largest result, in bytes, that the archive accepts if max_bytes is not set.",

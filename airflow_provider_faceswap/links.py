@@ -15,6 +15,7 @@ from airflow.providers.common.compat.sdk import BaseOperatorLink, conf
 
 from airflow_provider_faceswap.foundation.iterations import region_of
 from airflow_provider_faceswap.foundation.redaction import bare_url
+from airflow_provider_faceswap.gallery import GALLERY
 from airflow_provider_faceswap.storage.files import path_of
 
 if TYPE_CHECKING:
@@ -93,6 +94,38 @@ class ManifestLink(OutcomeLink):
     part = "manifest_uri"
 
 
+class GalleryLink(BaseOperatorLink):
+    """The pictures of the run; for a task that archives, its own. It needs no plugin tab, which not everybody sees."""
+
+    name = "Pictures"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
+        """
+        The URL of the page.
+
+        :param operator: The operator as it ran.
+        :param ti_key: The task instance; only its ids are read.
+        """
+        outcome = getattr(operator, "outcome", None)
+        first = outcome[0] if isinstance(outcome, list) and outcome else outcome
+        archives = isinstance(first, Mapping) and "manifest_uri" in first
+        return gallery_page(ti_key, whole_run=not archives)
+
+
+def gallery_page(instance: Any, *, whole_run: bool = True) -> str:
+    """
+    The page of the gallery with the pictures of a run, or of one task instance.
+
+    :param instance: Anything with the ids of a task instance.
+    :returns: A URL on ``[api] base_url``, or relative to the UI if that is not set.
+    """
+    base = (conf.get("api", "base_url", fallback="") or "").rstrip("/")
+    ids = [quote(str(part), safe="") for part in (instance.dag_id, instance.run_id, instance.task_id)]
+    page = f"{base}/{GALLERY}/dags/{ids[0]}/runs/{ids[1]}/"
+    index = -1 if instance.map_index is None else instance.map_index
+    return page if whole_run else f"{page}tasks/{ids[2]}/{index}/"
+
+
 def result_links(result: Mapping[str, Any], instance: Any) -> dict[str, str]:
     """
     The links for a task that a trigger ends without a worker, in the form in which a worker would store them.
@@ -101,8 +134,11 @@ def result_links(result: Mapping[str, Any], instance: Any) -> dict[str, str]:
     :param instance: The task instance; only its ids are read.
     :returns: XCom key to URL.
     """
-    link = ResultLink()
-    return {link.xcom_key: link.address(result.get("url") or "", instance)}
+    link, gallery = ResultLink(), GalleryLink()
+    return {
+        link.xcom_key: link.address(result.get("url") or "", instance),
+        gallery.xcom_key: gallery_page(instance),
+    }
 
 
 def xcom_page(instance: Any) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from airflow_provider_faceswap.sandbox import SandboxServer
 
 #: Folders in ``tests`` whose ``part.py`` says what the suite adds to the stack.
-SUITES = ("airflow", "celery", "chaos", "cleared")
+SUITES = ("airflow", "browser", "celery", "chaos", "cleared")
 #: What all suites need.
 SETTINGS = {
     "AIRFLOW__FACESWAP__ALLOWED_LOCAL_PATHS": tempfile.gettempdir(),

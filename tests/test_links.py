@@ -16,14 +16,17 @@ from airflow_provider_faceswap.jobs import Job, Submission
 from airflow_provider_faceswap.lifecycle.outcomes import Outcome, WaitResult
 from airflow_provider_faceswap.links import (
     ArchivedLink,
+    GalleryLink,
     ManifestLink,
     ResultLink,
     console_page,
+    gallery_page,
     result_links,
     xcom_page,
 )
 from airflow_provider_faceswap.operators import faceswap, gptunnel, piapi, tengrai
 from airflow_provider_faceswap.operators.archive import ArchiveOperator
+from airflow_provider_faceswap.operators.balance import BalanceCheckOperator
 from airflow_provider_faceswap.operators.base import JobOperator
 from airflow_provider_faceswap.operators.batch import FaceSwapBatchOperator
 from airflow_provider_faceswap.operators.gptunnel import GPTunnelFaceSwapOperator
@@ -71,16 +74,17 @@ def names(operator):
 
 def test_every_job_operator_leads_to_its_result():
     assert len(JOB_OPERATORS) >= 11
-    assert [operator for operator in JOB_OPERATORS if names(operator) != ["Result"]] == []
+    assert [operator for operator in JOB_OPERATORS if names(operator) != ["Result", "Pictures"]] == []
 
 
 def test_the_archive_leads_to_the_file_and_its_manifest_and_a_batch_to_its_own():
-    assert names(ArchiveOperator) == ["Archived file", "Manifest"]
-    assert names(FaceSwapBatchOperator) == ["Manifest"]
+    assert names(ArchiveOperator) == ["Archived file", "Manifest", "Pictures"]
+    assert names(FaceSwapBatchOperator) == ["Manifest", "Pictures"]
+    assert names(BalanceCheckOperator) == ["Pictures"]
 
 
 def test_no_two_links_share_a_key():
-    assert len({link.xcom_key for link in (ResultLink(), ArchivedLink(), ManifestLink())}) == 3
+    assert len({link.xcom_key for link in (ResultLink(), ArchivedLink(), ManifestLink(), GalleryLink())}) == 4
 
 
 # -- the result -----------------------------------------------------------------------------------------------
@@ -123,8 +127,8 @@ def test_a_task_without_an_outcome_has_no_link_and_no_error():
 def test_the_triggerer_stores_what_a_worker_would(url):
     """A task that is ended by its trigger never comes to the place where Airflow asks for links."""
     result = {"url": url}
-    link = ResultLink()
-    assert result_links(result, instance()) == {link.xcom_key: lead_to(link, result)}
+    links = (ResultLink(), GalleryLink())
+    assert result_links(result, instance()) == {link.xcom_key: lead_to(link, result) for link in links}
 
 
 # -- Airflow's own page ---------------------------------------------------------------------------------------
@@ -229,6 +233,7 @@ def leads(operator, task=None):
     return {
         link.name: link.get_link(operator, ti_key=task or instance())
         for link in operator.operator_extra_links
+        if link.name != "Pictures"
     }
 
 
@@ -328,6 +333,35 @@ def test_a_batch_that_failed_returns_nothing_that_a_page_could_show(vendor, answ
     )
 
 
+# -- the gallery ----------------------------------------------------------------------------------------------
+
+GALLERY = f"{BASE}/faceswap/gallery/dags/a_dag/runs/a_run/"
+ARCHIVED = {"uri": "gs://b/a.png", "manifest_uri": "gs://b/a.png.json"}
+
+
+@pytest.mark.parametrize("outcome", [None, {"url": PLAIN}, [], "nothing"])
+def test_every_task_leads_to_the_pictures_of_its_run(outcome):
+    assert lead_to(GalleryLink(), outcome) == GALLERY
+
+
+@pytest.mark.parametrize("outcome", [ARCHIVED, [ARCHIVED, ARCHIVED]])
+def test_a_task_that_archives_leads_to_its_own_pictures(outcome):
+    assert lead_to(GalleryLink(), outcome) == f"{GALLERY}tasks/a_task/-1/"
+
+
+def test_ids_stay_in_their_part_of_the_path():
+    odd = instance(run_id="manual__2026-01-01T00:00:00+00:00", task_id="a/b?c", map_index=7)
+    page = gallery_page(odd, whole_run=False)
+    assert page.endswith("/runs/manual__2026-01-01T00%3A00%3A00%2B00%3A00/tasks/a%2Fb%3Fc/7/")
+
+
+def test_a_task_that_a_trigger_ends_has_the_same_links_as_on_a_worker():
+    keys = {link.xcom_key for link in swap().operator_extra_links}
+    links = result_links({"url": PLAIN}, instance())
+    assert set(links) == keys
+    assert links["_link_GalleryLink"] == GALLERY
+
+
 # -- as Airflow asks for them ---------------------------------------------------------------------------------
 
 
@@ -347,7 +381,7 @@ def stored(monkeypatch):
         task = instance(task=operator, start_date=None, end_date=None, state=state)
         task_runner.finalize(task, "deferred", {}, log)
         log.exception.assert_not_called()
-        return dict(messages)
+        return {key: link for key, link in messages if key != "_link_GalleryLink"}
 
     return leave
 

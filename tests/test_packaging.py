@@ -95,7 +95,8 @@ def test_the_wheel_tells_airflow_where_the_provider_is(wheel):
     points = configparser.ConfigParser()
     points.read_string(wheel.read(f"{PACKAGE}-{version()}.dist-info/entry_points.txt").decode())
     assert {section: dict(points[section]) for section in points.sections()} == {
-        "apache_airflow_provider": {"provider_info": f"{PACKAGE}.get_provider_info:get_provider_info"}
+        "apache_airflow_provider": {"provider_info": f"{PACKAGE}.get_provider_info:get_provider_info"},
+        "airflow.plugins": {"faceswap": f"{PACKAGE}.gallery.plugin:FaceSwapPlugin"},
     }
 
 
@@ -146,7 +147,8 @@ def test_nothing_in_the_wheel_is_a_test_a_key_or_a_leftover(wheel):
     names = wheel.namelist()
     assert not [name for name in names if "test" in name.lower() or "__pycache__" in name or "/." in name]
     suffixes = {Path(name).suffix for name in names if name.startswith(f"{PACKAGE}/")}
-    assert suffixes <= {".py", ".typed"}
+    # The gallery's templates are the only files that are not Python.
+    assert suffixes <= {".py", ".typed", ".html", ".css"}
 
 
 def test_the_metadata_names_version_framework_and_extras(metadata):

@@ -2,7 +2,7 @@
 Run two chains in a real Airflow against the sandbox, with no account and no key.
 
 GPT image → face swap → archive, and Midjourney imagine → pick one of four → face swap → archive. Ends with
-where the pictures and manifests are, and a contact sheet: input, face, output side by side.
+where the pictures and manifests are, a contact sheet, and the address of the runs' pictures in Airflow's UI.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import shutil
 import signal
 import sys
 import time
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, default=ROOT / "demo-output", help="folder, emptied first")
     parser.add_argument("--job-seconds", type=float, default=6.0, help="how long a job takes at the sandbox")
+    parser.add_argument("--keep", action="store_true", help="let Airflow run until Ctrl-C")
     options = parser.parse_args()
     # Stopping the demo stops what it started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -66,10 +68,27 @@ def main() -> int:
             for vendor in ("gptunnel", "tengrai", "piapi")
         }
         env["AIRFLOW__FACESWAP__ALLOWED_PRIVATE_HOSTS"] = "127.0.0.1"
+        env["AIRFLOW__FACESWAP__GALLERY_ROOTS"] = f"file://{output}/pictures"
         with AirflowStack(output / "airflow", ROOT / "example_dags", env=env, say=say) as airflow:
             say(f"Airflow runs at {airflow.url} (user admin, password admin) until the demo ends")
             rows = run_chains(airflow, sandbox.url, output, say)
             ledger = httpx.get(f"{sandbox.url}/sandbox/ledger").json()
+            report(rows, ledger, output, say)
+            if options.keep:
+                say("The pictures in Airflow's UI (user admin, password admin), until you press Ctrl-C:")
+                for row in rows:
+                    print(
+                        f"    {airflow.url}/dags/{row['title']}/runs/{row['run_id']}/plugin/faceswap-dag-run"
+                    )
+                with suppress(KeyboardInterrupt):
+                    signal.pause()
+            else:
+                print("    To see them in Airflow's UI: make demo KEEP=1")
+    return 0
+
+
+def report(rows: list[dict[str, Any]], ledger: dict[str, Any], output: Path, say: Any) -> None:
+    """Print what was kept and what it cost."""
     sheet = output / "contact-sheet.png"
     contact_sheet(rows, sheet)
     say("Done. Kept:")
@@ -79,7 +98,6 @@ def main() -> int:
     print(f"    sheet     {sheet}")
     total = ", ".join(f"{amount:g} {unit}" for unit, amount in ledger["total"].items() if amount)
     print(f"    {ledger['creates']} jobs were bought in the sandbox for {total}: one for each task.")
-    return 0
 
 
 def run_chains(airflow: AirflowStack, vendor: str, output: Path, say: Any) -> list[dict[str, Any]]:
@@ -119,6 +137,7 @@ def run_chains(airflow: AirflowStack, vendor: str, output: Path, say: Any) -> li
         rows.append(
             {
                 "title": dag_id,
+                "run_id": runs[dag_id],
                 "input": fetched(made["url"]),
                 "face": fetched(f"{vendor}/samples/{face}.jpg"),
                 "archived": Path(unquote(urlsplit(kept["uri"]).path)),

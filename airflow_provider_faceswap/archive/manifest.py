@@ -99,12 +99,28 @@ class _Source(_Frozen):
         return fields
 
 
+class KeptThumbnail(_Frozen):
+    """
+    A small JPEG of the output or of an input, beside the file.
+
+    :param sha256: Its hash in hex, which is in its name; ``None`` if there is none.
+    :param missing: Why there is none.
+    """
+
+    sha256: str | None = None
+    bytes: int | None = None
+    width: int | None = None
+    height: int | None = None
+    missing: str | None = None
+
+
 class Manifest(_Frozen):
     """
     The content of a manifest. Nothing in it gives access to anything.
 
     :param job: The job that made the file; ``None`` for a bare link.
     :param parents: The jobs before it, the nearest first.
+    :param thumbnails: By role: ``output``, or the name of the argument that was the input.
     """
 
     version: int = 1
@@ -113,8 +129,16 @@ class Manifest(_Frozen):
     job: dict[str, Any] | None
     parents: list[dict[str, Any]] = []
     airflow: RunInfo = RunInfo()
+    thumbnails: dict[str, KeptThumbnail] = {}
     archived_at: str = Field(default_factory=lambda: datetime.now(UTC).isoformat())
     package: dict[str, str] = {"name": "airflow-provider-faceswap", "version": __version__}
+
+    @model_serializer(mode="wrap")
+    def _as_json(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = plain(self)
+        if not self.thumbnails:
+            fields.pop("thumbnails", None)
+        return fields
 
     @classmethod
     def of(cls, source: ArchiveSource, file: Archived, run: RunInfo) -> Self:

@@ -34,6 +34,7 @@ class ArchiveSource(BaseModel):
     :param position: Its place among the job's outputs, from 0.
     :param of: How many outputs the job has.
     :param number: The number at the end of its file name, if it shares the name with other sources.
+    :param inputs: The arguments of its job as they were given, if they are known; else the result names them.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -44,6 +45,7 @@ class ArchiveSource(BaseModel):
     position: int = 0
     of: int = 1
     number: int | None = None
+    inputs: Mapping[str, Any] | None = Field(default=None, repr=False)
 
     @property
     def job_id(self) -> str | None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_faceswap.archive.names import Names
     from airflow_provider_faceswap.archive.sources import ArchiveSource
+    from airflow_provider_faceswap.archive.thumbnails import ThumbnailKeeper
 
 _log = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ class Archive:
     :param open_hosts: Private or plain http hosts that downloads may reach.
     :param run: The task attempt that manifests name.
     :param patience: With links that do not work yet.
+    :param thumbnails: What makes the thumbnails; ``None`` for none.
     :raises InvalidRequestError: The filename is empty, or leads out of the folder.
     """
 
@@ -66,6 +68,7 @@ class Archive:
     open_hosts: Collection[str]
     run: RunInfo
     patience: Patience = field(default_factory=Patience)
+    thumbnails: ThumbnailKeeper | None = None
 
     def __post_init__(self) -> None:
         if self.filename is not None:
@@ -101,6 +104,9 @@ class Archive:
             raise ArchiveError(f"{_described(source)} {found.flaw}", advice=_HALF)
         width, height = found.size or (None, None)
         names = names_of(source, self.filename, sha256=fetched.sha256, suffix=media.suffix)
+        # Before the file: between a file and its manifest there may be a few seconds only.
+        folder = (self.folder / names.name).parent
+        thumbnails = self.thumbnails.keep(source, file, folder) if self.thumbnails else {}
 
         def manifest(place: Place) -> Manifest:
             archived = Archived(
@@ -112,7 +118,7 @@ class Archive:
                 width=width,
                 height=height,
             )
-            return Manifest.of(source, archived, self.run)
+            return Manifest.of(source, archived, self.run).model_copy(update={"thumbnails": thumbnails})
 
         return self._put(names, file, manifest)
 
@@ -169,6 +175,7 @@ def archive_at(
     filename: str | None = None,
     overwrite: Overwrite = "replace",
     max_bytes: int | None = None,
+    thumbnails: ThumbnailKeeper | None = None,
 ) -> Archive:
     """
     An archive with the settings of this Airflow.
@@ -176,6 +183,7 @@ def archive_at(
     :param destination: A folder, as a URI or an object storage path.
     :param run: The task attempt that manifests name; ``None`` outside a task.
     :param max_bytes: Default: ``[faceswap] max_archive_bytes``.
+    :param thumbnails: What makes the thumbnails; ``None`` for none.
     :raises InvalidRequestError: The destination or the filename is wrong.
     """
     return Archive(
@@ -185,6 +193,7 @@ def archive_at(
         max_bytes=max_bytes or conf.getint("faceswap", "max_archive_bytes", fallback=256 * 1024 * 1024),
         open_hosts=open_hosts(),
         run=run or RunInfo(),
+        thumbnails=thumbnails,
     )
 
 

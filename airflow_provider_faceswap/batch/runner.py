@@ -297,7 +297,8 @@ class BatchRunner:
             return self.jobs.hook.fetch(job_id, kind)
 
         archive = replace(self.archive, filename=item.filename) if item.filename else self.archive
-        return [archive.keep(source) for source in sources_of(result, fetch)]
+        sources = (source.model_copy(update={"inputs": item.columns}) for source in sources_of(result, fetch))
+        return [archive.keep(source) for source in sources]
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)

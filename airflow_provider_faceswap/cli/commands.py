@@ -92,6 +92,24 @@ def check(options: Namespace) -> None:
     raise SystemExit(code)
 
 
+@suppress_logs_and_warning
+def gallery(options: Namespace) -> None:
+    """Write the pictures of a folder as one HTML file."""
+    from airflow_provider_faceswap.cli.gallery_command import write_sheet
+
+    console = ConsoleLog()
+    _read_connections()
+    try:
+        written = write_sheet(options.folder, options.out, overwrite=options.overwrite)
+    except KeyboardInterrupt:
+        raise SystemExit(Exit.INTERRUPTED) from None
+    except Exception as error:  # noqa: BLE001 - whatever it is, the user gets one sentence
+        console.say(_sentence(error))
+        raise SystemExit(Exit.USAGE if isinstance(error, FaceSwapError) else Exit.FAILED) from None
+    show(written, options.output)
+    raise SystemExit(Exit.DONE)
+
+
 def _end(options: Namespace, console: ConsoleLog, command: JobCommand, work: Callable[[], Exit]) -> NoReturn:
     """Do the work of a command, then report how it ended."""
     _read_connections()

@@ -118,6 +118,25 @@ CHECK = ActionCommand(
     epilog=_EXITS,
 )
 
+GALLERY = ActionCommand(
+    name="gallery",
+    help="Write the pictures of a folder as one HTML file, with inputs, faces, outputs and costs",
+    func=lazy_load_command(f"{_COMMANDS}.gallery"),
+    args=(
+        Arg(("folder",), help="the folder that an archive or a batch writes to, on this disk or as a URI"),
+        Arg(
+            ("--out",),
+            help="the file to write (default: sheet.html in this folder); on this disk, or a URI",
+            default="sheet.html",
+            metavar="FILE",
+        ),
+        _OVERWRITE,
+        ARG_OUTPUT,
+        ARG_VERBOSE,
+    ),
+    epilog="Exit codes: 0 written; 1 the storage could not be read or written; 2 the folder or the file is wrong.",
+)
+
 SANDBOX = ActionCommand(
     name="sandbox",
     help="Start a server that simulates the vendors: to try things out without an account or money",
@@ -151,7 +170,7 @@ def get_commands() -> list[GroupCommand]:
         GroupCommand(
             name="faceswap",
             help="Swap faces, and show, resume and save paid jobs",
-            subcommands=(SWAP, JOB, CHECK, SANDBOX),
+            subcommands=(SWAP, JOB, CHECK, GALLERY, SANDBOX),
             epilog=_EXITS,
         )
     ]

@@ -11,10 +11,15 @@ from airflow_provider_faceswap.archive.manifest import Archived, RunInfo
 from airflow_provider_faceswap.archive.names import check_known, folder_of, given_filename
 from airflow_provider_faceswap.archive.sources import ArchiveSource, parse_each
 from airflow_provider_faceswap.archive.store import archive_at
+from airflow_provider_faceswap.archive.thumbnails import keeper
+from airflow_provider_faceswap.batch.manifest import manifest_name
 from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError
+from airflow_provider_faceswap.foundation.redaction import error_line
 from airflow_provider_faceswap.foundation.validation import as_choice, as_count
 from airflow_provider_faceswap.hooks.base import hook_for
-from airflow_provider_faceswap.links import ArchivedLink, ManifestLink
+from airflow_provider_faceswap.links import ArchivedLink, GalleryLink, ManifestLink
+from airflow_provider_faceswap.operators._failure import failure_shown
+from airflow_provider_faceswap.storage.files import path_of
 from airflow_provider_faceswap.telemetry import lineage
 from airflow_provider_faceswap.telemetry.openlineage import facets
 from airflow_provider_faceswap.triggers._airflow_internals import is_made_by_mapping
@@ -61,6 +66,11 @@ class ArchiveOperator(BaseOperator):
         gets a name of its own. A file without its manifest was left by an attempt that
         stopped early, and is always replaced.
     :param max_bytes: The largest result that is accepted; default: ``[faceswap] max_archive_bytes``.
+    :param thumbnails: Keep small JPEGs of the output and of the pictures that its job was given beside it, for the
+        gallery. Needs ``airflow-provider-faceswap[images]``. An input that cannot be read any more has none, and the
+        manifest says why.
+    :param sheet: Write the results of this task as one HTML file into the folder too, for people without Airflow's UI.
+        Its URI is in the log and in the XCom ``sheet_uri``.
     :param multiple_outputs: Store each key of the result as an XCom of its own too, for ``task.output["uri"]``. Of
         several results, each is the list of their values.
     :raises InvalidRequestError: An argument is wrong. A destination without an installed storage is found when the Dag
@@ -69,7 +79,7 @@ class ArchiveOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("source", "destination", "destination_conn_id", "filename")
-    operator_extra_links = (ArchivedLink(), ManifestLink())
+    operator_extra_links = (ArchivedLink(), ManifestLink(), GalleryLink())
     ui_color = "#dcefdc"
 
     def __init__(
@@ -81,6 +91,8 @@ class ArchiveOperator(BaseOperator):
         filename: str | None = None,
         overwrite: str = "replace",
         max_bytes: int | None = None,
+        thumbnails: bool = True,
+        sheet: bool = False,
         multiple_outputs: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -93,9 +105,12 @@ class ArchiveOperator(BaseOperator):
         self.filename = filename
         self.overwrite = as_choice("overwrite", overwrite, ("error", "skip", "replace"))
         self.max_bytes = None if max_bytes is None else as_count("max_bytes", max_bytes)
+        self.thumbnails = thumbnails
+        self.sheet = sheet
         self.outcome: dict[str, Any] | list[dict[str, Any]] | None = None
         self._lineage = lineage.LineageRecord()
 
+    @failure_shown
     def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
         """Archive everything that the source names."""
         sources, is_list = parse_each(self.source, fetch_job)
@@ -113,6 +128,7 @@ class ArchiveOperator(BaseOperator):
                 filename=filename,
                 overwrite=self.overwrite,  # type: ignore[arg-type] # checked when the operator was made
                 max_bytes=self.max_bytes,
+                thumbnails=keeper(self.thumbnails, self.log, fetch_job),
             )
         except InvalidRequestError as error:
             raise error.replaced(advice=error.advice.replace("Nothing was bought.", _PAID)) from None
@@ -122,9 +138,28 @@ class ArchiveOperator(BaseOperator):
         self._lineage = lineage.archive_lineage(kept, archived, folder)
         lineage.collect(folder, self._lineage)
         lineage.set_outlet_extras(context, self.outlets, lineage.archive_event(kept, archived), folder)
+        if self.sheet:
+            self._write_sheet(folder, archived, context)
         files = [file.model_dump() for file in archived]
         self.outcome = files if is_list or len(files) != 1 else files[0]
         return self.outcome
+
+    def _write_sheet(self, folder: ObjectStoragePath, archived: Sequence[Archived], context: Context) -> None:
+        """Write the sheet. The results are archived already, so an error here is only logged."""
+        from airflow_provider_faceswap.gallery.sheet import Sheet
+
+        name = manifest_name(RunInfo.of(context["ti"])).removeprefix("batch-").removesuffix(".jsonl")
+        path = folder / f"sheet-{name}.html"
+        try:
+            Sheet.of_manifests(folder, [path_of(file.manifest_uri) for file in archived]).write(
+                path, self.task_id
+            )
+            if self.do_xcom_push:
+                context["ti"].xcom_push("sheet_uri", str(path))
+        except Exception as error:  # noqa: BLE001 - every storage has its own errors
+            self.log.warning("The sheet %s could not be written (%s)", path, error_line(error))
+        else:
+            self.log.info("Wrote the sheet %s", path)
 
     def post_execute(self, context: Context, result: Any = None) -> None:
         """Store the values of each key of several results as a list; Airflow does it for one result only."""

@@ -10,6 +10,8 @@ from airflow_provider_faceswap.exceptions import InsufficientBalanceError, Inval
 from airflow_provider_faceswap.foundation.validation import as_choice
 from airflow_provider_faceswap.hooks.base import hook_for_connection
 from airflow_provider_faceswap.jobs import Cost
+from airflow_provider_faceswap.links import GalleryLink
+from airflow_provider_faceswap.operators._failure import failure_shown
 from airflow_provider_faceswap.vendors.messages import as_number
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ class BalanceCheckOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("conn_id", "at_least", "unit")
+    operator_extra_links = (GalleryLink(),)
     ui_color = "#e8e0f7"
 
     def __init__(
@@ -58,6 +61,7 @@ class BalanceCheckOperator(BaseOperator):
         self.unit = unit
         self.on_short = as_choice("on_short", on_short, ("fail", "skip"))
 
+    @failure_shown
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the balance once, and compare."""
         del context

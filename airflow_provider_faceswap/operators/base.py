@@ -23,10 +23,11 @@ from airflow_provider_faceswap.lifecycle.provenance import provenance, request_a
 from airflow_provider_faceswap.lifecycle.purchase import Purchase, PurchasePolicy
 from airflow_provider_faceswap.lifecycle.submissions import SubmissionTemplate, latest_deadline
 from airflow_provider_faceswap.lifecycle.waiting import is_over, wait
-from airflow_provider_faceswap.links import ResultLink
+from airflow_provider_faceswap.links import GalleryLink, ResultLink
 from airflow_provider_faceswap.media.inputs import PREFLIGHTS
 from airflow_provider_faceswap.operators._clears import failure_noted, note_in_ledger, unrecorded_since
 from airflow_provider_faceswap.operators._earlier_job import names_earlier_job
+from airflow_provider_faceswap.operators._failure import failure_shown
 from airflow_provider_faceswap.operators._settlement import SettlingOperator
 from airflow_provider_faceswap.telemetry.metrics import failures_counted
 from airflow_provider_faceswap.triggers._after_success import stored_in_triggerer
@@ -76,7 +77,7 @@ class JobOperator(SettlingOperator):
 
     #: Every subclass puts its content arguments before these.
     template_fields: Sequence[str] = ("conn_id", "resume_job_id")
-    operator_extra_links: Collection[BaseOperatorLink] = (ResultLink(),)
+    operator_extra_links: Collection[BaseOperatorLink] = (ResultLink(), GalleryLink())
     #: Pale violet in the graph, the same for every vendor.
     ui_color = "#e8e0f7"
     hook_class: ClassVar[type[JobHook]]
@@ -130,11 +131,13 @@ class JobOperator(SettlingOperator):
 
     # -- the life of a job ----------------------------------------------------------------------------
 
+    @failure_shown
     def execute(self, context: Context) -> dict[str, Any]:
         """Submit the job, or resume the one that was submitted before; wait for it here, or defer."""
         self._begun_at = CLOCK.now()
         return self._run(context, self.hook)
 
+    @failure_shown
     def execute_complete(
         self, context: Context, event: Any = None, submission: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:

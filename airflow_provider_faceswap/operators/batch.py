@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 from airflow_provider_faceswap.archive.manifest import RunInfo
 from airflow_provider_faceswap.archive.names import check_known, folder_of
 from airflow_provider_faceswap.archive.store import archive_at
+from airflow_provider_faceswap.archive.thumbnails import keeper
 from airflow_provider_faceswap.batch.ending import cancel_all
 from airflow_provider_faceswap.batch.item_storage import ItemStorage
 from airflow_provider_faceswap.batch.items import Items
@@ -26,7 +27,7 @@ from airflow_provider_faceswap.hooks.private_host import check_private_host
 from airflow_provider_faceswap.lifecycle.clears import deleted_record_error
 from airflow_provider_faceswap.lifecycle.ledger import epoch_of
 from airflow_provider_faceswap.lifecycle.purchase import PurchasePolicy
-from airflow_provider_faceswap.links import ManifestLink
+from airflow_provider_faceswap.links import GalleryLink, ManifestLink
 from airflow_provider_faceswap.media.inputs import PREFLIGHTS
 from airflow_provider_faceswap.operators._clears import (
     failure_noted,
@@ -34,6 +35,7 @@ from airflow_provider_faceswap.operators._clears import (
     note_in_shard,
     unrecorded_since,
 )
+from airflow_provider_faceswap.operators._failure import failure_shown
 from airflow_provider_faceswap.storage.task_records import store_of
 from airflow_provider_faceswap.telemetry import lineage
 from airflow_provider_faceswap.telemetry.openlineage import facets
@@ -87,6 +89,7 @@ class FaceSwapBatchOperator(BaseOperator):
     :param on_uncertain: Applied to each item, as in a single-job operator. The same holds for ``on_clear``,
         ``max_submissions`` and ``preflight``. Pictures that pass through the worker are read twice: when all
         items are checked, and when the item's job is submitted.
+    :param thumbnails: Keep small JPEGs of each output and of its inputs, as the archive operator does.
     :param multiple_outputs: Store each key of the summary as an XCom of its own too, for ``batch.output["manifest_uri"]``.
     :raises InvalidRequestError: An argument or an item is wrong. Nothing was bought.
     :raises BatchFailedError: More items failed than ``fail_on`` allows, or the task was ended before all
@@ -97,7 +100,7 @@ class FaceSwapBatchOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("items", "destination", "conn_id")
-    operator_extra_links = (ManifestLink(),)
+    operator_extra_links = (ManifestLink(), GalleryLink())
     ui_color = "#e8e0f7"
     kind = "face_swap"
 
@@ -119,6 +122,7 @@ class FaceSwapBatchOperator(BaseOperator):
         preflight: Preflight = "auto",
         on_bad_item: Literal["fail", "skip"] = "fail",
         picture_conn_ids: Sequence[str] = (),
+        thumbnails: bool = True,
         multiple_outputs: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -145,9 +149,11 @@ class FaceSwapBatchOperator(BaseOperator):
         self.preflight = as_choice("preflight", preflight, PREFLIGHTS)
         self.on_bad_item = as_choice("on_bad_item", on_bad_item, ("fail", "skip"))
         self.picture_conn_ids = as_conn_ids("picture_conn_ids", picture_conn_ids)
+        self.thumbnails = thumbnails
         self.outcome: dict[str, Any] | None = None
         self._running: tuple[Context, BatchRunner] | None = None
 
+    @failure_shown
     def execute(self, context: Context) -> dict[str, Any]:
         """Check every item, then submit, wait and archive. The manifest is written in any case."""
         start = CLOCK.monotonic()
@@ -187,7 +193,12 @@ class FaceSwapBatchOperator(BaseOperator):
         runner = BatchRunner(
             jobs=jobs,
             records=None if store is None else ShardedStore(store, KEY),
-            archive=archive_at(self.destination, self.destination_conn_id, run=run),
+            archive=archive_at(
+                self.destination,
+                self.destination_conn_id,
+                run=run,
+                thumbnails=keeper(self.thumbnails, self.log),
+            ),
             manifest=manifest,
             report=report,
             concurrency=self._allowed_concurrency(hook, report.total),
@@ -201,7 +212,7 @@ class FaceSwapBatchOperator(BaseOperator):
             self._running = None
             if (not_written := manifest.write()) is not None:
                 self.log.warning("%s", not_written)
-        summary = self.outcome = report.summary(CLOCK.monotonic() - start, manifest.uri)
+            summary = self.outcome = report.summary(CLOCK.monotonic() - start, manifest.uri)
         self.log.info("%s; %s", report.line(), manifest.uri)
         lineage.collect(folder, lineage.batch_lineage(summary, self.items, folder))
         report.raise_if_failed(self.fail_on, manifest.uri)

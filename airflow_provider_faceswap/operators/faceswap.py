@@ -28,6 +28,7 @@ from airflow_provider_faceswap.lifecycle.provenance import materialized
 from airflow_provider_faceswap.lifecycle.purchase import NotSubmittedError
 from airflow_provider_faceswap.lifecycle.submissions import latest_deadline
 from airflow_provider_faceswap.operators._earlier_job import names_earlier_job, naming
+from airflow_provider_faceswap.operators._failure import failure_shown
 from airflow_provider_faceswap.operators.base import JobOperator
 from airflow_provider_faceswap.storage.task_records import store_of
 
@@ -89,6 +90,7 @@ class FaceSwapOperator(JobOperator):
         """A hook on the preferred connection."""
         return hook_for_connection(self.conn_id)
 
+    @failure_shown
     def execute(self, context: Context) -> dict[str, Any]:
         """Resume the job that an earlier attempt has at any connection, else try the connections in order."""
         self._begun_at = CLOCK.now()
@@ -98,6 +100,7 @@ class FaceSwapOperator(JobOperator):
         paid = self._records(context).paid(conn_ids)
         return self._run_at_first(context, conn_ids, [*paid, *(one for one in conn_ids if one not in paid)])
 
+    @failure_shown
     def execute_complete(
         self, context: Context, event: Any = None, submission: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:

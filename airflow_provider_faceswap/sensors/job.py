@@ -18,7 +18,8 @@ from airflow_provider_faceswap.hooks.base import hook_for, hook_for_connection
 from airflow_provider_faceswap.lifecycle.outcomes import Outcome, WaitResult, read_event
 from airflow_provider_faceswap.lifecycle.submissions import SubmissionTemplate
 from airflow_provider_faceswap.lifecycle.waiting import poller_for, result_of, wait
-from airflow_provider_faceswap.links import ResultLink
+from airflow_provider_faceswap.links import GalleryLink, ResultLink
+from airflow_provider_faceswap.operators._failure import failure_shown
 from airflow_provider_faceswap.telemetry import lineage
 from airflow_provider_faceswap.telemetry.openlineage import facets
 from airflow_provider_faceswap.triggers.job import SAFE_RESUME_DELAY, JobTrigger, wait_in_triggerer
@@ -51,7 +52,7 @@ class JobSensor(BaseSensorOperator):
     """
 
     template_fields: Sequence[str] = ("conn_id", "job_id", "kind")
-    operator_extra_links: Collection[BaseOperatorLink] = (ResultLink(),)
+    operator_extra_links: Collection[BaseOperatorLink] = (ResultLink(), GalleryLink())
     ui_color = "#e8e0f7"
 
     def __init__(
@@ -90,6 +91,7 @@ class JobSensor(BaseSensorOperator):
             wait_in_triggerer(self, trigger)
         return super().execute(context)
 
+    @failure_shown
     def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002 - Airflow passes it
         """Poll once."""
         hook = hook_for_connection(self.conn_id)
@@ -115,6 +117,7 @@ class JobSensor(BaseSensorOperator):
             return PokeReturnValue(is_done=False)
         return PokeReturnValue(is_done=True, xcom_value=self._result(hook, submission, decision))
 
+    @failure_shown
     def execute_complete(
         self, context: Context, event: Any = None, submission: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import BaseOperator, conf
 from jinja2 import Environment, TemplateError, nodes
 
 from airflow_provider_faceswap.hooks.registry import hook_for
-from airflow_provider_faceswap.links import ResultLink
+from airflow_provider_faceswap.links import GalleryLink, ResultLink
 from airflow_provider_faceswap.triggers._airflow_internals import (
     has_success_listener,
     mapped_downstream,
@@ -102,7 +102,7 @@ def _is_of_package(a_class: type) -> bool:
 def _is_plain(operator: BaseOperator) -> bool:
     """True if the task wants nothing after its success that a trigger cannot do."""
     links = operator.operator_extra_links
-    if not all(type(link) is ResultLink for link in links):
+    if not all(type(link) in {ResultLink, GalleryLink} for link in links):
         return False
     template = operator.map_index_template
     if template is not None and not _is_constant(template, operator):

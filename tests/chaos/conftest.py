@@ -87,7 +87,7 @@ class World:
     def ending(self, scenario) -> Ending:
         """What came of a scenario: its picture or its error, and what was billed."""
         noted = self.home / f"{scenario.name}.error.json"
-        pictures = sorted((self.home / "pictures" / scenario.name).glob("*"))
+        pictures = sorted((self.home / "pictures" / scenario.name).glob("[!.]*"))
         if noted.exists():
             error = json.loads(noted.read_text())["error"]
         elif self.states()[scenario.name] == "success" and len(pictures) == 2:  # with its manifest

@@ -38,11 +38,17 @@ def test_the_definition_loads_nothing_but_itself():
     assert loaded <= {f"airflow_provider_faceswap{module}" for module in LIGHT}
 
 
-def test_there_is_one_group_of_four_commands():
+def test_there_is_one_group_of_five_commands():
     (group,) = get_commands()
     assert isinstance(group, GroupCommand)
     assert group.name == "faceswap"
-    assert sorted(command.name for command in group.subcommands) == ["check", "job", "sandbox", "swap"]
+    assert sorted(command.name for command in group.subcommands) == [
+        "check",
+        "gallery",
+        "job",
+        "sandbox",
+        "swap",
+    ]
 
 
 @pytest.mark.parametrize("command", ["swap", "job", "check"])

@@ -87,7 +87,8 @@ def test_the_first_picture_is_swapped_kept_and_paid_once(vendor, environment, he
     )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     assert "at most 5 tasks at once" in " ".join(done.stdout.split()), "the connection was checked"
-    picture, manifest = sorted((tmp_path / "pictures").iterdir())
+    *thumbnails, picture, manifest = sorted((tmp_path / "pictures").iterdir())
+    assert len(thumbnails) == 3
     assert manifest.name == f"{picture.name}.json"
     told = json.loads(manifest.read_text())
     assert told["airflow"]["dag_id"] == "first_swap"

@@ -47,9 +47,11 @@ def keep(tmp_path, context):
 
 @pytest.fixture
 def kept(tmp_path):
-    """Names of the files that are kept."""
+    """Names of the files that are kept, without the thumbnails."""
     return lambda: sorted(
-        str(path.relative_to(tmp_path / "kept")) for path in (tmp_path / "kept").rglob("*") if path.is_file()
+        str(path.relative_to(tmp_path / "kept"))
+        for path in (tmp_path / "kept").rglob("*")
+        if path.is_file() and not path.name.startswith(".thumbnail-")
     )
 
 
@@ -409,6 +411,7 @@ def test_the_destinations_connection_is_used_for_everything(web, picture, keep, 
             destination_conn_id="a_storage",
             filename="swap",
             overwrite="skip",
+            thumbnails=False,
         )
     assert set(Storage.store) == {"/bucket/kept/swap.png", "/bucket/kept/swap.png.json"}
     assert Storage.store["/bucket/kept/swap.png"].getvalue() == picture()

@@ -162,7 +162,7 @@ def keep(bucket, context):
 
     def run(source, **more):
         options = {"destination": f"{bucket.uri}/kept", **more}
-        return ArchiveOperator(task_id="keep", source=source, **options).execute(context)
+        return ArchiveOperator(task_id="keep", source=source, thumbnails=False, **options).execute(context)
 
     return run
 
@@ -469,6 +469,7 @@ def test_a_batch_reads_its_items_from_a_bucket_and_keeps_its_pictures_there(
         conn_id="gptunnel_default",
         items=f"{bucket.uri}/items/swaps.{form}",
         destination=f"{bucket.uri}/kept",
+        thumbnails=False,
         concurrency=3,
     ).execute(context)
     assert (summary["total"], summary["archived"], summary["cost"]) == (5, 5, {"RUB": 75.0})
@@ -490,6 +491,7 @@ def test_a_batch_tells_which_pictures_could_not_be_written(sandbox, bucket, door
         conn_id="gptunnel_default",
         items=f"{bucket.uri}/items.jsonl",
         destination=f"{bucket.uri}/kept",
+        thumbnails=False,
         concurrency=1,
         fail_on="all",
     )

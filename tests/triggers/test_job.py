@@ -157,7 +157,8 @@ def test_the_link_of_a_task_that_ends_here_is_stored_as_a_worker_would_store_it(
 ):
     vendor.will(answer("done", percent=100, result="https://a.test/r.png"))
     events(placed(clock, end_in_place=True))
-    link, value = airflow.stored
+    link, gallery, value = airflow.stored
+    assert (gallery.key, gallery.task_id) == ("_link_GalleryLink", "a_task")
     assert (link.key, link.value) == ("_link_ResultLink", "https://a.test/r.png")
     assert (link.dag_id, link.run_id, link.task_id, link.map_index) == ("a_dag", "a_run", "a_task", -1)
     assert value.key == "return_value", "the link is there when the task has ended"
@@ -167,9 +168,9 @@ def test_a_signed_link_is_stored_in_the_return_value_alone(vendor, answer, clock
     signed = "https://a.test/r.png?X-Amz-Signature=4f8a1c0b97d25e6613aa"
     vendor.will(answer("done", percent=100, result=signed))
     events(placed(clock, end_in_place=True))
-    link, value = airflow.stored
+    link, gallery, value = airflow.stored
     assert value.value["url"] == signed
-    assert "4f8a1c0b97d25e6613aa" not in link.value
+    assert "4f8a1c0b97d25e6613aa" not in link.value + gallery.value
     assert link.value.endswith("/dags/a_dag/runs/a_run/tasks/a_task/xcom")
 
 

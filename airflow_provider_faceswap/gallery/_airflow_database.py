@@ -1,0 +1,152 @@
+"""
+What the gallery reads from Airflow's database: the one module of the gallery that uses Airflow's tables.
+
+The public API has no query for the return values of a whole run; it would take a request for each task instance.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow.models.dagrun import DagRun
+from airflow.models.xcom import XComModel
+from airflow.providers.common.compat.sdk import conf
+from airflow.utils.session import create_session
+from sqlalchemy import String, and_, cast, or_, select
+
+from airflow_provider_faceswap.gallery import FAILURE_KEY
+from airflow_provider_faceswap.gallery.files import NotShownError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+    from airflow_provider_faceswap.gallery.results import Scope
+
+#: Key of a task's return value.
+_RETURNED = "return_value"
+#: What the return value of an archive or of a batch has in it.
+_MARK = "manifest_uri"
+#: Return values in object storage that are read for one page.
+MAX_STORED = 2000
+#: Bytes of such a value. One file's archive has 300.
+MAX_VALUE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """
+    An XCom of a task instance.
+
+    :param value: As the task pushed it.
+    """
+
+    task_id: str
+    map_index: int
+    key: str
+    value: Any
+
+
+def results_of(scope: Scope) -> list[Row]:
+    """What the tasks of a run have archived, and the errors of those that failed, in one query."""
+    value = cast(XComModel.value, String)
+    base = _storage_base()
+    wanted = value.contains(_MARK, autoescape=True)
+    if base:
+        wanted = or_(wanted, value.contains(base, autoescape=True))
+    query = (
+        select(XComModel.task_id, XComModel.map_index, XComModel.key, XComModel.value)
+        .where(XComModel.dag_id == scope.dag_id, XComModel.run_id == scope.run_id)
+        .where(or_(XComModel.key == FAILURE_KEY, and_(XComModel.key == _RETURNED, wanted)))
+        .order_by(XComModel.task_id, XComModel.map_index)
+    )
+    if scope.task_id is not None:
+        query = query.where(XComModel.task_id == scope.task_id)
+    if scope.map_index is not None:
+        query = query.where(XComModel.map_index == scope.map_index)
+    with create_session(scoped=False) as session:
+        rows = [Row(task, index, key, _plain(value)) for task, index, key, value in session.execute(query)]
+    return list(_with_stored(rows, base)) if base else rows
+
+
+def single_values(dag_id: str, run_id: str, key: str) -> list[Any]:
+    """The values of one key of all tasks of a run, such as ``cost``, which job operators push besides their result."""
+    query = select(XComModel.value).where(
+        XComModel.dag_id == dag_id, XComModel.run_id == run_id, XComModel.key == key
+    )
+    with create_session(scoped=False) as session:
+        return [_plain(value) for value in session.scalars(query)]
+
+
+def last_runs(dag_id: str, number: int) -> list[tuple[str, datetime | None]]:
+    """The last runs of a Dag that have archived something or failed here, the newest first, and when each was due."""
+    value = cast(XComModel.value, String)
+    marks = [mark for mark in (_MARK, _storage_base()) if mark]
+    has_results = (
+        select(XComModel.dag_run_id)
+        .where(XComModel.dag_run_id == DagRun.id)
+        .where(
+            or_(
+                XComModel.key == FAILURE_KEY,
+                and_(
+                    XComModel.key == _RETURNED,
+                    or_(*(value.contains(mark, autoescape=True) for mark in marks)),
+                ),
+            )
+        )
+        .exists()
+    )
+    query = (
+        select(DagRun.run_id, DagRun.run_after)
+        .where(DagRun.dag_id == dag_id, has_results)
+        .order_by(DagRun.run_after.desc(), DagRun.id.desc())
+        .limit(number)
+    )
+    with create_session(scoped=False) as session:
+        return [(run_id, moment) for run_id, moment in session.execute(query)]
+
+
+def _plain(value: Any) -> Any:
+    """A value as the task pushed it: some ways of writing put JSON into JSON."""
+    if isinstance(value, str) and value[:1] in {"[", "{"}:
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _storage_base() -> str | None:
+    """Where an XCom backend of object storage keeps large values; ``None`` without such a backend."""
+    if "XComObjectStorageBackend" not in (conf.get("core", "xcom_backend", fallback="") or ""):
+        return None
+    return (conf.get("common.io", "xcom_objectstorage_path", fallback="") or "").rstrip("/") or None
+
+
+def _with_stored(rows: Sequence[Row], base: str) -> Iterator[Row]:
+    """The rows, with each path of a stored value replaced by the value."""
+    left = MAX_STORED
+    for row in rows:
+        value = row.value
+        if isinstance(value, str) and row.key == _RETURNED:
+            if not value.startswith(f"{base}/") or ".." in value.split("/") or left == 0:
+                continue
+            left -= 1
+            value = _stored(value)
+        yield Row(row.task_id, row.map_index, row.key, value)
+
+
+def _stored(uri: str) -> Any:
+    from airflow_provider_faceswap.storage.files import path_of
+
+    try:
+        with path_of(uri).open("rb", compression="infer") as file:  # type: ignore[no-untyped-call]
+            return json.loads(file.read(MAX_VALUE))
+    except (OSError, ValueError):
+        return None
+    except Exception as error:  # noqa: BLE001 - every storage has its own errors
+        raise NotShownError(
+            f"A return value in object storage cannot be read ({type(error).__name__})."
+        ) from None

@@ -1,0 +1,55 @@
+"""Who may see what: the permission for the XComs of the Dag guards every page and every file."""
+
+from __future__ import annotations
+
+import pytest
+from fastapi.routing import APIRoute
+
+RESULT = "results/archive/-1/0/"
+PLACES = ["", "tasks/archive/-1/", RESULT, f"{RESULT}manifest", f"{RESULT}file", f"{RESULT}thumbnail/output"]
+PLACES += [f"{RESULT}input/target_image", "/gallery/dags/a_dag/"]
+
+each_place = pytest.mark.parametrize("place", PLACES)
+
+
+@each_place
+def test_somebody_unknown_is_asked_to_sign_in(gallery, archived, place):
+    gallery.push(archived())
+    answer = gallery.get(place, token=None)
+    assert answer.status_code == 401
+    assert "Sign in to Airflow" in answer.text
+
+
+@each_place
+@pytest.mark.parametrize("token", ["nobody", "other", "damaged"])
+def test_who_may_not_see_the_xcoms_of_this_dag_sees_nothing(gallery, archived, place, token):
+    gallery.push(archived())
+    answer = gallery.get(place, token=token)
+    assert answer.status_code == 403
+    assert "king" not in answer.text
+
+
+@each_place
+def test_who_may_see_them_sees_everything(gallery, archived, picture, place, folder):
+    kept = archived("given", inputs={})
+    gallery.push(archived(arguments={"target_image": kept["uri"]}, inputs={"target_image": kept["uri"]}))
+    assert gallery.get(place).status_code == 200
+
+
+def test_the_right_for_one_dag_opens_no_other(gallery, archived):
+    gallery.push(archived())
+    assert gallery.get("/gallery/dags/another_dag/runs/a_run/").status_code == 403
+    assert gallery.get("/gallery/dags/~/runs/a_run/").status_code == 403
+
+
+def test_no_route_is_without_the_permission(gallery):
+    routes = [route for route in gallery.app.routes if isinstance(route, APIRoute)]
+    included = [
+        inner
+        for route in gallery.app.routes
+        for inner in getattr(getattr(route, "original_router", None), "routes", [])
+    ]
+    assert len(routes + included) == 8
+    for route in routes + included:
+        assert "{dag_id}" in route.path
+        assert route.methods == {"GET"}
