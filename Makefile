@@ -31,7 +31,7 @@ demo: $(STAMP) ## run both chains in a real Airflow against the sandbox, with no
 	$(BIN)/python tools/demo.py $(if $(KEEP),--keep)
 
 quick: lint ## while you work: lint, types, and the tests that start no other process (90 s)
-	$(PYTEST) $(PARALLEL) -m 'not airflow and not program and not sandbox and not slow'
+	$(PYTEST) $(PARALLEL) -m 'not airflow and not program and not sandbox and not slow' --ignore=tests/sandbox
 
 test: lint browser ## before a commit: every test, with the coverage gate; few cases on a whole Airflow (10 min)
 	@echo "Two runs of pytest side by side; each shows its output when it has ended, after minutes."

@@ -165,6 +165,7 @@ def submission_of(vendor="gptunnel", job_id="job-1"):
 # -- the door ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @QUICK
 @given(text=st.text(st.characters(exclude_categories=()), max_size=40))
 def test_a_safe_text_can_be_stored_and_shown_and_is_not_changed_again(text):
@@ -187,6 +188,7 @@ def test_lines_are_kept_only_where_a_text_may_have_them():
     assert safe_text(f"a{NUL}{HALF_EMOJI}b") == "a\ufffdb"
 
 
+@pytest.mark.slow
 @QUICK
 @given(value=VALUES)
 def test_a_safe_value_has_safe_names_too(value):
@@ -504,6 +506,7 @@ def test_a_result_that_is_read_back_is_cleaned(text):
     check_error(caught.value)
 
 
+@pytest.mark.slow
 @QUICK
 @given(value=VALUES)
 def test_whatever_an_argument_is_its_copy_in_a_manifest_can_be_stored(value):
@@ -819,6 +822,7 @@ def milliseconds(work):
     return least
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("piece", SLOW, ids=ascii)
 def test_a_text_of_a_megabyte_is_searched_and_cleaned_in_less_than_50_ms(piece):
     text = (piece * MEGABYTE)[:MEGABYTE]
@@ -854,6 +858,7 @@ STRUCTURES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HOOKS)
 def test_an_answer_of_a_megabyte_costs_less_than_50_ms(name):
     vendor = HOOKS[name].vendor
@@ -873,6 +878,7 @@ def test_an_answer_of_a_megabyte_costs_less_than_50_ms(name):
             assert milliseconds(read) < 50, text[:40]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece", ["http://", "\x00", "a\ud83d", "a\u202e", "key-of-the-account", "a, "], ids=ascii
 )

@@ -654,6 +654,7 @@ POSSIBLE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lingers", [False, True], ids=["killed", "interrupted"])
 @pytest.mark.parametrize("deferrable", [False, True], ids=["in a worker", "deferrable"])
 @pytest.mark.parametrize(("vendor", "on_uncertain"), POSSIBLE)

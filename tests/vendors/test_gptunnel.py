@@ -817,6 +817,7 @@ ANSWERS = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, derandomize=True, database=None)
 @given(
     body=ANSWERS | JSON, status=st.sampled_from([200, 400, 500]), kind=st.sampled_from(["face_swap", "image"])

@@ -875,6 +875,7 @@ TASKS = st.fixed_dictionaries(
 ENVELOPES = st.fixed_dictionaries({"data": TASKS}, optional={"code": JSON, "message": JSON, "error": JSON})
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None, derandomize=True, database=None)
 @given(body=ENVELOPES | TASKS | JSON, status=st.sampled_from([200, 400, 500]))
 def test_no_answer_to_a_paid_create_escapes_the_error_tree(body, status):

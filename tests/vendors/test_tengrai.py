@@ -657,6 +657,7 @@ ANSWERS = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, derandomize=True, database=None)
 @given(body=ANSWERS | JSON, status=st.sampled_from([202, 400, 500]))
 def test_no_answer_to_a_paid_create_escapes_the_error_tree(body, status):
