@@ -29,7 +29,7 @@ def archived(bucket, picture, monkeypatch):
         folder = bucket.path("kept")
         files = []
         for name in names:
-            one = Archive(folder, name, "replace", 1_000_000, (), RUN, ThumbnailKeeper())
+            one = Archive(folder, name, "replace", 1_000_000, (), RUN, thumbnails=ThumbnailKeeper())
             files.append(one.keep(ArchiveSource(url=None, data=picture(size=(640, 480)))).model_dump())
         return files
 
