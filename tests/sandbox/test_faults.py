@@ -6,6 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from airflow_provider_faceswap.sandbox.unkind import UNKIND
+
 GPTUNNEL = {"Authorization": "sandbox-key"}
 TENGRAI = {"Authorization": "Bearer sandbox-key"}
 PIAPI = {"x-api-key": "sandbox-key"}
@@ -82,6 +84,23 @@ def test_skip_times_vendor_operation_and_kind(desk):
     assert [(fault["times"], fault["hits"]) for fault in listed] == [(0, 2), (None, 1)]
     desk.client.delete("/sandbox/faults")
     assert desk.client.get("/sandbox/faults").json() == {"faults": []}
+
+
+def test_a_fault_can_be_counted_for_each_job(desk):
+    tasks = [desk.swap_gptunnel().json()["id"] for _ in range(2)]
+    desk.order({"type": "status", "status": 500}, operation="fetch", skip=1, per_job=True)
+
+    def statuses(task):
+        return [desk.get("/v1/faceswap/result", GPTUNNEL, taskId=task).status_code for _ in range(3)]
+
+    assert [statuses(task) for task in tasks] == [[200, 500, 200]] * 2
+    [listed] = desk.client.get("/sandbox/faults").json()["faults"]
+    assert (listed["per_job"], listed["times"], listed["skip"], listed["hits"]) == (True, 1, 1, 2)
+
+
+@pytest.mark.parametrize("body", UNKIND)
+def test_what_makes_the_sandbox_unkind_are_faults_that_can_be_injected(desk, body):
+    assert desk.client.post("/sandbox/faults", json=body).status_code == 201
 
 
 def reads(desk):

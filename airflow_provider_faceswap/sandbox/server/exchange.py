@@ -212,7 +212,8 @@ class Endpoint:
             if self.job is not None:
                 call.job = sandbox.find(vendor.name, call.argument(self.job) or "")
                 call.kind = None if call.job is None else call.job.kind
-            call.fault = sandbox.faults.take((vendor.name,), self.operation, call.kind)
+            job_id = None if call.job is None else call.job.job_id
+            call.fault = sandbox.faults.take((vendor.name,), self.operation, call.kind, job_id=job_id)
             if (refused := call.ordered("refuse")) is not None:
                 return call.refusal(int(refused["status"]), vendor.text(refused["reason"])).response
             return await answer(

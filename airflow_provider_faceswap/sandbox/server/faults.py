@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -89,8 +90,9 @@ class Fault:
     :param vendor: a vendor's name, ``files``, or ``None`` for any.
     :param operation: one of :data:`OPERATIONS`, or ``None`` for every one that the type can apply to.
     :param kind: kind of job, or ``None`` for any.
-    :param times: hits left; ``None`` until cleared.
-    :param skip: matching requests still let through.
+    :param times: how many matching requests it applies to; ``None`` until cleared.
+    :param skip: how many matching requests are let through before.
+    :param per_job: whether requests are counted for each job on its own.
     """
 
     id: int
@@ -101,7 +103,9 @@ class Fault:
     kind: str | None = None
     times: int | None = 1
     skip: int = 0
+    per_job: bool = False
     hits: int = 0
+    _met: Counter[str | None] = field(default_factory=Counter)
 
     def meets(self, vendors: tuple[str, ...], operation: str, kind: str | None) -> bool:
         """Whether the fault is for such a request; a download belongs to the files and to its vendor."""
@@ -110,18 +114,28 @@ class Fault:
             and operation in _MEETS[self.type]
             and (self.operation is None or self.operation == operation)
             and (self.kind is None or self.kind == kind)
-            and self.times != 0
         )
+
+    def takes(self, job_id: str | None) -> bool:
+        """Count one request that it is for, and decide whether it applies to this one."""
+        counted_for = job_id if self.per_job else None
+        before = self._met[counted_for]
+        self._met[counted_for] += 1
+        taken = self.skip <= before and (self.times is None or before < self.skip + self.times)
+        self.hits += taken
+        return taken
 
     def listed(self) -> dict[str, Any]:
         """The fault as the control endpoint lists it."""
+        met = 0 if self.per_job else self._met[None]
         return {
             "id": self.id,
             "vendor": self.vendor,
             "operation": self.operation,
             "kind": self.kind,
-            "times": self.times,
-            "skip": self.skip,
+            "times": None if self.times is None else self.times - (0 if self.per_job else self.hits),
+            "skip": max(0, self.skip - met),
+            "per_job": self.per_job,
             "hits": self.hits,
             "fault": {"type": self.type, **self.details},
         }
@@ -148,7 +162,7 @@ class FaultBook:
         """
         if not isinstance(description, dict):
             raise FaultError("the body must be a JSON object")
-        unknown = set(description) - {"vendor", "operation", "kind", "times", "skip", "fault"}
+        unknown = set(description) - {"vendor", "operation", "kind", "times", "skip", "per_job", "fault"}
         if unknown:
             raise FaultError(f"unknown fields: {', '.join(sorted(unknown))}")
         fault_type, details = _details(description.get("fault"))
@@ -165,13 +179,22 @@ class FaultBook:
         skip = description.get("skip", 0)
         if not _whole(skip) or skip < 0:
             raise FaultError("skip must be a whole number from 0")
+        per_job = description.get("per_job", False)
+        if not isinstance(per_job, bool):
+            raise FaultError("per_job must be true or false")
         self._issued += 1
-        fault = Fault(self._issued, fault_type, details, vendor, operation, kind, times, skip)
+        fault = Fault(self._issued, fault_type, details, vendor, operation, kind, times, skip, per_job)
         self.faults.append(fault)
         return fault
 
     def take(
-        self, vendors: tuple[str, ...], operation: str, kind: str | None, manner: str | None = None
+        self,
+        vendors: tuple[str, ...],
+        operation: str,
+        kind: str | None,
+        manner: str | None = None,
+        *,
+        job_id: str | None = None,
     ) -> Fault | None:
         """The fault that applies to a request, if any; this counts the hit.
 
@@ -179,18 +202,12 @@ class FaultBook:
         :param operation: one of :data:`OPERATIONS`.
         :param kind: kind of the job in question, when known.
         :param manner: the one of :data:`MANNERS` to look for; ``None`` looks for a fault of any other type.
+        :param job_id: the job in question, when known.
         """
         for fault in self.faults:
             wanted = fault.type not in MANNERS if manner is None else fault.type == manner
-            if not wanted or not fault.meets(vendors, operation, kind):
-                continue
-            if fault.skip:
-                fault.skip -= 1
-                continue
-            fault.hits += 1
-            if fault.times is not None:
-                fault.times -= 1
-            return fault
+            if wanted and fault.meets(vendors, operation, kind) and fault.takes(job_id):
+                return fault
         return None
 
     def clear(self) -> None:

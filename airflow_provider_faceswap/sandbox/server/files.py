@@ -60,7 +60,7 @@ def file_routes(sandbox: Sandbox) -> list[Route]:
         job = sandbox.jobs.get(match["job"]) if match else None
         sandbox.requests[FILES][DOWNLOAD] += 1
         names, kind = ((FILES, job.vendor), job.kind) if job else ((FILES,), None)
-        fault = sandbox.faults.take(names, DOWNLOAD, kind)
+        fault = sandbox.faults.take(names, DOWNLOAD, kind, job_id=None if job is None else job.job_id)
 
         async def download() -> Response:
             if (fault is not None and fault.type == "expired") or (job is not None and _is_too_new(job)):
