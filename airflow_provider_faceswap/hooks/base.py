@@ -30,6 +30,7 @@ from airflow_provider_faceswap.lifecycle.provenance import private_texts, proven
 from airflow_provider_faceswap.lifecycle.submissions import SubmissionTemplate
 from airflow_provider_faceswap.lifecycle.waiting import wait
 from airflow_provider_faceswap.telemetry import lineage
+from airflow_provider_faceswap.vendors.refusals import unless_blocked
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -298,7 +299,9 @@ class JobHook(BaseHook):
             return None
 
     def _read_account(self, parse: Callable[[Reply], T]) -> T:
-        return self.read(self.vendor.account(self.endpoint().options), parse)
+        return self.read(
+            self.vendor.account(self.endpoint().options), unless_blocked(self.vendor.name, parse)
+        )
 
     def test_connection(self) -> tuple[bool, str]:
         """

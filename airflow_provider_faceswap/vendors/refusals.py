@@ -7,7 +7,7 @@ statuses.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_faceswap.exceptions import (
     AuthenticationError,
@@ -26,10 +26,12 @@ from airflow_provider_faceswap.vendors.phrases import Meaning
 from airflow_provider_faceswap.vendors.words import SHARED, texts_in
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from airflow_provider_faceswap.vendors.messages import Reply
     from airflow_provider_faceswap.vendors.words import Words
+
+T = TypeVar("T")
 
 #: The next step after a poll whose reply says nothing about the job.
 POLL_AGAIN = "The reply says nothing about the job, which may still run. Poll again."
@@ -113,10 +115,15 @@ def _class_by_own_words(
     if job_id is not None and meaning is not Meaning.BUSY:
         return None
     # The page of a proxy or a firewall is not the vendor's text. After an HTTP 5xx only the vendor's own JSON counts.
-    if meaning is None or not (reply.fields or (status < 500 and not reply.text.lstrip().startswith("<"))):
+    if meaning is None or not (reply.fields or (status < 500 and not _is_page(reply))):
         return None
     decides = meaning in _OF_ACCOUNT or (meaning in _OF_CONTENT and status != 401) or status not in _BY_STATUS
     return class_by_words(meaning) if decides else None
+
+
+def _is_page(reply: Reply) -> bool:
+    """Whether the reply is HTML: from a proxy, a firewall or a CDN, not from a vendor's API."""
+    return reply.text.lstrip().startswith("<")
 
 
 def class_by_words(meaning: Meaning | None) -> type[VendorError] | None:
@@ -133,6 +140,28 @@ def malformed(vendor: str, reply: Reply, what: str, *, job_id: str | None = None
     if not reply.ok:
         return refusal(vendor, reply, reply.text, job_id=job_id)
     return MalformedResponseError(what, vendor=vendor, status_code=reply.status_code, job_id=job_id)
+
+
+def unless_blocked(vendor: str, parse: Callable[[Reply], T]) -> Callable[[Reply], T]:
+    """
+    A parser that first looks who forbade a read: the vendor, or the page of a firewall or a CDN, which may be gone soon.
+
+    :param parse: Makes something of the vendor's replies.
+    :raises VendorUnavailableError: By the returned function, for such a page. It says nothing about key or plan.
+    """
+
+    def parsed(reply: Reply) -> T:
+        if reply.status_code == 403 and _is_page(reply):
+            raise VendorUnavailableError(
+                f"a page instead of this vendor's API answered: {clean(reply.text)[:LONGEST_FOREIGN]}",
+                vendor=vendor,
+                status_code=reply.status_code,
+                retry_after=reply.retry_after,
+                advice="Nothing was bought. Retry. If the error stays, look at the proxies and firewalls in between.",
+            )
+        return parse(reply)
+
+    return parsed
 
 
 def foreign(vendor: str, reply: Reply, job_id: str) -> MalformedResponseError:

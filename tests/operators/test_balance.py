@@ -11,6 +11,7 @@ from airflow_provider_faceswap.exceptions import (
     InsufficientBalanceError,
     InvalidRequestError,
     MalformedResponseError,
+    VendorUnavailableError,
 )
 from airflow_provider_faceswap.hooks.gptunnel import GPTunnelHook
 from airflow_provider_faceswap.operators.balance import BalanceCheckOperator
@@ -46,6 +47,21 @@ def test_an_account_that_can_pay_lets_the_dag_go_on_and_tells_what_it_has(vendor
 def test_exactly_enough_is_enough(vendor):
     vendor.will(ROUBLES)
     assert check(at_least=30.5).execute({})["available"] == 30.5
+
+
+BLOCKED = httpx.Response(403, text=" <html>Attention required</html>")
+
+
+def test_a_page_of_a_firewall_is_read_over(vendor):
+    vendor.will(BLOCKED, ROUBLES)
+    assert check().execute({})["amount"] == 30.5
+
+
+@pytest.mark.parametrize("name", ["gptunnel", "piapi"])
+def test_a_page_of_a_firewall_that_stays_says_nothing_about_the_key(vendor, name):
+    vendor.will(*[BLOCKED] * 9)
+    with pytest.raises(VendorUnavailableError, match="a page instead of this vendor's API"):
+        check(name).execute({})
 
 
 def test_an_account_that_cannot_pay_fails_the_task_at_once(vendor):
