@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import httpx
 import PIL.features
 import pytest
 
@@ -15,17 +14,9 @@ FORMATS = ["webp", pytest.param("avif", marks=AVIF)]
 
 
 @pytest.fixture
-def midjourney_in(sandbox):
-    """Order the format of all Midjourney pictures."""
-
-    def order(form):
-        fault = {"type": "result_format", "format": form}
-        httpx.post(
-            f"{sandbox.url}/sandbox/faults",
-            json={"vendor": "gptunnel", "operation": "create", "kind": "upsample", "fault": fault},
-        ).raise_for_status()
-
-    return order
+def midjourney_in(fault):
+    """Order the format of the next picture of Midjourney."""
+    return lambda form: fault("gptunnel", "create", kind="upsample", type="result_format", format=form)
 
 
 @pytest.mark.program

@@ -20,65 +20,35 @@ from airflow_provider_faceswap.operators.gptunnel import (
     GPTunnelUpsampleOperator,
 )
 from airflow_provider_faceswap.operators.piapi import PiAPIFaceSwapOperator, PiAPITaskOperator
-from airflow_provider_faceswap.operators.tengrai import TengraiFaceSwapOperator
+from tests.integration.test_vendors import VENDORS
 
 pytestmark = pytest.mark.sandbox
 
-SWAPS = {
-    "gptunnel": GPTunnelFaceSwapOperator,
-    "tengrai": TengraiFaceSwapOperator,
-    "piapi": PiAPIFaceSwapOperator,
-}
-
 
 @pytest.fixture
-def run(context):
-    """Run an operator in its worker, waiting there."""
-
-    def execute(operator_class, **arguments):
-        context["task_state_store"].values.clear()
-        return operator_class(task_id="t", deferrable=False, **arguments).execute(context)
-
-    return execute
+def all_at_once(unkind):
+    """What a vendor does now and then; it is not busy, because an operator alone has no retries."""
+    return unkind("refuse")
 
 
-@pytest.fixture
-def two(sandbox):
-    return {
-        "target_image": f"{sandbox.url}/samples/anna.jpg",
-        "face_image": f"{sandbox.url}/samples/boris.jpg",
-    }
-
-
-@pytest.fixture
-def unkind(fault):
-    """What a vendor does now and then, all at once."""
-    fault(None, None, times=None, type="hide_cause", place="logs")
-    fault("piapi", "create", times=None, type="strict_links")
-    for vendor in SWAPS:
-        fault(vendor, "fetch", type="no_output")
-        fault(vendor, "fetch", type="status", status=403, body="<html>Attention required</html>")
-        fault(vendor, "fetch", type="unknown_status", word="marinating")
-
-
-@pytest.mark.usefixtures("unkind")
-@pytest.mark.parametrize("vendor", SWAPS)
+@pytest.mark.usefixtures("all_at_once")
+@pytest.mark.parametrize("vendor", VENDORS)
 def test_a_swap_gets_through_and_is_kept(run, two, context, tmp_path, ledger, vendor):
-    result = run(SWAPS[vendor], **two)
+    result = run(VENDORS[vendor], **two)
     kept = ArchiveOperator(task_id="a", source=result, destination=f"file://{tmp_path}").execute(context)
     assert Path(kept["uri"].removeprefix("file://")).stat().st_size == kept["bytes"]
     assert ledger()["requests"][vendor]["create"] == 1
 
 
-@pytest.mark.usefixtures("unkind")
+@pytest.mark.usefixtures("all_at_once")
 def test_a_chain_gets_through(run, two, ledger):
     grid = run(GPTunnelImagineOperator, prompt="a captain")
     picked = run(GPTunnelUpsampleOperator, parent_job_id=grid, image=3)
-    assert run(GPTunnelFaceSwapOperator, **{**two, "target_image": picked})["url"]
+    assert run(GPTunnelFaceSwapOperator, **{**two, "target_image": picked}, preflight="fit")["url"]
     assert ledger()["creates"] == 3
 
 
-@pytest.mark.parametrize("vendor", SWAPS)
+@pytest.mark.parametrize("vendor", VENDORS)
 @pytest.mark.parametrize("status", [400, 402, 403, 429, 500])
 @pytest.mark.parametrize(
     ("reason", "error", "says"),
@@ -92,7 +62,7 @@ def test_the_words_of_a_refusal_decide_and_nothing_is_bought(
 ):
     fault(vendor, "create", times=None, type="refuse", reason=reason, status=status)
     with pytest.raises(error, match=says):
-        run(SWAPS[vendor], **two)
+        run(VENDORS[vendor], **two)
     assert ledger()["creates"] == 0
 
 
@@ -133,7 +103,7 @@ def test_a_link_without_a_suffix_is_a_wrong_input_and_given_back(run, two, fault
     assert run(PiAPIFaceSwapOperator, **{**two, "target_image": signed})["url"]
 
 
-@pytest.mark.usefixtures("unkind")
+@pytest.mark.usefixtures("all_at_once")
 @pytest.mark.parametrize(
     ("model", "task_type", "given", "media_type"),
     [

@@ -50,29 +50,14 @@ from airflow_provider_faceswap.vendors.tengrai import Tengrai
 pytestmark = pytest.mark.sandbox
 
 
-@pytest.fixture
-def run(context):
-    """Run an operator in its worker, waiting there."""
-
-    def execute(operator_class, **arguments):
-        context["task_state_store"].values.clear()
-        return operator_class(task_id="t", deferrable=False, **arguments).execute(context)
-
-    return execute
+VENDORS = {
+    "gptunnel": GPTunnelFaceSwapOperator,
+    "tengrai": TengraiFaceSwapOperator,
+    "piapi": PiAPIFaceSwapOperator,
+}
 
 
-@pytest.fixture
-def two(sandbox):
-    return {
-        "target_image": f"{sandbox.url}/samples/anna.jpg",
-        "face_image": f"{sandbox.url}/samples/boris.jpg",
-    }
-
-
-SWAPS = [GPTunnelFaceSwapOperator, TengraiFaceSwapOperator, PiAPIFaceSwapOperator]
-
-
-@pytest.mark.parametrize("operator", SWAPS)
+@pytest.mark.parametrize("operator", VENDORS.values())
 def test_a_swap_is_bought_once_and_kept(run, two, context, tmp_path, ledger, operator):
     result = run(operator, **two)
     kept = ArchiveOperator(task_id="a", source=result, destination=f"file://{tmp_path}").execute(context)
@@ -191,12 +176,6 @@ def test_an_inline_picture_is_accepted_where_the_vendor_takes_one(run, two, oper
 
 
 # -- what a vendor may do wrong -----------------------------------------------------------------------
-
-VENDORS = {
-    "gptunnel": GPTunnelFaceSwapOperator,
-    "tengrai": TengraiFaceSwapOperator,
-    "piapi": PiAPIFaceSwapOperator,
-}
 
 
 @pytest.mark.parametrize("vendor", VENDORS)

@@ -133,7 +133,8 @@ def test_while_airflow_is_away_the_vendor_is_asked_to_send_again(post):
 @pytest.mark.program
 @pytest.mark.usefixtures("database")
 @pytest.mark.filterwarnings("default")
-def test_what_no_webhook_has_announced_is_collected_every_hour(sandbox, ledger, tmp_path):
+def test_what_no_webhook_has_announced_is_collected_every_hour(sandbox, unkind, ledger, tmp_path):
+    unkind("refuse")  # the task that submits has no retries
     dags = loaded(DAGS)
     open_jobs, kept = tmp_path / "open-jobs", tmp_path / "finished"
     where, face = {"open_jobs": f"file://{open_jobs}"}, f"{sandbox.url}/samples/boris.jpg"
