@@ -28,7 +28,7 @@ $(STAMP): pyproject.toml constraints.txt requirements-dev.txt
 	touch $@
 
 demo: $(STAMP) ## run both chains in a real Airflow against the sandbox, with no account and no key (2 min)
-	$(BIN)/python tools/demo.py $(if $(KEEP),--keep)
+	$(BIN)/python tools/demo.py $(if $(KEEP),--keep) $(if $(UNKIND),--unkind)
 
 quick: lint ## while you work: lint, types, and the tests that start no other process (90 s)
 	$(PYTEST) $(PARALLEL) -m 'not airflow and not program and not sandbox and not slow' --ignore=tests/sandbox

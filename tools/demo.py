@@ -2,7 +2,8 @@
 Run two chains in a real Airflow against the sandbox, with no account and no key.
 
 GPT image → face swap → archive, and Midjourney imagine → pick one of four → face swap → archive. Ends with
-where the pictures and manifests are, a contact sheet, and the address of the runs' pictures in Airflow's UI.
+where the pictures and manifests are, a contact sheet, and the address of the runs' pictures in Airflow's UI. With ``--unkind``
+the vendors are busy, cannot be read and are late, as they really are now and then; the bill stays the same.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from airflow_stack import AirflowStack
 
 from airflow_provider_faceswap.sandbox import SandboxServer
+from airflow_provider_faceswap.sandbox.unkind import UNKIND
 
 ROOT = Path(__file__).resolve().parent.parent
 KEY = "sandbox-key"
@@ -48,6 +50,9 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=ROOT / "demo-output", help="folder, emptied first")
     parser.add_argument("--job-seconds", type=float, default=6.0, help="how long a job takes at the sandbox")
     parser.add_argument("--keep", action="store_true", help="let Airflow run until Ctrl-C")
+    parser.add_argument(
+        "--unkind", action="store_true", help="inject what a Dag should get through, see docs/sandbox.md"
+    )
     options = parser.parse_args()
     # Stopping the demo stops what it started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -69,11 +74,21 @@ def main() -> int:
         }
         env["AIRFLOW__FACESWAP__ALLOWED_PRIVATE_HOSTS"] = "127.0.0.1"
         env["AIRFLOW__FACESWAP__GALLERY_ROOTS"] = f"file://{output}/pictures"
+        if options.unkind:
+            # Airflow's own is five minutes.
+            env["AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY"] = "5"
+            for fault in UNKIND:
+                httpx.post(f"{sandbox.url}/sandbox/faults", json=fault).raise_for_status()
+            say(f"The sandbox is unkind: {len(UNKIND)} faults")
         with AirflowStack(output / "airflow", ROOT / "example_dags", env=env, say=say) as airflow:
             say(f"Airflow runs at {airflow.url} (user admin, password admin) until the demo ends")
             rows = run_chains(airflow, sandbox.url, output, say)
             ledger = httpx.get(f"{sandbox.url}/sandbox/ledger").json()
             report(rows, ledger, output, say)
+            if options.unkind:
+                for fault in httpx.get(f"{sandbox.url}/sandbox/faults").json()["faults"]:
+                    where = " ".join(fault[name] for name in ("vendor", "operation") if fault[name])
+                    print(f"    {fault['hits']:3} x {fault['fault']['type']}{where and f' ({where})'}")
             if options.keep:
                 say("The pictures in Airflow's UI (user admin, password admin), until you press Ctrl-C:")
                 for row in rows:
