@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -203,7 +203,7 @@ def facts_of(card: Card) -> list[tuple[str, str]]:
         file = card.manifest.file
         size = f"{file.width} x {file.height}, " if file.width else ""
         facts.append(("size", f"{size}{_bytes(file.bytes)}"))
-        facts.append(("archived", card.manifest.archived_at[:19].replace("T", " ")))
+        facts.append(("archived", _moment(card.manifest.archived_at)))
     if card.prompt:
         facts.append(("prompt", shortened(card.prompt)))
     if card.manifest is None:
@@ -231,6 +231,14 @@ def _seconds(start: Any, end: Any) -> float | None:
     except (ValueError, TypeError):
         return None
     return seconds if seconds >= 0 else None
+
+
+def _moment(text: str) -> str:
+    """A moment of a manifest, in UTC; as it is if it is none."""
+    try:
+        return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except (ValueError, OverflowError):
+        return shortened(text, 40)
 
 
 def _bytes(number: int) -> str:

@@ -79,7 +79,7 @@ def dag(dag_id: str) -> str:
             {
                 "run_id": run_id,
                 "href": f"runs/{quoted(run_id)}/",
-                "about": f"{moment:%Y-%m-%d %H:%M} · {chips}" if moment else chips,
+                "about": f"{moment:%Y-%m-%d %H:%M} UTC · {chips}" if moment else chips,
                 "problems": results.problems,
                 "cards": [view_of(card, Served(f"runs/{quoted(run_id)}/")) for card in cards],
             }
@@ -92,7 +92,8 @@ def result(where: Place) -> str:
     card = card_at(where)
     here = Served()
     tiles = []
-    for tile in tiles_of(card):
+    # The output is next to what it was made from, also where two pictures fill a row.
+    for tile in sorted(tiles_of(card), key=lambda tile: (tile.label == "face", tile.role == OUTPUT)):
         full = "file" if tile.role == OUTPUT else _full_input_address(card, tile.role, where)
         source = here.source(card, tile)
         kept = f"thumbnail/{source.rpartition('/')[2]}" if source else None
