@@ -7,7 +7,8 @@ The public API has no query for the return values of a whole run; it would take 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from airflow.models.dagrun import DagRun
@@ -17,7 +18,7 @@ from airflow.utils.session import create_session
 from sqlalchemy import String, and_, cast, or_, select
 
 from airflow_provider_faceswap.gallery import FAILURE_KEY
-from airflow_provider_faceswap.gallery.files import NotShownError
+from airflow_provider_faceswap.gallery.files import NotShownError, asking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,6 +32,8 @@ _RETURNED = "return_value"
 _MARK = "manifest_uri"
 #: Return values in object storage that are read for one page.
 MAX_STORED = 2000
+#: Such values that are read at a time.
+_CHUNK = 250
 #: Bytes of such a value. One file's archive has 300.
 MAX_VALUE = 1024 * 1024
 
@@ -127,26 +130,59 @@ def _storage_base() -> str | None:
 
 def _with_stored(rows: Sequence[Row], base: str) -> Iterator[Row]:
     """The rows, with each path of a stored value replaced by the value."""
-    left = MAX_STORED
+    paths = [
+        row.value
+        for row in rows
+        if row.key == _RETURNED
+        and isinstance(row.value, str)
+        and row.value.startswith(f"{base}/")
+        and ".." not in row.value.split("/")
+    ][:MAX_STORED]
+    values: dict[str, Any] = {}
+    for start in range(0, len(paths), _CHUNK):
+        values |= _stored(paths[start : start + _CHUNK])
     for row in rows:
-        value = row.value
-        if isinstance(value, str) and row.key == _RETURNED:
-            if not value.startswith(f"{base}/") or ".." in value.split("/") or left == 0:
-                continue
-            left -= 1
-            value = _stored(value)
-        yield Row(row.task_id, row.map_index, row.key, value)
+        if isinstance(row.value, str) and row.key == _RETURNED:
+            if row.value in values:
+                yield replace(row, value=values[row.value])
+        else:
+            yield row
 
 
-def _stored(uri: str) -> Any:
+def _stored(uris: Sequence[str]) -> dict[str, Any]:
+    """Stored values by their paths, all with one question to the storage; ``None`` for one that is gone."""
     from airflow_provider_faceswap.storage.files import path_of
 
+    paths = [path_of(uri) for uri in uris]
     try:
-        with path_of(uri).open("rb", compression="infer") as file:  # type: ignore[no-untyped-call]
-            return json.loads(file.read(MAX_VALUE))
-    except (OSError, ValueError):
-        return None
+        storage = paths[0].fs
+        with asking(storage):
+            found = storage.cat_ranges(
+                [path.path for path in paths], [0] * len(paths), [MAX_VALUE] * len(paths), on_error="return"
+            )
+    except NotShownError:
+        raise
     except Exception as error:  # noqa: BLE001 - every storage has its own errors
-        raise NotShownError(
-            f"A return value in object storage cannot be read ({type(error).__name__})."
-        ) from None
+        raise _unreadable(error) from None
+    return {uri: _value(uri, data) for uri, data in zip(uris, found, strict=True)}
+
+
+def _value(uri: str, data: Any) -> Any:
+    """A stored value, which may be compressed as the end of its name says."""
+    from fsspec.compression import compr
+    from fsspec.utils import infer_compression
+
+    if isinstance(data, OSError):
+        return None
+    if isinstance(data, BaseException):
+        raise _unreadable(data)
+    try:
+        if kind := infer_compression(uri):
+            data = compr[kind](BytesIO(data), mode="r").read(MAX_VALUE)
+        return json.loads(data)
+    except (OSError, ValueError, EOFError):
+        return None
+
+
+def _unreadable(error: BaseException) -> NotShownError:
+    return NotShownError(f"A return value in object storage cannot be read ({type(error).__name__}).")

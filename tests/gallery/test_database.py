@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -117,6 +118,15 @@ def test_a_value_in_object_storage_is_read_from_there(tables, stored):
     tables.push(1, "a", f"file://{path}")
     tables.push(1, "b", RESULT)
     assert told() == [("a", -1, "return_value", RESULT), ("b", -1, "return_value", RESULT)]
+
+
+def test_a_compressed_value_is_read_too(tables, stored):
+    path = stored / "a_dag" / "value.gz"
+    path.write_bytes(gzip.compress(json.dumps(RESULT).encode()))
+    (stored / "a_dag" / "cut.gz").write_bytes(gzip.compress(b"{}")[:-4])
+    tables.push(1, "a", f"file://{path}")
+    tables.push(1, "b", f"file://{stored}/a_dag/cut.gz")
+    assert told() == [("a", -1, "return_value", RESULT), ("b", -1, "return_value", None)]
 
 
 @pytest.mark.parametrize(
