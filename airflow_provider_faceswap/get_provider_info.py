@@ -71,6 +71,7 @@ def get_provider_info() -> dict[str, Any]:
                     f"{package}.operators.faceswap",
                     f"{package}.operators.batch",
                     f"{package}.operators.archive",
+                    f"{package}.operators.publish",
                     f"{package}.operators.balance",
                 ],
             }

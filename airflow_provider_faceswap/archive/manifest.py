@@ -114,6 +114,20 @@ class KeptThumbnail(_Frozen):
     missing: str | None = None
 
 
+class Approval(_Frozen):
+    """
+    What a person answered about a result before it was published.
+
+    :param option: The option that was chosen, such as ``Approve``.
+    :param by: The person: ``id`` and ``name`` in Airflow; ``None`` if nobody answered in time and a default was used.
+    :param at: When, in ISO 8601.
+    """
+
+    option: str
+    by: dict[str, str] | None = None
+    at: str | None = None
+
+
 class Manifest(_Frozen):
     """
     The content of a manifest. Nothing in it gives access to anything.
@@ -121,6 +135,7 @@ class Manifest(_Frozen):
     :param job: The job that made the file; ``None`` for a bare link.
     :param parents: The jobs before it, the nearest first.
     :param thumbnails: By role: ``output``, or the name of the argument that was the input.
+    :param approval: Who approved it, for a file that was published after an approval.
     """
 
     version: int = 1
@@ -130,6 +145,7 @@ class Manifest(_Frozen):
     parents: list[dict[str, Any]] = []
     airflow: RunInfo = RunInfo()
     thumbnails: dict[str, KeptThumbnail] = {}
+    approval: Approval | None = None
     archived_at: str = Field(default_factory=lambda: datetime.now(UTC).isoformat())
     package: dict[str, str] = {"name": "airflow-provider-faceswap", "version": __version__}
 
@@ -138,6 +154,8 @@ class Manifest(_Frozen):
         fields: dict[str, Any] = plain(self)
         if not self.thumbnails:
             fields.pop("thumbnails", None)
+        if self.approval is None:
+            fields.pop("approval", None)
         return fields
 
     @classmethod
