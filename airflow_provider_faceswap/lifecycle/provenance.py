@@ -31,6 +31,39 @@ def is_private(name: object) -> bool:
     return isinstance(name, str) and any(part in name.casefold() for part in _PRIVATE)
 
 
+def split_private(value: Any, depth: int = 0) -> tuple[Any, dict[Any, Any]]:
+    """
+    A value without its private parts, at any depth; and those parts, for :func:`joined_private`.
+
+    :returns: The value; and names, or places in a list, to private parts. Empty if there is none.
+    """
+    if depth > MAX_DEPTH or not isinstance(value, Mapping | list | tuple):  # what is deeper will be refused
+        return value, {}
+    parts = value.items() if isinstance(value, Mapping) else enumerate(value)
+    shown: dict[Any, Any] = {}
+    private: dict[Any, Any] = {}
+    for name, part in parts:
+        if is_private(name):
+            private[name] = part
+            continue
+        shown[name], inner = split_private(part, depth + 1)
+        if inner:
+            private[name] = inner
+    if not private:
+        return value, {}
+    return shown if isinstance(value, Mapping) else list(shown.values()), private
+
+
+def joined_private(value: Any, private: Mapping[Any, Any]) -> Any:
+    """The value that :func:`split_private` has split."""
+    if not private:
+        return value
+    whole = dict(value) if isinstance(value, Mapping) else dict(enumerate(value))
+    for name, part in private.items():
+        whole[name] = part if is_private(name) else joined_private(whole.get(name, {}), part)
+    return whole if isinstance(value, Mapping) else list(whole.values())
+
+
 def private_texts(arguments: Mapping[str, Any]) -> set[str]:
     """The texts of arguments that no message may show: of a link, its path, because messages have no queries."""
     texts: set[str] = set()

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import inspect
 from abc import abstractmethod
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_faceswap.foundation.rendered import set_arguments
-from airflow_provider_faceswap.lifecycle.provenance import materialized
+from airflow_provider_faceswap.lifecycle.provenance import joined_private, materialized, split_private
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow.providers.common.compat.sdk import Context
 
 #: Rendered before each submission, not as a template field: Airflow stores those, and a webhook often carries a token.
@@ -28,6 +31,8 @@ class ContentArguments(BaseOperator):
     """
 
     _content: ClassVar[tuple[str, ...]] = ()
+    #: The parts of arguments that may contain a token, by the argument's name.
+    _private: Mapping[str, Mapping[Any, Any]] = MappingProxyType({})
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Take the content arguments from the constructor's signature."""
@@ -49,11 +54,29 @@ class ContentArguments(BaseOperator):
 
     def arguments(self) -> dict[str, Any]:
         """The content arguments under their neutral names, as the user gave them."""
-        return {name: getattr(self, name) for name in self._content}
+        return {name: self._whole(name) for name in self._content}
+
+    def _without_private(self, name: str, value: Any) -> Any:
+        """
+        An argument whose names are the vendor's, as it may be stored: without the parts that may contain a token.
+
+        Airflow stores the rendered values of template fields, so these parts are kept back, and rendered before each
+        submission, as a webhook is. Of a template or another task's output, nothing is known yet.
+        """
+        shown, private = split_private(value)
+        self._private = {**self._private, name: private}
+        return shown
+
+    def _whole(self, name: str) -> Any:
+        """An argument with the parts that were kept back."""
+        return joined_private(getattr(self, name), self._private.get(name, {}))
 
     def _rendered_arguments(self, context: Context) -> dict[str, Any]:
         """The content arguments of this attempt."""
         arguments = set_arguments({name: materialized(value) for name, value in self.arguments().items()})
         if arguments.get(_NOT_STORED) is not None:
             arguments[_NOT_STORED] = self.render_template(arguments[_NOT_STORED], context)
+        for name, private in self._private.items():
+            if private:
+                arguments[name] = joined_private(arguments[name], self.render_template(private, context))
         return arguments

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_faceswap.hooks.gptunnel import GPTunnelHook
-from airflow_provider_faceswap.lifecycle.provenance import is_private
 from airflow_provider_faceswap.operators.base import JobOperator
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from collections.abc import Mapping
 
 
 class _GPTunnelOperator(JobOperator):
@@ -56,38 +54,7 @@ class GPTunnelFaceSwapOperator(_GPTunnelOperator):
         self.webhook = webhook
 
 
-class _MediaOperator(_GPTunnelOperator):
-    """
-    A job of the media API, whose models have options of their own.
-
-    :ivar options: The options, without those that may contain a token. Airflow stores the rendered values of template
-        fields, so these are rendered before each submission, as a webhook is.
-    """
-
-    options: Any
-    _private_options: Mapping[str, Any]
-
-    def _take(self, options: Any) -> Any:
-        """Keep back the options that may contain a token, and return the others."""
-        self._private_options = {}
-        if not isinstance(options, Mapping):  # a template, or the output of another task
-            return options
-        self._private_options = {name: value for name, value in options.items() if is_private(name)}
-        return {name: value for name, value in options.items() if name not in self._private_options}
-
-    def arguments(self) -> dict[str, Any]:
-        """The content arguments under their neutral names."""
-        return self._with_options(super().arguments(), self._private_options)
-
-    def _rendered_arguments(self, context: Context) -> dict[str, Any]:
-        arguments = super()._rendered_arguments(context)
-        return self._with_options(arguments, self.render_template(self._private_options, context))
-
-    def _with_options(self, arguments: dict[str, Any], private: Mapping[str, Any]) -> dict[str, Any]:
-        return {**arguments, "options": {**arguments["options"], **private}} if private else arguments
-
-
-class GPTunnelImageOperator(_MediaOperator):
+class GPTunnelImageOperator(_GPTunnelOperator):
     """
     Generate a picture with any asynchronous model of the media API; the link expires after 48 hours.
 
@@ -122,10 +89,10 @@ class GPTunnelImageOperator(_MediaOperator):
         self.prompt = prompt
         self.images = images
         self.aspect_ratio = aspect_ratio
-        self.options = self._take(options)
+        self.options = self._without_private("options", options)
 
 
-class GPTunnelGenerateOperator(_MediaOperator):
+class GPTunnelGenerateOperator(GPTunnelImageOperator):
     """
     Generate a picture with a synchronous model of the media API, such as ``seedream-4``.
 
@@ -154,13 +121,10 @@ class GPTunnelGenerateOperator(_MediaOperator):
         options: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.model = model
-        self.prompt = prompt
-        self.images = images
-        self.aspect_ratio = aspect_ratio
+        super().__init__(
+            model=model, prompt=prompt, images=images, aspect_ratio=aspect_ratio, options=options, **kwargs
+        )
         self.size = size
-        self.options = self._take(options)
 
 
 class _MidjourneyOperator(_GPTunnelOperator):

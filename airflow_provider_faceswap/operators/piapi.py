@@ -102,7 +102,8 @@ class PiAPITaskOperator(_PiAPIOperator):
     :param model: As the vendor names it: ``Qubico/flux1-schnell``, ``gemini``, ...
     :param task_type: As the vendor names it: ``txt2img``, ``kontext``, ...
     :param input: The task's input under the vendor's own names. A result of another operator is replaced by its
-        link.
+        link. Parts with ``webhook``, ``callback`` or ``secret`` in their names are rendered, but not stored with the
+        rendered fields.
     :param service_mode: ``public`` (pay as you go) or ``private``; default: the workspace default.
     """
 
@@ -129,7 +130,7 @@ class PiAPITaskOperator(_PiAPIOperator):
         self.model = model
         # BaseOperator.task_type is Airflow's own: the operator's class name.
         self.vendor_task_type = task_type
-        self.input = input
+        self.input = self._without_private("input", input)
         self.service_mode = service_mode
 
     def arguments(self) -> dict[str, Any]:
@@ -137,6 +138,6 @@ class PiAPITaskOperator(_PiAPIOperator):
         return {
             "model": self.model,
             "task_type": self.vendor_task_type,
-            "input": self.input,
+            "input": self._whole("input"),
             "service_mode": self.service_mode,
         }

@@ -62,13 +62,14 @@ class TengraiArtworkOperator(_TengraiOperator):
         ``face_refiner``, ``upscaling``, ``detailer_upscaler``, ``remove_background``, ``segmentation``,
         ``depth_map``, ``style_dna_anchor`` or ``style_dna``.
     :param parameters: The fields of that kind under the vendor's own names, such as ``prompt``, ``imageUrl``,
-        ``aspectRatio``. A result of another operator is replaced by its link.
+        ``aspectRatio``. A result of another operator is replaced by its link. Those with ``webhook``, ``callback`` or
+        ``secret`` in their names are rendered, but not stored with the rendered fields.
     """
 
     def __init__(self, *, artwork: str, parameters: Mapping[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.artwork = artwork
-        self.parameters = parameters
+        self.parameters = self._without_private("parameters", parameters)
 
     @property
     def kind(self) -> str:
@@ -77,4 +78,4 @@ class TengraiArtworkOperator(_TengraiOperator):
 
     def arguments(self) -> dict[str, Any]:
         """The content arguments under their neutral names."""
-        return {"parameters": self.parameters}
+        return {"parameters": self._whole("parameters")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from importlib import import_module
 
 import pytest
@@ -10,7 +11,14 @@ from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_faceswap.hooks.gptunnel import GPTunnelHook
 from airflow_provider_faceswap.operators.base import JobOperator
-from airflow_provider_faceswap.operators.gptunnel import GPTunnelFaceSwapOperator, GPTunnelImagineOperator
+from airflow_provider_faceswap.operators.gptunnel import (
+    GPTunnelFaceSwapOperator,
+    GPTunnelGenerateOperator,
+    GPTunnelImageOperator,
+    GPTunnelImagineOperator,
+)
+from airflow_provider_faceswap.operators.piapi import PiAPITaskOperator
+from airflow_provider_faceswap.operators.tengrai import TengraiArtworkOperator
 from tests.conftest import FACE, PICTURE
 
 
@@ -45,6 +53,55 @@ def test_an_operator_that_names_no_kind_keeps_those_of_its_parent():
     cartoon = TeamCartoon(task_id="c", team="sales", picture="p")
     assert cartoon.arguments() == {"picture": "p", "style": "the style of sales", "webhook": None}
     assert TeamCartoon.template_fields == Cartoon.template_fields
+
+
+HOOK = "https://hook.test/TOKEN-IN-THE-PATH"
+#: Operators whose argument has the vendor's own names, with that argument and the others.
+OPEN = [
+    (TengraiArtworkOperator, "parameters", {"artwork": "selena"}),
+    (PiAPITaskOperator, "input", {"model": "m", "task_type": "t"}),
+    (GPTunnelImageOperator, "options", {"model": "m", "prompt": "p"}),
+    (GPTunnelGenerateOperator, "options", {"model": "m", "prompt": "p"}),
+]
+
+
+@pytest.mark.parametrize(("operator", "name", "others"), OPEN)
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [
+        ({"a": 1, "webhook": "{{ params.hook }}"}, {"a": 1}),
+        ({"callback_url": "{{ params.hook }}"}, {}),
+        ({"notify": {"webHook": "{{ params.hook }}", "on": "end"}}, {"notify": {"on": "end"}}),
+        ({"calls": ["x", {"a_secret": "{{ params.hook }}", "b": 2}]}, {"calls": ["x", {"b": 2}]}),
+    ],
+)
+def test_a_webhook_among_the_vendors_own_names_is_sent_and_not_stored(
+    context, operator, name, others, given, stored
+):
+    context["params"] = {"hook": HOOK}
+    task = operator(task_id="t", **others, **{name: given})
+    assert task.arguments()[name] == given
+    task.render_template_fields(context)
+    fields = {field: getattr(task, field) for field in task.template_fields}
+    assert fields[name] == stored
+    assert "hook" not in repr(fields).casefold()
+    sent = task._rendered_arguments(context)[name]
+    assert sent == json.loads(json.dumps(given).replace("{{ params.hook }}", HOOK))
+
+
+def test_the_argument_may_be_a_template_or_be_replaced_later(context):
+    task = TengraiArtworkOperator(task_id="t", artwork="selena", parameters="{{ params.all }}")
+    assert task.arguments() == {"parameters": "{{ params.all }}"}
+    task = TengraiArtworkOperator(task_id="t", artwork="selena", parameters={"a": {"webhook": HOOK}, "b": 1})
+    task.parameters = {"b": 2}
+    assert task.arguments() == {"parameters": {"b": 2, "a": {"webhook": HOOK}}}
+
+
+def test_an_argument_that_is_nested_too_deep_is_left_as_it_is():
+    given: dict[str, object] = {"webhook": HOOK}
+    for _ in range(150):
+        given = {"again": given}
+    assert PiAPITaskOperator(task_id="t", model="m", task_type="t", input=given).input is given
 
 
 def test_an_operator_of_another_kind_adds_its_own_before_them():
