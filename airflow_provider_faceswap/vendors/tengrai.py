@@ -61,9 +61,32 @@ _RETENTION = timedelta(days=8)
 _PAGE = 500
 #: The vendor's word for a kind, if it is not our own.
 _TYPES = {"upscaling": "upscaling_v2"}
-#: The vendor's documented defaults, which it may show although they were not sent.
-_DEFAULTS: dict[str, tuple[Any, ...]] = {"seed": ANY}
-_FACE_SWAP_DEFAULTS = {**_DEFAULTS, "denoising": (3,), "outputFormat": ("auto", "webp")}
+#: Values that the vendor may show although they were not sent, for every kind; ``auto`` and ``default`` by their names.
+_DEFAULTS: Mapping[str, tuple[Any, ...]] = {"seed": ANY, "outputFormat": ("auto",), "nsfw": (False,)}
+#: The parameters of kinds that draw.
+_DRAWN = {"prompt": ("cat",), "promptMode": ("servitor",), "style": ("default",)}
+_SELENA = {**_DRAWN, "batch": (2,), "creativity": (3,), "details": (3,)}
+#: The same for one kind, from its page.
+_KIND_DEFAULTS: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
+    "face_swap": {"denoising": (3,), "outputFormat": ("auto", "webp")},
+    "selena": _SELENA,
+    "selena_variete": {**_SELENA, "denoising": (3,)},
+    "quantum": _DRAWN,
+    "hamilton": {**_DRAWN, "creativity": (3,), "effort": (3,)},
+    "face_refiner": {"denoising": (3,)},
+    "upscaling": {"scaleFactor": (2,)},
+    "detailer_upscaler": {"scaleFactor": (2,), "details": (2,), "modification": (2,)},
+    "segmentation": {
+        "textConfidence": (0.2,),
+        "textMaxDetections": (-1,),
+        "textCombineMasks": (True,),
+        "maskExpand": (0,),
+        "maskBlurSigma": (0.1,),
+        "maskKernelSize": (0,),
+    },
+    "depth_map": {"resolutionLowerLimit": (1024,)},
+    "style_dna": {"imageFormat": ("png",)},
+}
 
 
 def _artwork(name: str, path: str | None = None, **required: Any) -> Kind:
@@ -101,7 +124,7 @@ def _matches(kind: str, request: Request, artwork: Mapping[str, Any]) -> bool:
     sent, shown = dict(request.body or {}), as_object(artwork.get("parameters"))
     if "webhook" not in shown:  # the pages do not say whether the vendor repeats it
         sent.pop("webhook", None)
-    defaults = _FACE_SWAP_DEFAULTS if kind == "face_swap" else _DEFAULTS
+    defaults = {**_DEFAULTS, **_KIND_DEFAULTS.get(kind, {})}
     return artwork.get("artworkType") == _TYPES.get(kind, kind) and same_request(sent, shown, defaults)
 
 

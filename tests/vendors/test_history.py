@@ -223,6 +223,22 @@ def test_tengrais_defaults_are_tolerated_and_other_values_are_not(filled, own):
 
 
 @pytest.mark.parametrize(
+    ("filled", "own"),
+    [
+        ({"imageFormat": "png"}, True),
+        ({"imageFormat": "webp"}, False),
+        ({"outputFormat": "auto"}, True),
+        ({"scaleFactor": 2}, False),
+    ],
+)
+def test_each_kind_of_tengrai_has_defaults_of_its_own(filled, own):
+    parameters = {"visualPrompt": "p", "anchorImageUrl": TARGET, "description": "d"}
+    request = TENGRAI.submit("style_dna", {"parameters": parameters})
+    shown = artwork("a1", "style_dna", {**parameters, **filled})
+    assert owns(shown, "style_dna", request) is own
+
+
+@pytest.mark.parametrize(
     ("shown", "own"), [({}, True), ({"webhook": HOOK}, True), ({"webhook": TARGET}, False)]
 )
 def test_tengrai_may_keep_a_webhook_to_itself(shown, own):
@@ -238,10 +254,10 @@ def test_a_seed_that_was_sent_must_come_back(seed, own):
 
 
 def test_a_default_of_the_face_swap_is_none_of_another_artwork():
-    request = TENGRAI.submit("face_refiner", {"parameters": {"imageUrl": TARGET}})
+    request = TENGRAI.submit("depth_map", {"parameters": {"imageUrl": TARGET}})
     for more, own in (({}, True), ({"seed": 5}, True), ({"denoising": 3}, False)):
-        shown = artwork(kind="face_refiner", parameters={"imageUrl": TARGET, **more})
-        assert owns(shown, "face_refiner", request) is own
+        shown = artwork(kind="depth_map", parameters={"imageUrl": TARGET, **more})
+        assert owns(shown, "depth_map", request) is own
 
 
 @pytest.mark.parametrize("parameters", [None, "", "text", [], {}, [PARAMETERS]])
