@@ -168,16 +168,18 @@ def console_page(uri: str, conn_id: str | None) -> str:
 
     :param uri: The file in object storage.
     :param conn_id: The connection, if the URI names none.
-    :returns: A URL; empty if there is no console, as for a disk or another S3-compatible storage.
+    :returns: A URL; empty if there is no console, as for a disk, or another server with the interface of S3 or GCS.
     """
     if urlsplit(uri).scheme not in {"s3", "s3a", "s3n", "gs", "gcs"}:
         return ""
     path = path_of(uri, conn_id)
     # Airflow 3.1 puts the connection before the bucket.
     bucket, key = quote(path.bucket.rpartition("@")[2], safe=""), path.key.lstrip("/")
+    # The server that the file is at: a connection or the environment may name another than the cloud's own.
     if path.protocol in {"gs", "gcs"}:
-        return f"https://console.cloud.google.com/storage/browser/_details/{bucket}/{quote(key)}"
-    host = urlsplit(path.fs.s3.meta.endpoint_url).hostname or ""
-    if not host.endswith(".amazonaws.com"):
-        return ""
-    return f"https://console.aws.amazon.com/s3/object/{bucket}?prefix={quote(key, safe='')}"
+        server, cloud = path.fs.base, ".googleapis.com"
+        page = f"https://console.cloud.google.com/storage/browser/_details/{bucket}/{quote(key)}"
+    else:
+        server, cloud = path.fs.s3.meta.endpoint_url, ".amazonaws.com"
+        page = f"https://console.aws.amazon.com/s3/object/{bucket}?prefix={quote(key, safe='')}"
+    return page if (urlsplit(server).hostname or "").endswith(cloud) else ""

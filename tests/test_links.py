@@ -10,6 +10,7 @@ from unittest.mock import Mock
 
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
+from airflow.sdk.io import store as stores
 
 from airflow_provider_faceswap.exceptions import BatchFailedError
 from airflow_provider_faceswap.jobs import Job, Submission
@@ -168,7 +169,20 @@ def test_of_several_files_the_page_that_lists_them_is_shown():
     assert lead_to(ManifestLink(), in_a_cloud) == XCOM
 
 
-def test_a_list_of_one_is_that_one():
+@pytest.fixture
+def google(monkeypatch):
+    """Define the server of a connection to Google's storage; its library is not needed for a link."""
+
+    def connection(conn_id="", server="https://storage.googleapis.com"):
+        name = f"gs-{conn_id}" if conn_id else "gs"
+        fs = SimpleNamespace(base=f"{server}/storage/v1/", protocol=("gs", "gcs"))
+        monkeypatch.setitem(stores._STORE_CACHE, name, stores.ObjectStore("gs", conn_id or None, fs=fs))
+
+    return connection
+
+
+def test_a_list_of_one_is_that_one(google):
+    google()
     assert lead_to(ArchivedLink(), [{"uri": "gs://b/a.png"}]).startswith("https://console.cloud.google.com/")
 
 
@@ -211,9 +225,18 @@ def test_a_host_that_only_looks_like_amazon_is_not_taken_for_it(aws):
     assert console_page("s3://links_false@b/a.png", None) == ""
 
 
-def test_a_file_at_google_is_shown_by_its_console():
+@pytest.mark.parametrize("server", ["https://storage.googleapis.com", "https://storage.mtls.googleapis.com"])
+def test_a_file_at_google_is_shown_by_its_console(google, server):
+    google("c", server)
     page = "https://console.cloud.google.com/storage/browser/_details/b/ds%3D1/a%20b.png"
     assert console_page("gs://c@b/ds=1/a b.png", None) == page
+
+
+@pytest.mark.parametrize("server", ["http://gcs.internal:4443", "https://googleapis.com.example.test"])
+def test_a_storage_that_merely_speaks_as_google_does_has_no_console(google, server):
+    google("links_emulator", server)
+    assert console_page("gs://links_emulator@b/a.png", None) == ""
+    assert lead_to(ArchivedLink(), {"uri": "gs://links_emulator@b/a.png"}) == XCOM
 
 
 @pytest.mark.parametrize("uri", ["abfs://c@b/a.png", "/data/a.png", "local:///data/a.png", "hdfs://n/a.png"])
@@ -319,8 +342,11 @@ def test_a_batch_leads_to_its_manifest(vendor, answer, context, pixels, tmp_path
     assert leads(operator) == {"Manifest": XCOM}
 
 
-def test_a_batch_that_failed_returns_nothing_that_a_page_could_show(vendor, answer, context, tmp_path):
+def test_a_batch_that_failed_returns_nothing_that_a_page_could_show(
+    vendor, answer, context, tmp_path, google
+):
     """Its manifest is written all the same: a console shows it, and the error names it."""
+    google()
     vendor.will(answer("failed", error="broke"))
     operator = batch_of(tmp_path)
     with pytest.raises(BatchFailedError):
