@@ -1,10 +1,12 @@
-"""A metric reaches a StatsD server, on every supported version: ``tests/test_metrics.py`` says which and when."""
+"""A metric reaches a StatsD server and an OpenTelemetry collector, on every supported version: ``tests/test_metrics.py`` says which and when."""
 
 from __future__ import annotations
 
 import socket
 import subprocess
 import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 
 import pytest
 
@@ -42,3 +44,40 @@ def test_a_metric_arrives(monkeypatch):
         while b"faceswap" not in (told := server.recv(4096)):
             pass
         assert told == expected
+
+
+def test_a_metric_arrives_at_an_opentelemetry_collector(monkeypatch):
+    service = pytest.importorskip("opentelemetry.proto.collector.metrics.v1.metrics_service_pb2")
+    bodies = []
+
+    class Collector(BaseHTTPRequestHandler):
+        def do_POST(self):
+            bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Collector) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        for name, value in {"ON": "True", "HOST": "127.0.0.1", "PORT": str(server.server_port)}.items():
+            monkeypatch.setenv(f"AIRFLOW__METRICS__OTEL_{name}", value)
+        # Newer versions of Airflow leave the address to OpenTelemetry's own variables.
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", address)
+        subprocess.run([sys.executable, "-c", REFUSED], check=True)  # sends what is left at its end
+        server.shutdown()
+    points = {
+        metric.name: (
+            point.as_int or point.as_double,
+            {tag.key: tag.value.string_value for tag in point.attributes},
+        )
+        for body in bodies
+        for resource in service.ExportMetricsServiceRequest.FromString(body).resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+        for point in metric.sum.data_points
+    }
+    tags = {"vendor": "piapi", "kind": "face_swap", "error": "RateLimitError"}
+    assert points["airflow.faceswap.errors"] == (1, tags)
