@@ -162,7 +162,12 @@ class MediaPreparer:
                 ) from None
             image = Image(file.read())
         fit = self._checked(image, accepts, by_link=accepts.link)
-        return (url, url) if fit.data == image.data and accepts.link else self._bytes(fit, accepts, image)
+        if not accepts.link or fit.data != image.data:
+            return self._bytes(fit, accepts, image)
+        if self.preflight == "fit" and accepts.may_refuse(url) and len(fit.data) <= accepts.inline:
+            # The same picture as behind the link, which therefore still identifies the request.
+            return self._bytes(fit, accepts, image)[0], url
+        return url, url
 
     def _stored(self, source: Any, accepts: Accepts) -> tuple[str, str]:
         """A file in object storage: a signed link if the storage can sign, else the bytes."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,6 +33,7 @@ class Accepts:
 
     :param formats: Media types; empty if the vendor does not say.
     :param link: Whether a link is accepted.
+    :param suffixes: With which of these a link's path should end; a link without one may be refused.
     :param inline: Maximum number of bytes that may be sent in the request as a ``data:`` URI; 0 for none.
     :param max_bytes: Maximum number of bytes of a file, ``None`` if the vendor does not say.
     :param max_side: Maximum number of pixels of a side, ``None`` if the vendor does not say.
@@ -45,6 +47,7 @@ class Accepts:
 
     formats: frozenset[str] = frozenset()
     link: bool = True
+    suffixes: tuple[str, ...] = ()
     inline: int = 0
     max_bytes: int | None = None
     max_side: int | None = None
@@ -54,6 +57,10 @@ class Accepts:
     doubtful_frames: int | None = None
     doubtful_lines: int | None = None
     any_file: bool = False
+
+    def may_refuse(self, link: str) -> bool:
+        """Whether a link lacks the suffix that it should have, as a signed link may."""
+        return bool(self.suffixes) and not urlsplit(link).path.lower().endswith(self.suffixes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import urlsplit
 
 from airflow_provider_faceswap.jobs import Job, JobState
 from airflow_provider_faceswap.vendors.base import Vendor
@@ -65,6 +64,7 @@ _RETENTION = timedelta(days=3)
 _INLINE = 4_000_000
 _FACE = Accepts(
     formats=PICTURES,
+    suffixes=(".jpg", ".jpeg", ".png", ".webp"),
     inline=_INLINE,
     max_bytes=MAX_BYTES,
     max_side=MAX_SIDE,
@@ -110,7 +110,7 @@ class PiAPI(Vendor):
         """
         Pictures and videos at a limit that is not certain, and links without the suffix that the page asks for.
 
-        The suffixes are jpg, jpeg, png and webp; a signed link may have none.
+        A signed link may have none.
         """
         pictures = ((request.body or {}).get("input") or {}) if kind != "task" else {}
         # A picture that was read for the request may be inside it.
@@ -118,8 +118,7 @@ class PiAPI(Vendor):
         return [*request.doubts, *inline] + [
             f"the path of {name} does not end in jpg, jpeg, png or webp, and may be refused"
             for name in ("target_image", "swap_image")
-            if str(pictures.get(name, "")).startswith("http")
-            and not urlsplit(pictures[name]).path.lower().endswith((".jpg", ".jpeg", ".png", ".webp"))
+            if str(pictures.get(name, "")).startswith("http") and _FACE.may_refuse(pictures[name])
         ]
 
     def fetch(self, kind: str, job_id: str) -> Request:  # noqa: ARG002 - one endpoint for all kinds

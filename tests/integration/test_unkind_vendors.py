@@ -103,6 +103,15 @@ def test_a_link_without_a_suffix_is_a_wrong_input_and_given_back(run, two, fault
     assert run(PiAPIFaceSwapOperator, **{**two, "target_image": signed})["url"]
 
 
+def test_a_picture_behind_a_link_without_a_suffix_is_fitted_into_the_request(run, two, fault, ledger):
+    fault("piapi", "create", times=None, type="strict_links")
+    grid = run(GPTunnelImagineOperator, prompt="a captain")
+    assert "." not in grid["url"].partition("?")[0].rpartition("/")[2]
+    arguments = {**two, "target_image": grid, "target_faces": [0], "source_faces": [0]}
+    assert run(PiAPIFaceSwapOperator, **arguments, preflight="fit")["url"]
+    assert ledger()["total"]["point"] > 0
+
+
 @pytest.mark.usefixtures("all_at_once")
 @pytest.mark.parametrize(
     ("model", "task_type", "given", "media_type"),

@@ -120,6 +120,34 @@ def test_a_linked_picture_that_is_made_fit_travels_by_its_bytes_and_is_known_by_
     assert known == f"https://picture.invalid/{Image(data).sha256}.webp"
 
 
+HIDDEN = "https://pictures.test/task/image/1?cache=100.jpg"
+
+
+@pytest.mark.parametrize(
+    ("preflight", "link", "size", "inside"),
+    [
+        ("fit", HIDDEN, 0, True),
+        ("fit", "https://pictures.test/a.WEBP?sig=1", 0, False),
+        ("fit", HIDDEN, 4_000_000, False),
+        ("check", HIDDEN, 0, False),
+        ("auto", HIDDEN, 0, False),
+        ("off", HIDDEN, 0, False),
+    ],
+)
+def test_a_link_without_the_suffix_that_piapi_asks_for_is_not_sent_if_the_picture_may_be(
+    web, preflight, link, size, inside
+):
+    web(paint() + bytes(size))
+    sent, known, uploads = travel("piapi", link, preflight=preflight)
+    assert (sent.startswith("data:image/png;base64,"), known, uploads) == (inside, link, {})
+    assert inside or sent == link
+
+
+def test_a_suffix_does_not_matter_elsewhere(web):
+    web(paint())
+    assert travel("gptunnel", HIDDEN, preflight="fit") == (HIDDEN, HIDDEN, {})
+
+
 def test_a_link_that_cannot_be_looked_at_is_an_error_before_anything_is_bought():
     with pytest.raises(InvalidRequestError, match="could not be checked") as caught:
         travel("gptunnel", "http://127.0.0.1:9/a.png?sig=planted-signature", preflight="check")
