@@ -21,7 +21,7 @@ from airflow_provider_faceswap.gallery import FAILURE_KEY
 from airflow_provider_faceswap.gallery.files import NotShownError, asking
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
     from airflow_provider_faceswap.gallery.results import Scope
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _RETURNED = "return_value"
 #: What the return value of an archive or of a batch has in it.
 _MARK = "manifest_uri"
-#: Return values in object storage that are read for one page.
+#: Values in object storage that are read for one query.
 MAX_STORED = 2000
 #: Such values that are read at a time.
 _CHUNK = 250
@@ -71,7 +71,10 @@ def results_of(scope: Scope) -> list[Row]:
         query = query.where(XComModel.map_index == scope.map_index)
     with create_session(scoped=False) as session:
         rows = [Row(task, index, key, _plain(value)) for task, index, key, value in session.execute(query)]
-    return list(_with_stored(rows, base)) if base else rows
+    if base:
+        values = _with_stored([row.value for row in rows], base)
+        rows = [replace(row, value=value) for row, value in zip(rows, values, strict=True)]
+    return [row for row in rows if not isinstance(row.value, str)]
 
 
 def single_values(dag_id: str, run_id: str, key: str) -> list[Any]:
@@ -80,7 +83,9 @@ def single_values(dag_id: str, run_id: str, key: str) -> list[Any]:
         XComModel.dag_id == dag_id, XComModel.run_id == run_id, XComModel.key == key
     )
     with create_session(scoped=False) as session:
-        return [_plain(value) for value in session.scalars(query)]
+        values = [_plain(value) for value in session.scalars(query)]
+    base = _storage_base()
+    return _with_stored(values, base) if base else values
 
 
 def last_runs(dag_id: str, number: int) -> list[tuple[str, datetime | None]]:
@@ -128,25 +133,14 @@ def _storage_base() -> str | None:
     return (conf.get("common.io", "xcom_objectstorage_path", fallback="") or "").rstrip("/") or None
 
 
-def _with_stored(rows: Sequence[Row], base: str) -> Iterator[Row]:
-    """The rows, with each path of a stored value replaced by the value."""
-    paths = [
-        row.value
-        for row in rows
-        if row.key == _RETURNED
-        and isinstance(row.value, str)
-        and row.value.startswith(f"{base}/")
-        and ".." not in row.value.split("/")
-    ][:MAX_STORED]
-    values: dict[str, Any] = {}
+def _with_stored(values: Sequence[Any], base: str) -> list[Any]:
+    """The values, with each path of a stored one replaced by it; ``None`` for a path that is not read."""
+    mine = [value for value in values if isinstance(value, str) and value.startswith(f"{base}/")]
+    paths = [path for path in mine if ".." not in path.split("/")][:MAX_STORED]
+    found: dict[str, Any] = dict.fromkeys(mine)
     for start in range(0, len(paths), _CHUNK):
-        values |= _stored(paths[start : start + _CHUNK])
-    for row in rows:
-        if isinstance(row.value, str) and row.key == _RETURNED:
-            if row.value in values:
-                yield replace(row, value=values[row.value])
-        else:
-            yield row
+        found |= _stored(paths[start : start + _CHUNK])
+    return [found.get(value, value) if isinstance(value, str) else value for value in values]
 
 
 def _stored(uris: Sequence[str]) -> dict[str, Any]:
@@ -185,4 +179,4 @@ def _value(uri: str, data: Any) -> Any:
 
 
 def _unreadable(error: BaseException) -> NotShownError:
-    return NotShownError(f"A return value in object storage cannot be read ({type(error).__name__}).")
+    return NotShownError(f"A value of XCom in object storage cannot be read ({type(error).__name__}).")

@@ -120,6 +120,16 @@ def test_a_value_in_object_storage_is_read_from_there(tables, stored):
     assert told() == [("a", -1, "return_value", RESULT), ("b", -1, "return_value", RESULT)]
 
 
+def test_failures_and_costs_in_object_storage_are_read_too(tables, stored):
+    for name, value in {"failure": {"error": "NoFaceError"}, "cost": {"amount": 1, "unit": "RUB"}}.items():
+        (stored / "a_dag" / name).write_text(json.dumps(value))
+    tables.push(1, "a", f"file://{stored}/a_dag/failure", key=FAILURE_KEY)
+    tables.push(1, "a", f"file://{stored}/a_dag/cost", key="cost")
+    tables.push(1, "b", {"amount": 2, "unit": "RUB"}, key="cost")
+    assert told() == [("a", -1, FAILURE_KEY, {"error": "NoFaceError"})]
+    assert [cost["amount"] for cost in single_values("a_dag", "run1", "cost")] == [1, 2]
+
+
 def test_a_compressed_value_is_read_too(tables, stored):
     path = stored / "a_dag" / "value.gz"
     path.write_bytes(gzip.compress(json.dumps(RESULT).encode()))
