@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import logging
+import time
 
 import httpx
 import pytest
@@ -70,6 +71,34 @@ def test_output_input_and_face_are_kept_beside_the_picture(web, made, picture, k
         assert (len(data), hashlib.sha256(data).hexdigest()) == (one["bytes"], one["sha256"])
         assert Pictures.open(io.BytesIO(data)).format == "JPEG"
     assert len(web.requests) == 2
+
+
+def photo(form, size=(1024, 1024)):
+    """A picture with as much detail as one of a camera."""
+    out = io.BytesIO()
+    noise = Pictures.effect_noise(size, 12)
+    Pictures.merge("RGB", [noise, noise.rotate(90), Pictures.linear_gradient("L").resize(size)]).save(
+        out, form
+    )
+    return out.getvalue()
+
+
+def test_a_swap_costs_two_requests_and_at_most_sixty_milliseconds_of_a_core(web, made, folder):
+    """The output as vendors send it, a picture of a megapixel and a face: all at their usual size."""
+    file, target, face = io.BytesIO(photo("PNG")), photo("JPEG"), photo("JPEG")
+    result = GivenResult.parse(made(provenance=provenance({"target_image": TARGET, "face_image": FACE})))
+    source = ArchiveSource(url=None, data=file.getvalue(), result=result)
+    spent = []
+    for tried in range(1, 11):
+        web.will(target, face)
+        begun = time.process_time()
+        kept = ThumbnailKeeper().keep(source, file, folder)
+        spent.append(time.process_time() - begun)
+        assert all(one.sha256 for one in kept.values())
+        assert len(web.requests) == 2 * tried
+        if min(spent) < 0.060:
+            break
+    assert min(spent) < 0.060
 
 
 def test_an_input_that_is_gone_is_no_reason_to_lose_the_output(web, made, picture, keep):
