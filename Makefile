@@ -13,8 +13,8 @@ GROUPED := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 # The tests start hundreds of processes. Each would compile the package anew if none kept its byte code.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: clouds help demo quick test test-without-airflow test-on-airflow verify browser smoke test-matrix reliability bench \
-	lint audit format docs build constraints clean
+.PHONY: axe clouds fab help demo quick test test-without-airflow test-on-airflow verify browser smoke test-matrix reliability \
+	bench lint audit format docs build constraints clean
 
 help: ## list the commands; times are for two cores
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -46,7 +46,7 @@ test-on-airflow: $(STAMP)
 	$(PYTEST) -m airflow --durations=10 --junitxml=build/tests-airflow.xml
 
 verify: export FACESWAP_TESTS := full
-verify: $(UV) clouds test test-matrix ## before a release, or after touching the paid path: all cases, all versions (1 h 30 min)
+verify: $(UV) clouds axe fab test test-matrix ## before a release, or after touching the paid path: all cases, all versions (1 h 30 min)
 
 # Debian's where this user may install it, else Playwright's own. Without one, the tests in a browser are skipped.
 browser: $(STAMP)
@@ -54,6 +54,20 @@ browser: $(STAMP)
 		{ [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq chromium; } || \
 		PLAYWRIGHT_DOWNLOAD_CONNECTION_TIMEOUT=10000 $(BIN)/python -m playwright install chromium || \
 		echo "Chromium could not be installed"
+
+# For tests/browser/test_gallery_below_a_path.py. Without it, its test is skipped.
+axe:
+	@test -e build/axe/node_modules/axe-core/axe.min.js || \
+		npm install --silent --no-fund --no-audit --prefix build/axe axe-core@4.14.1 || \
+		echo "axe-core could not be installed"
+
+# For tests/browser/test_gallery_with_fab.py, in an environment of its own: it brings Flask. Without it, its tests are
+# skipped.
+fab: $(STAMP) $(UV)
+	@test -x build/fab/bin/python || $(UV) venv --quiet --python $(BIN)/python build/fab
+	@$(UV) pip install --quiet --python build/fab/bin/python --constraint constraints.txt \
+		--editable '.[sandbox]' 'apache-airflow-providers-fab>=3.10' || \
+		{ rm -rf build/fab; echo "The FAB provider could not be installed"; }
 
 # For tests/storage/test_clouds.py. Without them, its tests are skipped.
 clouds: $(STAMP)

@@ -54,6 +54,8 @@ class AirflowStack:
     :param parallelism: Tasks at once.
     :param database: SQLAlchemy URL; default: SQLite in ``home``.
     :param components: What to start; default: all four.
+    :param path: The path below which it is served, such as ``/air/flow``.
+    :param python: The interpreter of the environment that Airflow is installed in; default: this one.
     """
 
     def __init__(
@@ -65,13 +67,16 @@ class AirflowStack:
         parallelism: int = 4,
         database: str | None = None,
         components: Sequence[str] = COMPONENTS,
+        path: str = "",
+        python: str = sys.executable,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.home = home
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http://127.0.0.1:{self.port}{path}"
         self.database = database or f"sqlite:///{home}/airflow.db"
         self._say = say
+        self._python = python
         self._components = tuple(components)
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._api: httpx.Client | None = None
@@ -79,7 +84,7 @@ class AirflowStack:
         (home / "passwords.json").write_text(json.dumps({"admin": "admin"}))
         self.env = {
             **{key: value for key, value in os.environ.items() if not key.startswith("AIRFLOW")},
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+            "PATH": f"{Path(python).parent}{os.pathsep}{os.environ.get('PATH', '')}",
             "AIRFLOW_HOME": str(home),
             "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
@@ -141,7 +146,7 @@ class AirflowStack:
         :raises RuntimeError: It failed; the message has the end of its output.
         """
         done = subprocess.run(
-            [sys.executable, "-m", "airflow", *arguments],
+            [self._python, "-m", "airflow", *arguments],
             env=self.env,
             capture_output=True,
             text=True,
@@ -163,7 +168,7 @@ class AirflowStack:
         """
         with (self.home / f"{name or component}.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "airflow", component, *more],
+                [self._python, "-m", "airflow", component, *more],
                 env=self.env,
                 stdout=log,
                 stderr=subprocess.STDOUT,

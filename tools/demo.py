@@ -2,8 +2,9 @@
 Run two chains in a real Airflow against the sandbox, with no account and no key.
 
 GPT image → face swap → archive, and Midjourney imagine → pick one of four → face swap → archive. Ends with
-where the pictures and manifests are, a contact sheet, and the address of the runs' pictures in Airflow's UI. With ``--unkind``
-the vendors are busy, cannot be read and are late, as they really are now and then; the bill stays the same.
+where the pictures and manifests are, a contact sheet, the gallery as one file, and, if Airflow is to stay up, the address
+of the runs' pictures in its UI. With ``--unkind`` the vendors are busy, cannot be read and are late, as they really are now
+and then; the bill stays the same.
 """
 
 from __future__ import annotations
@@ -84,6 +85,9 @@ def main() -> int:
             say(f"Airflow runs at {airflow.url} (user admin, password admin) until the demo ends")
             rows = run_chains(airflow, sandbox.url, output, say)
             ledger = httpx.get(f"{sandbox.url}/sandbox/ledger").json()
+            # The same cards as in the UI, as one file that stays.
+            gallery = output / "pictures" / "gallery.html"
+            airflow.run("faceswap", "gallery", f"file://{output}/pictures", "--out", str(gallery))
             report(rows, ledger, output, say)
             if options.unkind:
                 for fault in httpx.get(f"{sandbox.url}/sandbox/faults").json()["faults"]:
@@ -111,6 +115,7 @@ def report(rows: list[dict[str, Any]], ledger: dict[str, Any], output: Path, say
         print(f"    picture   {row['archived']}")
         print(f"    manifest  {row['archived']}.json")
     print(f"    sheet     {sheet}")
+    print(f"    gallery   {output}/pictures/gallery.html (opens in a browser, without Airflow)")
     total = ", ".join(f"{amount:g} {unit}" for unit, amount in ledger["total"].items() if amount)
     print(f"    {ledger['creates']} jobs were bought in the sandbox for {total}: one for each task.")
 

@@ -139,21 +139,20 @@ def _with_stored(values: Sequence[Any], base: str) -> list[Any]:
     paths = [path for path in mine if ".." not in path.split("/")][:MAX_STORED]
     found: dict[str, Any] = dict.fromkeys(mine)
     for start in range(0, len(paths), _CHUNK):
-        found |= _stored(paths[start : start + _CHUNK])
+        found |= _stored(base, paths[start : start + _CHUNK])
     return [found.get(value, value) if isinstance(value, str) else value for value in values]
 
 
-def _stored(uris: Sequence[str]) -> dict[str, Any]:
+def _stored(base: str, uris: Sequence[str]) -> dict[str, Any]:
     """Stored values by their paths, all with one question to the storage; ``None`` for one that is gone."""
     from airflow_provider_faceswap.storage.files import path_of
 
-    paths = [path_of(uri) for uri in uris]
+    # A path object for each would take as long as its reading.
+    root = path_of(base)
+    paths = [f"{root.path}{uri.removeprefix(base)}" for uri in uris]
     try:
-        storage = paths[0].fs
-        with asking(storage):
-            found = storage.cat_ranges(
-                [path.path for path in paths], [0] * len(paths), [MAX_VALUE] * len(paths), on_error="return"
-            )
+        with asking(root.fs):
+            found = root.fs.cat_ranges(paths, [0] * len(paths), [MAX_VALUE] * len(paths), on_error="return")
     except NotShownError:
         raise
     except Exception as error:  # noqa: BLE001 - every storage has its own errors

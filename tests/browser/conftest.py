@@ -34,11 +34,12 @@ def sandbox():
 
 
 @contextmanager
-def signed_in(airflow, profile):
+def signed_in(airflow, profile, user="admin"):
     """
     Airflow's UI in a browser, with somebody logged in.
 
     :param profile: An empty folder for the browser.
+    :param user: The user's name, which is the password too.
     """
     from playwright.sync_api import sync_playwright
 
@@ -54,8 +55,8 @@ def signed_in(airflow, profile):
             browser.set_default_timeout(30_000)
             page = browser.pages[0]
             page.goto(f"{airflow.url}/auth/login")
-            page.get_by_label("Username").fill("admin")
-            page.locator("input[name=password]").fill("admin")
+            page.get_by_label("Username").fill(user)
+            page.locator("input[name=password]").fill(user)
             page.get_by_role("button", name="Sign in").click()
             page.wait_for_url(f"{airflow.url}/", wait_until="commit")
             yield page

@@ -201,14 +201,14 @@ def test_only_the_pictures_of_a_manifest_have_an_address(gallery, archived, role
 
 
 def test_text_from_outside_stays_text(gallery, archived):
-    attack = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{ 7 * 7 }}"
+    attack = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{ 1111 * 1111 }}"
     gallery.push(archived("own", arguments={"prompt": attack, attack: "https://x.test/a.png"}))
     gallery.fail({"error": attack, "message": attack, "vendor": attack}, task_id="swap")
     for place in ("", RESULT, f"{RESULT}manifest", "/gallery/dags/a_dag/"):
         page = gallery.get(place).text
         assert "<script" not in page
         assert "<img src=x" not in page
-        assert "49" not in page.partition("</style>")[2].replace("640x480", "")
+        assert "1234321" not in page
 
 
 @pytest.mark.parametrize(
