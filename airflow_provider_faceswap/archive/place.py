@@ -2,13 +2,13 @@
 A file and its manifest under their two names: written as one unit, whoever else writes there at the same time.
 
 The file comes first, and is created exclusively: of several writers, one gets the name. Then comes the manifest, also
-exclusively. A manifest is believed only if the file beside it is the one that it describes. So a file without its own
-manifest is one that somebody is just writing, for a few seconds; later, it is one that nobody completed.
+exclusively. A manifest is believed only if the file beside it is the one that it describes. A file without a manifest is
+one that somebody is just writing, for a few seconds; later, it is one that nobody completed. Then the order is reversed:
+who creates the manifest may replace the file. So if that worker is killed, the manifest says whose task goes on.
 """
 
 from __future__ import annotations
 
-import hashlib
 import io
 import logging
 import random
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 from airflow_provider_faceswap.archive.manifest import Archived, Manifest
 from airflow_provider_faceswap.exceptions import ArchiveError
 from airflow_provider_faceswap.foundation.clock import CLOCK
-from airflow_provider_faceswap.storage.files import create, holds, version_of, write
+from airflow_provider_faceswap.storage.files import create, exists, holds, write
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -32,10 +32,10 @@ _log = logging.getLogger(__name__)
 GRACE = 5.0
 #: Seconds. A file that is older is no longer waited for.
 FRESH = 60.0
-#: Seconds. A claim that is older belonged to a worker that was killed.
-CLAIM = 3600.0
 #: Times that a unit is written again because another writer came in between.
 TRIES = 50
+#: Times that a unit counts as checked only if it could be read.
+_READS = 3
 #: Seconds between two looks at what another writer does.
 _STEP = 0.1
 #: The type of a manifest.
@@ -71,46 +71,47 @@ class Place:
         :raises TakenError: The name is taken, and stays as it is.
         :raises ArchiveError: Others write under this name all the time.
         """
-        waited = 0.0
-        for _ in range(TRIES + int(GRACE / _STEP)):
+        if overwrite == "replace":
             old = self._read(overwrite)
-            if overwrite == "replace":
-                _warn(self.path, old, new)
-                if old is None and self._create(file, new):
-                    return new.file
+            _warn(self.path, old, new)
+            return new.file if old is None and self._create(file, new) else self._replace(file, new, old)
+        for _ in range(TRIES):
+            old = self._read(overwrite)
+            free = old is None or not exists(self.path)
+            if free and self._create(file, new, beside=old):
+                return new.file
+            if old is not None and not free and (kept := self._kept(old, new, overwrite)) is not None:
+                return kept
+            if self._is_left(old, overwrite) and (not free or self._claim(new)):
                 return self._replace(file, new, old)
-            if old is not None and self._is_there():
-                if self._is_believed(old) or overwrite == "error" or not old.has_origin_of(new):
-                    return self._kept(old, new, overwrite)
-            elif old is None and self._create(file, new):
-                return new.file
-            if waited < GRACE and _is_younger(self.path, FRESH):
-                CLOCK.sleep(_STEP)
-                waited += _STEP
-            elif self._take_over(file, new, old):
-                return new.file
         raise self._busy()
 
     def existing(self, new: Manifest, overwrite: Overwrite) -> Archived | None:
         """What an earlier attempt stored here, if it stays; ``None`` if there is nothing or something else."""
         try:
             old = self._read(overwrite)
-            if old is None or overwrite == "replace" or not self._is_believed(old):
-                return None
-            return self._kept(old, new, overwrite)
+            return None if old is None or overwrite == "replace" else self._kept(old, new, overwrite)
         except Exception:  # noqa: BLE001 - such as a name that is too long for this storage
             return None
 
-    def _kept(self, old: Manifest, new: Manifest, overwrite: Overwrite) -> Archived:
-        if overwrite == "skip" and old.has_origin_of(new):
-            return self._described(old, new)
-        if (
-            overwrite == "error"
-            and old.is_same_picture(new)
-            and old.airflow.is_earlier_attempt_of(new.airflow)
-        ):
-            _log.info("%s was archived by an earlier attempt and is not written again", self.path)
-            return self._described(old, new)
+    def _kept(self, old: Manifest, new: Manifest, overwrite: Overwrite) -> Archived | None:
+        """
+        What stays of a unit that is there.
+
+        :returns: ``None`` if it is of the same output, and of a write that did not end.
+        :raises TakenError: It is something else.
+        """
+        believed = old.is_of(self.path) and holds(self.path, old.file.bytes, old.file.sha256)
+        if overwrite == "skip":
+            if old.has_origin_of(new):
+                return self._described(old, new) if believed else None
+        # The first is the own manifest, if the answer to its writing was lost.
+        elif old == new or (old.has_origin_of(new) and old.airflow.is_earlier_attempt_of(new.airflow)):
+            if believed and old.is_same_picture(new):
+                _log.info("%s was archived by an earlier attempt and is not written again", self.path)
+                return self._described(old, new)
+            if not believed and not self._is_edited():
+                return None
         raise TakenError(
             f"{self.path} already exists" + ("" if old.has_origin_of(new) else f", and is {old.origin}")
         )
@@ -146,22 +147,35 @@ class Place:
                 ) from None
             raise
 
-    def _is_there(self) -> bool:
-        return bool(self.path.fs.exists(self.path.path))
+    def _is_edited(self) -> bool:
+        """True if the storage says that the file was written after its manifest."""
+        try:
+            return _modified(self.path) > _modified(self.manifest_path)
+        except Exception:  # noqa: BLE001 - not every storage says it
+            return False
 
-    def _is_believed(self, manifest: Manifest) -> bool:
-        """True if the file beside a manifest is the one that it describes."""
-        return manifest.is_of(self.path) and holds(self.path, manifest.file.bytes, manifest.file.sha256)
+    def _is_left(self, old: Manifest | None, overwrite: Overwrite) -> bool:
+        """
+        Wait for whoever may just be writing here.
+
+        :returns: True if the manifest, or its absence, is still the same.
+        """
+        end = CLOCK.monotonic() + GRACE
+        while (same := self._read(overwrite) == old) and _is_younger(self.path, FRESH):
+            if CLOCK.monotonic() >= end:
+                break
+            CLOCK.sleep(_STEP)
+        return same
 
     # -- writing ------------------------------------------------------------------------------------------
 
-    def _create(self, file: BinaryIO, new: Manifest) -> bool:
+    def _create(self, file: BinaryIO, new: Manifest, beside: Manifest | None = None) -> bool:
         """
         Write both if the name is free, or complete what has the same content.
 
+        :param beside: A manifest whose file is gone.
         :returns: False if somebody else has the name.
         """
-        began = CLOCK.monotonic()
         try:
             create(self.path, file, new.file.media_type)
         except FileExistsError:
@@ -172,16 +186,31 @@ class Place:
             except Exception:  # noqa: BLE001 - a store that may be written to but not read
                 return False
         except NotImplementedError:
-            if self._is_there():
+            if exists(self.path):
                 return False
-            self._replace(file, new, None)
+            self._replace(file, new, beside)
             return True
+        if beside is None:
+            return self._claim(new)
+        self._write_manifest(new)
+        return self._is_settled()
+
+    def _claim(self, new: Manifest) -> bool:
+        """
+        Create the manifest. Of several writers, one can, and the file is its own.
+
+        :returns: False if there is one by now.
+        """
         try:
             create(self.manifest_path, io.BytesIO(new.to_json()), _JSON)
         except FileExistsError:
             return False
-        # A writer that paused may have been taken for one that stopped.
-        return CLOCK.monotonic() - began < GRACE / 2 or self._is_settled()
+        except NotImplementedError:
+            pass
+        return True
+
+    def _write_manifest(self, new: Manifest) -> None:
+        write(self.manifest_path, io.BytesIO(new.to_json()), _JSON)
 
     def _replace(self, file: BinaryIO, new: Manifest, old: Manifest | None) -> Archived:
         """
@@ -198,73 +227,35 @@ class Place:
                 self.manifest_path.fs.rm_file(self.manifest_path.path)
         for number in range(TRIES):
             write(self.path, file, new.file.media_type)
-            write(self.manifest_path, io.BytesIO(new.to_json()), _JSON)
-            if self._is_settled():
+            self._write_manifest(new)
+            try:
+                if self._is_settled():
+                    return new.file
+            except PermissionError:
                 return new.file
+            except Exception:  # noqa: BLE001 - a store that may be written to but not read, or a passing fault
+                if number + 1 >= _READS:
+                    return new.file
             CLOCK.sleep(random.uniform(0.0, 0.02 * (number + 1)))  # noqa: S311 - only to be out of step
         raise self._busy()
 
     def _is_settled(self) -> bool:
-        """True if file and manifest belong together, whoever wrote them, or if they may not be read."""
+        """
+        True if file and manifest belong together, whoever wrote them.
+
+        :raises Exception: They could not be read.
+        """
         try:
             text = self.manifest_path.fs.cat_file(self.manifest_path.path, start=0)
-            file = Manifest.parse(text).file
-            return holds(self.path, file.bytes, file.sha256)
         except FileNotFoundError:
             return False
-        except Exception:  # noqa: BLE001 - a store that may be written to but not read
-            return True
-
-    def _take_over(self, file: BinaryIO, new: Manifest, old: Manifest | None) -> bool:
-        """
-        Replace what an attempt that stopped early has left.
-
-        Of several that find it, one may: it creates a claim, whose name contains the version of what was left.
-
-        :returns: False if there is something else by now.
-        :raises ArchiveError: Another attempt does it just now.
-        """
-        try:
-            version = version_of(self.path)
-        except FileNotFoundError:
-            version = ""
-        mark = hashlib.sha256(f"{self.path.name} {version}".encode()).hexdigest()[:32]
-        claim = self.path.with_name(f".{mark}.claim")
-        try:
-            create(claim, io.BytesIO(b"claimed"))
-        except NotImplementedError:
-            self._replace(file, new, old)
-            return True
-        except FileExistsError:
-            if _is_younger(claim, CLAIM):
-                raise self._busy() from None
-            with suppress(FileNotFoundError):
-                claim.fs.rm_file(claim.path)
-            return False
-        try:
-            if self._has_changed(version, old):
-                return False
-            if not version and old is not None:
-                # A manifest without its file: from here on, the name is free.
-                self.manifest_path.fs.rm_file(self.manifest_path.path)
-                return False
-            self._replace(file, new, old)
-        finally:
-            with suppress(Exception):
-                claim.fs.rm_file(claim.path)
-        return True
-
-    def _has_changed(self, version: str, old: Manifest | None) -> bool:
-        try:
-            now = version_of(self.path)
-        except FileNotFoundError:
-            now = ""
-        return (now, self._read("skip")) != (version, old)
+        file = Manifest.parse(text).file
+        return holds(self.path, file.bytes, file.sha256)
 
     def _busy(self) -> ArchiveError:
         return ArchiveError(
             f"{self.path} is being written by another task",
-            advice="Retry. If two tasks shall write there, give each its own filename.",
+            advice="Retry. If two tasks write there, give each its own filename.",
         )
 
 
@@ -273,10 +264,14 @@ def _warn(path: ObjectStoragePath, old: Manifest | None, new: Manifest) -> None:
         _log.warning("%s, which was %s, is replaced by %s", path, old.origin, new.origin)
 
 
+def _modified(path: ObjectStoragePath) -> float:
+    return float(path.fs.modified(path.path).timestamp())
+
+
 def _is_younger(path: ObjectStoragePath, seconds: float) -> bool:
     """True unless the file is gone, or the storage says that it was last written longer ago."""
     try:
-        return CLOCK.now() - float(path.fs.modified(path.path).timestamp()) < seconds
+        return CLOCK.now() - _modified(path) < seconds
     except FileNotFoundError:
         return False
     except Exception:  # noqa: BLE001 - not every storage says it

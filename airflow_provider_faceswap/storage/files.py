@@ -8,6 +8,7 @@ import shutil
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.storage.disk import CHUNK, DISKS, create_on_disk, write_on_disk
 
 if TYPE_CHECKING:
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
 #: Bytes in one request to an object store; a larger file is uploaded in parts of this size. An upload needs about
 #: twice as much memory. S3 allows ten thousand parts of at least 5 MiB.
 PART = 8 * 1024 * 1024
-#: What of a storage's description of a file changes when the file is written.
-_VERSION = ("size", "mtime", "ino", "ETag", "etag", "generation", "LastModified", "last_modified", "updated")
+#: Uploads of a file that is created, if S3 asks for it again; and the seconds between two.
+_CONFLICTS = 5
+_AGAIN = 0.2
 
 
 def path_of(place: object, conn_id: str | None = None) -> ObjectStoragePath:
@@ -81,17 +83,43 @@ def create(path: ObjectStoragePath, source: BinaryIO, media_type: str | None = N
     if path.protocol in DISKS:
         create_on_disk(path, source)
     elif path.protocol in _HEADERS:
-        try:
-            _upload(path, source, "xb", media_type)
-        except OSError as error:
-            if error.errno == errno.ENOSYS:
-                raise NotImplementedError(path.protocol) from None
-            # "Precondition failed" and "conflict", which the S3 library knows only in Amazon's own words.
-            if error.errno in {errno.EINVAL, errno.EBUSY} and path.fs.exists(path.path):
-                raise FileExistsError(path.path) from None
-            raise
+        _create_object(path, source, media_type)
     else:
         raise NotImplementedError(path.protocol)
+
+
+def _create_object(path: ObjectStoragePath, source: BinaryIO, media_type: str | None) -> None:
+    for more in reversed(range(_CONFLICTS)):
+        source.seek(0)
+        try:
+            _upload(path, source, "xb", media_type)
+        except FileExistsError:
+            raise
+        except Exception as error:
+            if getattr(error, "errno", None) == errno.ENOSYS:
+                raise NotImplementedError(path.protocol) from None
+            # Refused in other words than the library knows. Or it was stored, and the answer was lost: the caller
+            # looks at what is there.
+            if _seems_there(path):
+                raise FileExistsError(path.path) from None
+            if not (more and _is_conflict(error)):
+                raise
+            CLOCK.sleep(_AGAIN)
+        else:
+            return
+
+
+def _seems_there(path: ObjectStoragePath) -> bool:
+    try:
+        return exists(path)
+    except Exception:  # noqa: BLE001 - the error of the upload is the one to raise
+        return False
+
+
+def _is_conflict(error: Exception) -> bool:
+    """True if S3 says that another request for this name was in progress, and asks for the upload again."""
+    response = getattr(error.__cause__, "response", None) or {}
+    return response.get("Error", {}).get("Code") in {"ConditionalRequestConflict", "OperationAborted", "409"}
 
 
 def holds(path: ObjectStoragePath, size: int, sha256: str) -> bool:
@@ -115,14 +143,10 @@ def holds(path: ObjectStoragePath, size: int, sha256: str) -> bool:
     return digest.hexdigest() == sha256
 
 
-def version_of(path: ObjectStoragePath) -> str:
-    """
-    A text that changes whenever the file is written.
-
-    :raises FileNotFoundError: There is none.
-    """
-    found = path.fs.info(path.path, refresh=True)
-    return repr([(name, str(found[name])) for name in _VERSION if name in found])
+def exists(path: ObjectStoragePath) -> bool:
+    """True if there is something under that name now, whatever a listing said before."""
+    path.fs.invalidate_cache()
+    return bool(path.fs.exists(path.path))
 
 
 def _upload(path: ObjectStoragePath, source: BinaryIO, mode: str, media_type: str | None) -> None:
@@ -131,6 +155,8 @@ def _upload(path: ObjectStoragePath, source: BinaryIO, mode: str, media_type: st
     # fsspec's object stores are the async ones. There, closing a file creates the object in one step. With a separate
     # commit, even a small object would take three requests, and stay in memory as long as the process.
     closing_commits = path.fs.async_impl
+    # Closing a file drops cached listings, which fails if another thread drops the same one at that moment.
+    path.fs.invalidate_cache()
     headers = _HEADERS[path.protocol](media_type) if media_type and path.protocol in _HEADERS else {}
     target = path.fs.open(path.path, mode, block_size=PART, autocommit=closing_commits, **headers)
     try:

@@ -80,6 +80,9 @@ class Door(ThreadingHTTPServer):
     """
     Passes every request to the server behind it, unless it was told to break it.
 
+    It passes one at a time, as S3 treats the requests for one name. moto looks whether a name is taken and then stores,
+    so that two may create it; and to a request whose object is replaced at that moment it answers 500.
+
     :ivar seen: The operations that came, in their order.
     """
 
@@ -88,6 +91,7 @@ class Door(ThreadingHTTPServer):
     def __init__(self, behind):
         super().__init__(("127.0.0.1", 0), Passing)
         self.behind = urlsplit(behind).netloc
+        self.turn = threading.Lock()
         self.seen: list[str] = []
         self.rules: dict[str, list] = {}
 
@@ -99,15 +103,25 @@ class Door(ThreadingHTTPServer):
     def counted(self):
         return Counter(self.seen)
 
-    def breaks(self, operation, how, *, after=0):
-        """From the request after so many on: ``cut`` the connection in the middle of it, or answer a status."""
-        self.rules[operation] = [how, after]
+    def breaks(self, operation, how, *, after=0, times=None):
+        """
+        From the request after so many on: ``cut`` the connection in the middle of it, or answer a status.
+
+        ``lost``: pass it on, and cut the connection instead of the answer.
+
+        :param times: Requests that are broken; ``None`` for all.
+        """
+        self.rules[operation] = [how, after, times]
 
     def rule(self, operation):
-        how, after = self.rules.get(operation, (None, 0))
-        if how is not None and after:
+        how, after, times = self.rules.get(operation, (None, 0, None))
+        if how is None or times == 0:
+            return None
+        if after:
             self.rules[operation][1] -= 1
             return None
+        if times is not None:
+            self.rules[operation][2] -= 1
         return how
 
     def handle_error(self, request, client_address):
@@ -138,10 +152,16 @@ class Passing(BaseHTTPRequestHandler):
             return
         behind = http.client.HTTPConnection(self.server.behind, timeout=30)
         headers = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
-        behind.request(self.command, self.path, body=body, headers={**headers, "Connection": "close"})
-        answer = behind.getresponse()
-        self.answer(answer.status, dict(answer.getheaders()), answer.read())
+        with self.server.turn:
+            behind.request(self.command, self.path, body=body, headers={**headers, "Connection": "close"})
+            answer = behind.getresponse()
+            text = answer.read()
         behind.close()
+        if how == "lost":
+            self.close_connection = True
+            self.connection.close()
+            return
+        self.answer(answer.status, dict(answer.getheaders()), text)
 
     do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = pass_on  # noqa: N815 - the base class looks for these names
 
@@ -162,6 +182,7 @@ class Passing(BaseHTTPRequestHandler):
 
 ERRORS = {
     403: b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>",
+    409: b"<Error><Code>ConditionalRequestConflict</Code><Message>A conflicting operation occurred</Message></Error>",
     500: b"<Error><Code>InternalError</Code><Message>We encountered an internal error</Message></Error>",
 }
 

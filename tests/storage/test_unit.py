@@ -17,11 +17,13 @@ from airflow.sdk import ObjectStoragePath
 from airflow.sdk.io import store as stores
 from fsspec.implementations.memory import MemoryFileSystem
 
+from airflow_provider_faceswap.archive import place
 from airflow_provider_faceswap.archive.manifest import RunInfo
-from airflow_provider_faceswap.archive.place import CLAIM, FRESH, GRACE
+from airflow_provider_faceswap.archive.place import FRESH, GRACE
 from airflow_provider_faceswap.archive.sources import ArchiveSource
 from airflow_provider_faceswap.archive.store import Archive
 from airflow_provider_faceswap.exceptions import ArchiveError
+from airflow_provider_faceswap.foundation.clock import CLOCK, Clock
 from tests.sizes import FULL, SIZES
 
 #: Rounds of two writers for each rule.
@@ -105,7 +107,8 @@ def test_two_writers_of_one_name_never_mix(folder, made, picture, overwrite):
             assert [one.sha256 for one in kept] == [hashlib.sha256(data).hexdigest() for data in pictures]
             assert {one.uri for one in kept} == {str(here / name) for name in found}
         if overwrite == "replace":
-            assert won, kept
+            assert len(won) == 2, kept
+            assert found["pic.png"][1]["file"]["sha256"] in {one.sha256 for one in won}
 
 
 # -- what an earlier attempt left -------------------------------------------------------------------------
@@ -160,14 +163,18 @@ def test_what_nobody_completes_is_replaced(disk, clock, made, picture, overwrite
     assert kept.sha256 == hashlib.sha256(picture(colour="green")).hexdigest()
 
 
+class Later(Clock):
+    def now(self):
+        return super().now() + 2 * FRESH
+
+
 @pytest.mark.program
-def test_of_many_that_find_what_nobody_completed_one_replaces_it(folder, made, picture):
-    for number in range(max(2, ROUNDS // 20)):
+def test_of_many_that_find_what_nobody_completed_one_replaces_it(folder, made, picture, monkeypatch):
+    monkeypatch.setattr(CLOCK, "source", Later())
+    for number in range(ROUNDS):
         here = folder / str(number)
         archive(here, filename="pic").keep(source(made, "old", picture(colour="red")))
         here.fs.rm_file(f"{here.path}/pic.png.json")
-        if folder.protocol == "file":
-            os.utime(f"{here.path}/pic.png", (0, 0))
         writers = [
             source(made, f"job{n}", picture(colour=colour))
             for n, colour in enumerate(("blue", "green", "black"))
@@ -178,25 +185,131 @@ def test_of_many_that_find_what_nobody_completed_one_replaces_it(folder, made, p
             assert len([one for one in kept if not isinstance(one, ArchiveError)]) == 1, kept
 
 
-def kill(*_):
-    raise OSError("killed")
+class KilledError(BaseException):
+    """What ends a worker, and no code of this package catches."""
 
 
-def test_a_claim_of_a_killed_worker_is_removed_when_it_is_old(disk, clock, made, picture, monkeypatch):
+def killed_before(monkeypatch, name, number):
+    """End the attempt before it calls a function of the storage for the time with this number."""
+    calls = iter(range(1, 1000))
+    original = getattr(place, name)
+
+    def counting(*arguments):
+        if next(calls) == number:
+            raise KilledError
+        return original(*arguments)
+
+    monkeypatch.setattr(place, name, counting)
+
+
+def attempt(number, **more):
+    return RunInfo(dag_id="d", run_id="r", task_id="t", map_index=-1, try_number=number, **more)
+
+
+#: Where a worker is killed while it completes what another one left. It writes picture and manifest with two calls each:
+#: it tries to create both, and then writes both.
+MOMENTS = [("create", 2), ("write", 1), ("write", 2)]
+
+
+@pytest.mark.parametrize("overwrite", ["error", "skip"])
+@pytest.mark.parametrize("moment", MOMENTS, ids=str)
+def test_a_retry_goes_on_at_once_where_a_killed_attempt_was_completing_what_another_left(
+    disk, clock, made, picture, monkeypatch, overwrite, moment
+):
+    archive(disk, filename="pic").keep(source(made, "one", picture(colour="red")))
+    local(disk, "pic.png.json").unlink()
+    os.utime(local(disk, "pic.png"), (1_000, 1_000))
+    clock.time = 1_000 + FRESH + 1
+    mine = source(made, "two", picture())
+    with monkeypatch.context() as killed:
+        killed_before(killed, *moment)
+        # A killed worker cleans nothing up.
+        killed.setattr(disk.fs, "rm_file", lambda *_: None)
+        with pytest.raises(KilledError):
+            archive(disk, filename="pic", overwrite=overwrite, run=attempt(1)).keep(mine)
+    kept = archive(disk, filename="pic", overwrite=overwrite, run=attempt(2)).keep(mine)
+    assert kept.uri == str(disk / "pic.png")
+    assert clock.slept == []
+    assert names(disk) == ["pic.png", "pic.png.json"]
+    assert local(disk, "pic.png").read_bytes() == picture()
+    assert agree(*stored(disk)["pic.png"])
+
+
+def test_another_task_gets_a_name_of_its_own_while_one_completes_what_was_left(
+    disk, clock, made, picture, monkeypatch
+):
     archive(disk, filename="pic").keep(source(made, "one", picture(colour="red")))
     local(disk, "pic.png.json").unlink()
     clock.time = local(disk, "pic.png").stat().st_mtime + FRESH + 1
     with monkeypatch.context() as killed:
-        killed.setattr("airflow_provider_faceswap.archive.place.write", kill)
-        killed.setattr(disk.fs, "rm_file", lambda *_: None)
-        with pytest.raises(ArchiveError):
-            archive(disk, filename="pic", overwrite="error").keep(source(made, "two", picture()))
-    (claim,) = [name for name in names(disk) if name.endswith(".claim")]
-    with pytest.raises(ArchiveError, match=r"being written by another task.*Retry"):
-        archive(disk, filename="pic", overwrite="error").keep(source(made, "two", picture()))
-    clock.time = local(disk, claim).stat().st_mtime + CLAIM + 1
-    archive(disk, filename="pic", overwrite="error").keep(source(made, "two", picture()))
-    assert names(disk) == ["pic.png", "pic.png.json"]
+        killed_before(killed, "write", 1)
+        with pytest.raises(KilledError):
+            archive(disk, filename="pic", overwrite="error", run=attempt(1)).keep(
+                source(made, "two", picture())
+            )
+    other = source(made, "three", picture(colour="green"))
+    with pytest.raises(ArchiveError, match=r"already exists, and is output 1 of gptunnel job two"):
+        archive(disk, filename="pic", overwrite="error").keep(other)
+    assert archive(disk, filename="pic", overwrite="skip").keep(other).uri != str(disk / "pic.png")
+
+
+def test_error_leaves_a_picture_that_was_edited_since_an_earlier_attempt(disk, made, picture):
+    mine = source(made, "one", picture())
+    archive(disk, filename="pic", overwrite="error", run=attempt(1)).keep(mine)
+    local(disk, "pic.png").write_bytes(b"edited by a person")
+    os.utime(local(disk, "pic.png.json"), (1_000, 1_000))
+    with pytest.raises(ArchiveError, match="already exists"):
+        archive(disk, filename="pic", overwrite="error", run=attempt(2)).keep(mine)
+    assert local(disk, "pic.png").read_bytes() == b"edited by a person"
+
+
+@pytest.mark.program
+@pytest.mark.parametrize("overwrite", ["error", "skip", "replace"])
+@pytest.mark.parametrize("after", [0, 1], ids=["picture", "manifest"])
+def test_an_upload_whose_answer_is_lost_is_not_taken_for_another_writer(
+    bucket, door, made, picture, overwrite, after
+):
+    """The client sends it again, and then the name is taken: by itself."""
+    door.breaks("put_object", "lost", after=after, times=1)
+    kept = archive(bucket.path("kept"), filename="pic", overwrite=overwrite).keep(
+        source(made, "one", picture())
+    )
+    assert kept.sha256 == hashlib.sha256(picture()).hexdigest()
+    assert agree(*stored(bucket.path("kept"))["pic.png"])
+    assert bucket.keys == ["kept/pic.png", "kept/pic.png.json"]
+
+
+@pytest.mark.program
+@pytest.mark.parametrize("overwrite", ["error", "skip", "replace"])
+@pytest.mark.parametrize("after", [0, 1], ids=["picture", "manifest"])
+def test_what_s3_refuses_because_of_a_conflict_is_uploaded_again(
+    bucket, door, clock, made, picture, overwrite, after
+):
+    door.breaks("put_object", 409, after=after, times=2)
+    archive(bucket.path("kept"), filename="pic", overwrite=overwrite).keep(source(made, "one", picture()))
+    assert clock.slept
+    assert agree(*stored(bucket.path("kept"))["pic.png"])
+
+
+@pytest.mark.program
+@pytest.mark.parametrize("overwrite", ["error", "skip", "replace"])
+def test_a_listing_from_before_does_not_hide_what_another_writer_has_stored(bucket, made, picture, overwrite):
+    here = bucket.path("kept")
+    bucket.put("kept/other.txt", b"-")
+    assert len(here.fs.ls(here.path)) == 1
+    one = source(made, "one", picture(colour="red"))
+    text = archive(bucket.path("elsewhere"), filename="pic").keep(one)
+    manifest = json.loads(bucket.get("elsewhere/pic.png.json"))
+    manifest["file"]["uri"] = text.uri.replace("elsewhere", "kept")
+    bucket.put("kept/pic.png", picture(colour="red"))
+    bucket.put("kept/pic.png.json", json.dumps(manifest).encode())
+    keeping = archive(here, filename="pic", overwrite=overwrite)
+    two = source(made, "two", picture(colour="green"))
+    if overwrite == "error":
+        with pytest.raises(ArchiveError, match="already exists"):
+            keeping.keep(two)
+    else:
+        assert (keeping.keep(two).uri == str(here / "pic.png")) is (overwrite == "replace")
 
 
 KILLED = """
