@@ -6,7 +6,6 @@ import hashlib
 import io
 import logging
 import posixpath
-import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -233,13 +232,13 @@ def _fetch(file: Archived, into: BinaryIO) -> None:
 
     :raises ArchiveError: Its content is not what was archived.
     """
-    path = path_of(file.uri)
+    path, digest = path_of(file.uri), hashlib.sha256()
     with path.fs.open(path.path, "rb") as source:
-        shutil.copyfileobj(source, into, CHUNK)
-    into.seek(0)
-    if hashlib.file_digest(into, "sha256").hexdigest() != file.sha256:
+        while part := source.read(CHUNK):
+            digest.update(part)
+            into.write(part)
+    if digest.hexdigest() != file.sha256:
         raise _changed(file)
-    into.seek(0)
 
 
 def _changed(file: Archived) -> ArchiveError:

@@ -29,7 +29,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9 ,-]*(\.[0-9]+)?[A-Za-z0-9 ,-]*")
 _log = logging.getLogger(__name__)
 
 
-def approval_body(task: Any, *, text: str | None = None, full_size: bool = False) -> ApprovalBody:
+def approval_body(task: Any, *, text: str | None = None, full_size: bool = False) -> Any:
     """
     The body of an ``ApprovalOperator`` or another *human in the loop* operator: pictures, prompt, cost and vendor.
 
@@ -40,6 +40,7 @@ def approval_body(task: Any, *, text: str | None = None, full_size: bool = False
     :param task: The archive task, or its id: ``approval_body(stage)``.
     :param text: Markdown above the pictures, as a template. Escape what others wrote.
     :param full_size: Show each output in full size instead of its thumbnail, such as a grid of four pictures.
+    :returns: A callable, which Airflow takes for a template field; ``Any``, because the operators declare a text.
     """
     return ApprovalBody(str(getattr(task, "task_id", task)), text, full_size)
 
@@ -172,7 +173,10 @@ def _label(tile: Tile) -> str:
 
 
 def _alt(text: str) -> str:
-    """A text without the marks of Markdown."""
+    """A text without the marks of Markdown, and without the queries of links."""
+    from airflow_provider_faceswap.foundation.redaction import without_queries
+
+    text = without_queries(text)
     kept = "".join(c if c.isalnum() or c in " ,.-" else " " for c in text)
     return " ".join(kept.split())
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from airflow.providers.standard.operators.hitl import HITLOperator
 
 from airflow_provider_faceswap.hooks.piapi import PiAPIHook
 
@@ -46,6 +48,8 @@ CASES = {
     "archive_known_job.py": 1,
     "taskflow_swap.py": 2,
     "check_balance_first.py": 1,
+    "approve_before_publish.py": 2,
+    "pick_of_four.py": 2,
 }
 #: Pictures that it keeps, where that is not one.
 PICTURES = {
@@ -53,6 +57,8 @@ PICTURES = {
     "piapi_multi_face_mapped.py": 2,
     "midjourney_edit.py": 2,
     "taskflow_swap.py": 2,
+    "approve_before_publish.py": 2,
+    "pick_of_four.py": 2,
 }
 
 
@@ -61,13 +67,33 @@ PICTURES = {
 NOT_BUSY = {"taskflow_swap.py", "check_balance_first.py"}
 
 
+@pytest.fixture
+def answered(monkeypatch):
+    """A person answers at once, which ``dag.test()`` cannot wait for: by default with the first option."""
+
+    def answers(option=None):
+        def execute(operator, context):
+            answer = {
+                "chosen_options": [option or operator.options[0]],
+                "params_input": {},
+                "responded_at": datetime.now(UTC),
+                "responded_by_user": {"id": "1", "name": "Ada"},
+            }
+            return operator.execute_complete(context, answer)
+
+        monkeypatch.setattr(HITLOperator, "execute", execute)
+
+    answers()
+    return answers
+
+
 def test_every_example_is_run_here():
     elsewhere = {"collect_on_webhook.py"}  # in test_webhooks.py
     assert {path.name for path in EXAMPLES.glob("*.py")} == set(CASES) | elsewhere
 
 
 @pytest.fixture
-def ran(sandbox, ledger, tmp_path):
+def ran(sandbox, ledger, answered, tmp_path):
     """Run an example to its end; check what it keeps and what it is billed, and return the run."""
 
     def run(file, before=lambda: None):
@@ -124,3 +150,26 @@ def test_the_consumer_of_the_asset_waits_for_it():
     assert module.consumer.timetable.asset_condition is not None
     [archive] = [task for task in module.dag.tasks if task.outlets]
     assert archive.outlets == [module.portraits]
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize(("dag", "left"), [("dag", 1), ("delete_dag", 0)])
+def test_a_rejected_picture_is_not_published(sandbox, ledger, answered, tmp_path, dag, left):
+    answered("Reject")
+    dag = getattr(loaded("approve_before_publish.py"), dag)
+    given = {"face_image": f"{sandbox.url}/samples/boris.jpg", "destination": f"file://{tmp_path}"}
+    run = dag.test(run_conf=given)
+    assert run.state == "success"
+    states = {instance.task_id: instance.state for instance in run.get_task_instances()}
+    assert states["publish"] == "skipped"
+    assert len(list(tmp_path.rglob("*.json"))) == left
+    assert ledger()["creates"] == 2
+
+
+@pytest.mark.filterwarnings("default")
+def test_an_approved_picture_says_who_approved_it(sandbox, answered, tmp_path):
+    given = {"face_image": f"{sandbox.url}/samples/boris.jpg", "destination": f"file://{tmp_path}"}
+    assert loaded("approve_before_publish.py").delete_dag.test(run_conf=given).state == "success"
+    [manifest] = [json.loads(path.read_text()) for path in tmp_path.rglob("*.json")]
+    assert manifest["approval"]["by"]["name"] == "Ada"
+    assert manifest["file"]["uri"].startswith(f"file://{tmp_path}/published/")
