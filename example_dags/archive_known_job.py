@@ -11,11 +11,32 @@ with DAG(
     dag_id="archive_known_job",
     schedule=None,
     params={
-        "conn_id": Param("piapi_default", type="string"),
-        "job_id": Param("00000000-0000-0000-0000-000000000000", type="string"),
-        "kind": Param("face_swap", type="string"),
-        "destination": Param("file:///tmp/faceswap", type="string"),
+        "conn_id": Param(
+            "piapi_default",
+            type="string",
+            title="Connection",
+            description="The Airflow connection of the account that the job belongs to",
+        ),
+        "job_id": Param(
+            "00000000-0000-0000-0000-000000000000",
+            type="string",
+            title="Job id",
+            description="The id of the job at the vendor",
+        ),
+        "kind": Param(
+            "face_swap",
+            type="string",
+            title="Kind",
+            description="What the job does, such as face_swap or image",
+        ),
+        "destination": Param(
+            "file:///tmp/faceswap",
+            type="string",
+            title="Destination",
+            description="The folder in object storage that the result is written to",
+        ),
     },
+    doc_md=__doc__,
     tags=["faceswap"],
 ) as dag:
     # [START sensor]

@@ -18,10 +18,26 @@ with DAG(
     dag_id="batch_from_file",
     schedule=None,
     params={
-        "pictures": Param(["https://example.com/one.jpg", "https://example.com/two.jpg"], type="array"),
-        "face_image": Param("https://example.com/face.jpg", type="string"),
-        "destination": Param("file:///tmp/faceswap", type="string"),
+        "pictures": Param(
+            ["https://example.com/one.jpg", "https://example.com/two.jpg"],
+            type="array",
+            title="Pictures",
+            description="The pictures whose faces are replaced, one link on each line",
+        ),
+        "face_image": Param(
+            "https://example.com/face.jpg",
+            type="string",
+            title="Face image",
+            description="The picture that donates the face: a public link, or a file in object storage",
+        ),
+        "destination": Param(
+            "file:///tmp/faceswap",
+            type="string",
+            title="Destination",
+            description="The folder in object storage that the result is written to",
+        ),
     },
+    doc_md=__doc__,
     tags=["faceswap"],
 ) as dag:
     # [START batch]

@@ -15,11 +15,29 @@ with DAG(
     # Retries that fit the errors of this package; see docs/retries-and-cost.md.
     default_args=retry_arguments(),
     params={
-        "target_image": Param("https://example.com/portrait.jpg", type="string"),
-        "face_image": Param("https://example.com/face.jpg", type="string"),
-        "destination": Param("file:///tmp/faceswap", type="string"),
-        "roubles": Param(20, type="number"),
+        "target_image": Param(
+            "https://example.com/portrait.jpg",
+            type="string",
+            title="Target image",
+            description="The picture whose face is replaced: a public link, or a file in object storage",
+        ),
+        "face_image": Param(
+            "https://example.com/face.jpg",
+            type="string",
+            title="Face image",
+            description="The picture that donates the face: a public link, or a file in object storage",
+        ),
+        "destination": Param(
+            "file:///tmp/faceswap",
+            type="string",
+            title="Destination",
+            description="The folder in object storage that the result is written to",
+        ),
+        "roubles": Param(
+            20, type="number", title="Balance", description="The least that the account must have, in roubles"
+        ),
     },
+    doc_md=__doc__,
     tags=["faceswap"],
 ) as dag:
     enough = BalanceCheckOperator(

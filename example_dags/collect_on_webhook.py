@@ -19,17 +19,38 @@ from airflow_provider_faceswap.sensors.job import JobSensor
 # The receiver of the webhooks adds an event to it for each one; the event's extra has the job's id.
 finished = Asset("faceswap-finished-jobs")
 
-open_jobs = Param("file:///tmp/faceswap/open-jobs", type="string")
+open_jobs = Param(
+    "file:///tmp/faceswap/open-jobs",
+    type="string",
+    title="Open jobs",
+    description="The folder in object storage with a record of each open job",
+)
 
 with DAG(
     dag_id="submit_and_leave",
     schedule=None,
     params={
-        "target_image": Param("https://example.com/portrait.jpg", type="string"),
-        "face_image": Param("https://example.com/face.jpg", type="string"),
-        "conn_id": Param("piapi_default", type="string"),
+        "target_image": Param(
+            "https://example.com/portrait.jpg",
+            type="string",
+            title="Target image",
+            description="The picture whose face is replaced: a public link, or a file in object storage",
+        ),
+        "face_image": Param(
+            "https://example.com/face.jpg",
+            type="string",
+            title="Face image",
+            description="The picture that donates the face: a public link, or a file in object storage",
+        ),
+        "conn_id": Param(
+            "piapi_default",
+            type="string",
+            title="Connection",
+            description="The Airflow connection of the account that the job belongs to",
+        ),
         "open_jobs": open_jobs,
     },
+    doc_md=__doc__,
     tags=["faceswap"],
 ) as dag:
 
@@ -64,7 +85,7 @@ def jobs_to_collect(open_jobs: str) -> list[dict[str, str]]:
     return records
 
 
-@task
+@task(map_index_template="{{ task.op_kwargs['job_id'] or task.op_args[1] }}")
 def close(open_jobs: str, job_id: str) -> None:
     """Delete the record of a job whose result is archived."""
     (ObjectStoragePath(open_jobs) / f"{job_id}.json").unlink(missing_ok=True)
@@ -76,7 +97,16 @@ def collecting(dag_id: str, schedule: Any) -> DAG:
         dag_id=dag_id,
         schedule=schedule,
         catchup=False,
-        params={"open_jobs": open_jobs, "destination": Param("file:///tmp/faceswap/finished", type="string")},
+        params={
+            "open_jobs": open_jobs,
+            "destination": Param(
+                "file:///tmp/faceswap/finished",
+                type="string",
+                title="Destination",
+                description="The folder in object storage that the result is written to",
+            ),
+        },
+        doc_md=__doc__,
         tags=["faceswap"],
     ) as made:
 
@@ -85,10 +115,20 @@ def collecting(dag_id: str, schedule: Any) -> DAG:
             """Collect one job. One that failed does not hold up the others."""
             # Polls the vendor, who alone knows how the job ended.
             result = JobSensor(
-                task_id="result", conn_id=conn_id, kind=kind, job_id=job_id, deferrable=True, retries=2
+                task_id="result",
+                conn_id=conn_id,
+                kind=kind,
+                job_id=job_id,
+                map_index_template="{{ task.job_id }}",
+                deferrable=True,
+                retries=2,
             )
             archive = ArchiveOperator(
-                task_id="archive", source=result.output, destination="{{ params.destination }}", retries=3
+                task_id="archive",
+                source=result.output,
+                destination="{{ params.destination }}",
+                map_index_template="{{ task.source['job_id'] }}",
+                retries=3,
             )
             archive >> close("{{ params.open_jobs }}", job_id)
 

@@ -11,10 +11,26 @@ with DAG(
     dag_id="first_swap",
     schedule=None,
     params={
-        "target_image": Param("https://example.com/portrait.jpg", type="string"),
-        "face_image": Param("https://example.com/face.jpg", type="string"),
-        "destination": Param("file:///tmp/faceswap", type="string"),
+        "target_image": Param(
+            "https://example.com/portrait.jpg",
+            type="string",
+            title="Target image",
+            description="The picture whose face is replaced: a public link, or a file in object storage",
+        ),
+        "face_image": Param(
+            "https://example.com/face.jpg",
+            type="string",
+            title="Face image",
+            description="The picture that donates the face: a public link, or a file in object storage",
+        ),
+        "destination": Param(
+            "file:///tmp/faceswap",
+            type="string",
+            title="Destination",
+            description="The folder in object storage that the result is written to",
+        ),
     },
+    doc_md=__doc__,
     tags=["faceswap"],
 ) as dag:
     swap = PiAPIFaceSwapOperator(

@@ -11,9 +11,20 @@ with DAG(
     dag_id="flux_text_to_image",
     schedule=None,
     params={
-        "prompt": Param("portrait of a gardener, green hat, smile", type="string"),
-        "destination": Param("file:///tmp/faceswap", type="string"),
+        "prompt": Param(
+            "portrait of a gardener, green hat, smile",
+            type="string",
+            title="Prompt",
+            description="What the picture shows",
+        ),
+        "destination": Param(
+            "file:///tmp/faceswap",
+            type="string",
+            title="Destination",
+            description="The folder in object storage that the result is written to",
+        ),
     },
+    doc_md=__doc__,
     tags=["faceswap"],
 ) as dag:
     # [START task]

@@ -19,10 +19,23 @@ with DAG(
     dag_id="midjourney_edit",
     schedule=None,
     params={
-        "prompt": Param("portrait of a botanist, green coat --ar 1:1", type="string"),
-        "change": Param("a red hat", type="string"),
-        "destination": Param("file:///tmp/faceswap", type="string"),
+        "prompt": Param(
+            "portrait of a botanist, green coat --ar 1:1",
+            type="string",
+            title="Prompt",
+            description="What the picture shows",
+        ),
+        "change": Param(
+            "a red hat", type="string", title="Change", description="What is drawn into the masked part"
+        ),
+        "destination": Param(
+            "file:///tmp/faceswap",
+            type="string",
+            title="Destination",
+            description="The folder in object storage that the result is written to",
+        ),
     },
+    doc_md=__doc__,
     tags=["faceswap"],
 ) as dag:
     grid = GPTunnelImagineOperator(

@@ -15,10 +15,26 @@ with DAG(
     dag_id="piapi_midjourney_swap",
     schedule=None,
     params={
-        "prompt": Param("portrait of a pilot in the morning, brown jacket", type="string"),
-        "face_image": Param("https://example.com/face.jpg", type="string"),
-        "destination": Param("file:///tmp/faceswap", type="string"),
+        "prompt": Param(
+            "portrait of a pilot in the morning, brown jacket",
+            type="string",
+            title="Prompt",
+            description="What the picture shows",
+        ),
+        "face_image": Param(
+            "https://example.com/face.jpg",
+            type="string",
+            title="Face image",
+            description="The picture that donates the face: a public link, or a file in object storage",
+        ),
+        "destination": Param(
+            "file:///tmp/faceswap",
+            type="string",
+            title="Destination",
+            description="The folder in object storage that the result is written to",
+        ),
     },
+    doc_md=__doc__,
     tags=["faceswap"],
 ) as dag:
     # [START midjourney]

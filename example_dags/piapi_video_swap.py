@@ -11,10 +11,26 @@ with DAG(
     dag_id="piapi_video_swap",
     schedule=None,
     params={
-        "target_video": Param("https://example.com/clip.mp4", type="string"),
-        "face_image": Param("https://example.com/face.jpg", type="string"),
-        "destination": Param("file:///tmp/faceswap", type="string"),
+        "target_video": Param(
+            "https://example.com/clip.mp4",
+            type="string",
+            title="Target video",
+            description="The MP4 whose face is replaced: a public link, or a file in object storage",
+        ),
+        "face_image": Param(
+            "https://example.com/face.jpg",
+            type="string",
+            title="Face image",
+            description="The picture that donates the face: a public link, or a file in object storage",
+        ),
+        "destination": Param(
+            "file:///tmp/faceswap",
+            type="string",
+            title="Destination",
+            description="The folder in object storage that the result is written to",
+        ),
     },
+    doc_md=__doc__,
     tags=["faceswap"],
 ) as dag:
     # [START video]

@@ -11,11 +11,27 @@ with DAG(
     dag_id="seedream_swap_archive",
     schedule=None,
     params={
-        "prompt": Param("portrait of a captain at night, blue coat, beard", type="string"),
-        "face_image": Param("https://example.com/face.jpg", type="string"),
-        "destination": Param("file:///tmp/faceswap", type="string"),
+        "prompt": Param(
+            "portrait of a captain at night, blue coat, beard",
+            type="string",
+            title="Prompt",
+            description="What the picture shows",
+        ),
+        "face_image": Param(
+            "https://example.com/face.jpg",
+            type="string",
+            title="Face image",
+            description="The picture that donates the face: a public link, or a file in object storage",
+        ),
+        "destination": Param(
+            "file:///tmp/faceswap",
+            type="string",
+            title="Destination",
+            description="The folder in object storage that the result is written to",
+        ),
     },
     render_template_as_native_obj=True,
+    doc_md=__doc__,
     tags=["faceswap"],
 ) as dag:
     # [START generate]

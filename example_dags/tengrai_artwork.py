@@ -11,9 +11,20 @@ with DAG(
     dag_id="tengrai_artwork",
     schedule=None,
     params={
-        "prompt": Param("portrait of a diver, yellow suit", type="string"),
-        "destination": Param("file:///tmp/faceswap", type="string"),
+        "prompt": Param(
+            "portrait of a diver, yellow suit",
+            type="string",
+            title="Prompt",
+            description="What the picture shows",
+        ),
+        "destination": Param(
+            "file:///tmp/faceswap",
+            type="string",
+            title="Destination",
+            description="The folder in object storage that the result is written to",
+        ),
     },
+    doc_md=__doc__,
     tags=["faceswap"],
 ) as dag:
     # [START artwork]

@@ -125,12 +125,11 @@ class ApprovalBody:
         tiles = tiles_of(card)
         facts = [(name, value) for name, value in facts_of(card) if name not in {"task", "archived"}]
         facts[-1:-1] = _costs_before(manifest.parents)
+        pictures = [self._picture(card, tile, addresses) for tile in tiles]
+        table = (_row(_alt(tile.label) for tile in tiles), _row("---" for _ in tiles), _row(pictures))
         return [
-            _row(_label(tile) for tile in tiles)
-            + "\n"
-            + _row("---" for _ in tiles)
-            + "\n"
-            + _row(self._picture(card, tile, addresses) for tile in tiles),
+            # Alone, a picture is larger than in a table.
+            "\n".join(table) if len(pictures) > 1 else pictures[0],
             "\n".join(f"- **{name}:** {_text(value)}" for name, value in facts),
             f"[Compare at full size]({addresses.page(card)})",
         ]
@@ -166,10 +165,6 @@ def _costs_before(parents: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]
 
 def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
-
-
-def _label(tile: Tile) -> str:
-    return _alt(tile.label)
 
 
 def _alt(text: str) -> str:
