@@ -47,9 +47,7 @@ with DAG(
         task_id="pick",
         subject="Which of the four?",
         options=["1", "2", "3", "4"],
-        body=approval_body(
-            stage, text="1 and 2 are in the upper row, 3 and 4 in the lower one.", full_size=True
-        ),
+        body=approval_body(stage, text="1 and 2 are in the upper row, 3 and 4 in the lower one."),
         response_timeout=timedelta(hours=12),
     )
     picked = GPTunnelUpsampleOperator(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
+from airflow_provider_faceswap.archive.slugs import slug_of
 from airflow_provider_faceswap.exceptions import ArchiveError, InvalidRequestError
 from airflow_provider_faceswap.foundation.redaction import bare_url, error_line
 from airflow_provider_faceswap.foundation.rendered import as_text, is_set
@@ -34,6 +35,8 @@ _SUFFIXES = re.compile(
 _FORMER_SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}")
 #: The end of an id that looks like the number of an output.
 _COUNTED = re.compile(r"-[0-9]{1,3}$")
+#: A kind, and a vendor, between which and the job's id a dash shows where each ends.
+_PLAIN = re.compile(r"[a-z][a-z0-9_]*")
 
 _NO_NAME = "Nothing was archived. Give a name, or leave the argument out to name each picture after its job."
 
@@ -179,11 +182,11 @@ class Names:
     The names under which a source's file may be.
 
     :param name: The name that it gets.
-    :param former: The name that an older version of this package gave it, if that was another.
+    :param former: Other names that older versions of this package gave it, the newest first.
     """
 
     name: str
-    former: str | None = None
+    former: tuple[str, ...] = ()
 
     def for_origin(self, origin: str) -> Names:
         """The name if another picture has the first one: the same for the same origin."""
@@ -195,29 +198,43 @@ def names_of(source: ArchiveSource, filename: str | None, *, sha256: str, suffix
     """
     The names of a source's file, which cannot lead out of the folder.
 
-    Two jobs never get the same default name: an id that is not the end of its name as it is has its hash there.
+    Two jobs never get the same default name: an id that is not the end of its name as it is has its hash there, and the
+    words before it have no dash.
 
     :param filename: The user's filename, if there is one; see :func:`check_filename`.
     :param suffix: The usual suffix of the file's media type.
     """
     number = source.number or (source.position + 1 if source.of > 1 else None)
     counted = f"-{number}" if number else ""
+    end = f"{counted}{suffix}"
     if filename is not None:
         filename = str(PurePosixPath(filename))
         stem, given = split_suffix(filename)
-        name = _fitting(stem, f"{counted}{given or suffix}")
+        names = [_fitting(stem, f"{counted}{given or suffix}")]
         last = PurePosixPath(filename).suffix
         former_suffix = last if _FORMER_SUFFIX.fullmatch(last) else ""
-        former = f"{filename.removesuffix(former_suffix)}{counted}{former_suffix or suffix}"
+        names.append(f"{filename.removesuffix(former_suffix)}{counted}{former_suffix or suffix}")
     elif source.result is not None:
-        parts = (source.result.vendor, source.result.kind or "", source.result.job_id)
-        readable = "-".join("".join(c if c.isalnum() or c in "-_." else "_" for c in part) for part in parts)
-        former = f"{readable}{counted}{suffix}"
-        plain = readable == "-".join(parts) and not _COUNTED.search(readable)
-        name = _fitting(readable if plain else f"{readable}-{_digest(*parts)}", f"{counted}{suffix}")
+        vendor, kind, job_id = source.result.vendor, source.result.kind or "", source.result.job_id
+        names = [_of_job((vendor, kind, job_id), end)]
+        # A kind in front, where others have the vendor.
+        if _PLAIN.fullmatch(kind) and _PLAIN.fullmatch(vendor) and (slug := slug_of(source.result)):
+            names.insert(0, _of_job((kind, slug, vendor, job_id), end))
+        names.append(f"{_readable(vendor, kind, job_id)}{end}")
     else:
-        name = former = f"{sha256[:16]}{counted}{suffix}"
-    return Names(name, former if former != name else None)
+        names = [f"{sha256[:16]}{end}"]
+    name, *former = dict.fromkeys(names)
+    return Names(name, tuple(former))
+
+
+def _of_job(parts: tuple[str, ...], end: str) -> str:
+    readable = _readable(*parts)
+    plain = readable == "-".join(parts) and not _COUNTED.search(readable)
+    return _fitting(readable if plain else f"{readable}-{_digest(*parts)}", end)
+
+
+def _readable(*parts: str) -> str:
+    return "-".join("".join(c if c.isalnum() or c in "-_." else "_" for c in part) for part in parts)
 
 
 def split_suffix(filename: str) -> tuple[str, str]:

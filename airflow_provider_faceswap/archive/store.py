@@ -48,7 +48,8 @@ class Archive:
 
     :param folder: Where the files go.
     :param filename: Their name below it. A suffix is added if it has none, and a number if one job has several
-        outputs. Default: vendor, kind and job id, or the hash for a bare link.
+        outputs. Default: kind, some words of the prompt or of the input's name, vendor and job id; or the hash for a
+        bare link.
     :param overwrite: What to do if there is a file with that name and its manifest. A file without one was left by
         an attempt that stopped early, and is always replaced. ``error`` accepts the identical file from an
         earlier attempt of the same task. ``skip`` keeps the same output of the same job, and writes another one under
@@ -131,9 +132,11 @@ class Archive:
         place = Place(self.folder / names.name)
         new = manifest(place)
         try:
-            if names.former is not None:
-                former = Place(self.folder / names.former)
-                if (existing := former.existing(manifest(former), self.overwrite)) is not None:
+            for name in names.former if self._may_be_there else ():
+                former = Place(self.folder / name)
+                # Not "replace": a retry over an upgrade would write a second file beside the one of the first attempt.
+                rule = "skip" if self.overwrite == "replace" else self.overwrite
+                if (existing := former.existing(manifest(former), rule)) is not None:
                     return existing
             try:
                 return place.put(file, new, self.overwrite)
@@ -147,6 +150,11 @@ class Archive:
             raise
         except Exception as error:  # noqa: BLE001 - every object store has its own errors
             raise ArchiveError(f"{place.path} could not be written ({error_line(error)})") from None
+
+    @property
+    def _may_be_there(self) -> bool:
+        """True if the file may be there under another name: looking for it is a request to the storage."""
+        return self.overwrite != "replace" or (self.run.try_number or 1) > 1
 
     def _fetch(self, source: ArchiveSource, into: BinaryIO) -> Downloaded:
         if source.url is not None:

@@ -29,7 +29,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9 ,-]*(\.[0-9]+)?[A-Za-z0-9 ,-]*")
 _log = logging.getLogger(__name__)
 
 
-def approval_body(task: Any, *, text: str | None = None, full_size: bool = False) -> Any:
+def approval_body(task: Any, *, text: str | None = None) -> Any:
     """
     The body of an ``ApprovalOperator`` or another *human in the loop* operator: pictures, prompt, cost and vendor.
 
@@ -39,10 +39,9 @@ def approval_body(task: Any, *, text: str | None = None, full_size: bool = False
 
     :param task: The archive task, or its id: ``approval_body(stage)``.
     :param text: Markdown above the pictures, as a template. Escape what others wrote.
-    :param full_size: Show each output in full size instead of its thumbnail, such as a grid of four pictures.
     :returns: A callable, which Airflow takes for a template field; ``Any``, because the operators declare a text.
     """
-    return ApprovalBody(str(getattr(task, "task_id", task)), text, full_size)
+    return ApprovalBody(str(getattr(task, "task_id", task)), text)
 
 
 @dataclass(frozen=True)
@@ -52,12 +51,10 @@ class ApprovalBody:
 
     :param task_id: The task whose results are shown.
     :param text: As for :func:`approval_body`.
-    :param full_size: As for :func:`approval_body`.
     """
 
     task_id: str
     text: str | None = None
-    full_size: bool = False
 
     def __call__(self, context: Any, jinja_env: Any) -> str:
         """
@@ -122,7 +119,9 @@ class ApprovalBody:
         if (run.run_id, run.task_id) == (instance.run_id, self.task_id) and run.map_index is not None:
             index = run.map_index
         card = Card(instance.run_id, self.task_id, index, str(number), manifest_uri=uri, manifest=manifest)
-        tiles = tiles_of(card)
+        # The output first: a narrow window does not show the end of a table.
+        *inputs, output = tiles_of(card)
+        tiles = [output, *inputs]
         facts = [(name, value) for name, value in facts_of(card) if name not in {"task", "archived"}]
         facts[-1:-1] = _costs_before(manifest.parents)
         pictures = [self._picture(card, tile, addresses) for tile in tiles]
@@ -137,7 +136,7 @@ class ApprovalBody:
     def _picture(self, card: Card, tile: Tile, addresses: Served) -> str:
         thumbnail = addresses.source(card, tile)
         media = card.manifest.file.media_type if card.manifest else ""
-        if tile.role == "output" and media in _SHOWN and (self.full_size or thumbnail is None):
+        if tile.role == "output" and media in _SHOWN and thumbnail is None:
             thumbnail = f"{addresses.page(card)}file"
         return f"![{_alt(tile.alt)}]({thumbnail})" if thumbnail else _text(tile.note)
 

@@ -59,7 +59,8 @@ class ArchiveOperator(BaseOperator):
         never a relative path.
     :param destination_conn_id: Airflow connection for that storage, if it needs one.
     :param filename: Name below the folder. A suffix is added if it has none, and a number if there are several
-        pictures. Default: vendor, kind and job id, so that a retry writes the same file. A template that renders
+        pictures. Default: kind, some words of the prompt or of the input's name, vendor and job id, so that a retry
+        writes the same file. A template that renders
         to what cannot be a name is a warning, and the default is used, because the picture is paid for.
     :param overwrite: If the name is taken: ``replace`` the file (default), ``skip`` if it is this very picture, or
         ``error``, unless an earlier attempt of the same task archived the identical file. With ``skip``, another picture
@@ -176,7 +177,7 @@ class ArchiveOperator(BaseOperator):
             return given_filename(self.filename)
         except InvalidRequestError as error:
             self.log.warning(
-                "%s. Each picture is archived under its default name, of vendor, kind and job id.",
+                "%s. Each picture is archived under its default name, which ends with the job id.",
                 error.message,
             )
             return None
