@@ -34,8 +34,9 @@ def slug_of(result: GivenResult) -> str:
     for prompt in _prompts(origin, _DEPTH):
         if words := _words(_OPTIONS.sub("", _LINK.sub(" ", prompt))):
             return words
-    arguments = origin.get("arguments")
-    for name in _INPUTS if isinstance(arguments, Mapping) else ():
+    given = origin.get("arguments")
+    arguments = given if isinstance(given, Mapping) else {}
+    for name in _INPUTS:
         value = arguments.get(name)
         value = value[0] if isinstance(value, list) and value else value
         # A job that made the input is named by its id, and bytes by their hash.

@@ -24,6 +24,7 @@ from airflow_provider_faceswap.exceptions import (
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.http.client import shared_session, sync_client
 from airflow_provider_faceswap.http.limits import seconds_left
+from airflow_provider_faceswap.http.retry_log import plain_retry_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -65,6 +66,7 @@ def retrying() -> Any:
 
     It repeats after "unavailable" and "too many requests", and honours a ``Retry-After`` of up to ten seconds.
     """
+    plain_retry_log()
     return stamina.retry_context(
         on=_can_repeat, attempts=MAX_SENDS, timeout=None, wait_initial=0.5, wait_max=LONGEST_WAIT
     )

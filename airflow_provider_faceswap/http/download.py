@@ -28,6 +28,7 @@ from airflow_provider_faceswap.http.environment import proxy_problem, variable_w
 from airflow_provider_faceswap.http.hops import Hop, UnresolvedError, checked_hops, joined
 from airflow_provider_faceswap.http.limits import DOWNLOAD_LIMIT, UnwantedEncodingError, in_thread
 from airflow_provider_faceswap.http.patience import NotReadyError
+from airflow_provider_faceswap.http.retry_log import plain_retry_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -70,6 +71,7 @@ def download(
     :raises TooLargeError: The result has more than ``max_bytes``.
     :raises ArchiveError: The download failed; a retry may help.
     """
+    plain_retry_log()
     fetched = Downloaded(0, "")
     try:
         for attempt in stamina.retry_context(
