@@ -15,6 +15,7 @@ from starlette.routing import Route
 from airflow_provider_faceswap.sandbox.server.cross_site import CrossSiteGuard
 from airflow_provider_faceswap.sandbox.server.faults import FaultError
 from airflow_provider_faceswap.sandbox.server.files import file_routes
+from airflow_provider_faceswap.sandbox.server.front_page import front_page
 from airflow_provider_faceswap.sandbox.server.json_response import JSONResponse
 from airflow_provider_faceswap.sandbox.server.state import Sandbox
 from airflow_provider_faceswap.sandbox.server.webhooks import checked_receiver
@@ -41,7 +42,7 @@ def create_app(settings: Settings) -> Starlette:
         yield
         sandbox.close()
 
-    routes = file_routes(sandbox) + _control(sandbox) + _fault_routes(sandbox)
+    routes = [front_page(sandbox), *file_routes(sandbox), *_control(sandbox), *_fault_routes(sandbox)]
     for vendor in sandbox.vendors.values():
         routes += [endpoint.route(sandbox, vendor) for endpoint in vendor.endpoints]
         routes += vendor.keyless_routes(sandbox)
