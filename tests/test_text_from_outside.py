@@ -738,8 +738,8 @@ def test_a_traceback_of_the_ledger_shows_nothing_that_the_message_hides(
 @pytest.mark.parametrize(
     "place",
     [
-        "airflow_provider_faceswap.batch.runner.BatchRunner._finish",
-        "airflow_provider_faceswap.batch.runner.BatchRunner._obtain",
+        "airflow_provider_faceswap.batch.step_run.StepRun.wait",
+        "airflow_provider_faceswap.batch.step_run.StepRun.obtain",
         "airflow_provider_faceswap.batch.item_records.ItemRecords.earlier_end",
         "airflow_provider_faceswap.batch.options.JobOptions.request",
     ],

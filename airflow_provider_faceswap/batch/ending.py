@@ -11,8 +11,8 @@ from airflow_provider_faceswap.exceptions import FaceSwapError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from airflow_provider_faceswap.batch.report import RunningJob
     from airflow_provider_faceswap.batch.runner import BatchRunner
-    from airflow_provider_faceswap.hooks.base import JobHook
 
 #: Cancellations that are requested at the same time.
 MAX_CANCELS = 64
@@ -20,16 +20,16 @@ MAX_CANCELS = 64
 UNKNOWN_ID = "a job of unknown id"
 
 
-def cancel_all(hook: JobHook, jobs: Mapping[str, str], seconds: float) -> int:
+def cancel_all(jobs: Mapping[str, RunningJob], seconds: float) -> int:
     """
     Cancel many jobs at a time, with one time limit.
 
-    :param jobs: Ids and kinds.
+    :param jobs: By their ids.
     :param seconds: For all of them together.
     :returns: The number of cancellations that the vendor confirmed.
     """
     threads = ThreadPoolExecutor(MAX_CANCELS, thread_name_prefix="faceswap-cancel")
-    cancels = [threads.submit(hook.cancel, job_id, kind) for job_id, kind in jobs.items()]
+    cancels = [threads.submit(job.hook.cancel, job_id, job.kind) for job_id, job in jobs.items()]
     done = wait(cancels, timeout=seconds).done
     threads.shutdown(wait=False, cancel_futures=True)
     return sum(cancel.exception() is None and cancel.result() for cancel in done)
@@ -68,7 +68,7 @@ def broken_off(runner: BatchRunner, errors: Sequence[BaseException]) -> BaseExce
 
     :returns: The error to raise. It has the counters, and the ids of jobs that could not be recorded.
     """
-    secrets = runner.jobs.hook.secrets
+    secrets = runner.jobs.secrets
     for error in errors:
         runner.log.warning("The batch stopped early: %s", describe(error, secrets))
     if runner.running:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Characters of a failed item's message in its record, as JSON writes them: a Russian letter takes six.
 MAX_MESSAGE_LENGTH = 300
+#: The status of a job whose output is archived; and of one whose output is only the input of a later step.
+ARCHIVED, DONE = SUCCEEDED = ("archived", "done")
 #: Errors of jobs that have ended without a result.
 _WITHOUT_RESULT = frozenset(
     {
@@ -65,9 +67,18 @@ class ItemRecords:
         """The ledger of the item's job."""
         return Ledger(self._records, key, vanished=self._records is not None and self._records.is_incomplete)
 
+    def record_of(self, key: str) -> Record | None:
+        """
+        The record of an item's job.
+
+        :raises Exception: The store's own error.
+        """
+        value = self._records.get(key) if self._records else None
+        return None if value is None else Record.model_validate(value)
+
     def earlier_end(self, key: str) -> dict[str, Any] | None:
         """
-        The final result of this item in an earlier attempt; ``None`` if there is none.
+        The final result of this job in an earlier attempt; ``None`` if there is none.
 
         :raises Exception: The store's own error.
         """
@@ -75,7 +86,16 @@ class ItemRecords:
         end: dict[str, Any] = (record or {}).get("end") or {}
         if end.get("epoch") != self._epoch:
             return None
-        return end if end["status"] == "archived" or end["final"] else None
+        return end if end["status"] in SUCCEEDED or end["final"] else None
+
+    def end_of(self, key: str) -> dict[str, Any]:
+        """
+        What the record says about the end of the job, also before a clear; empty if it says nothing.
+
+        :raises Exception: The store's own error.
+        """
+        record = self._records.get(key) if self._records else None
+        return dict((record or {}).get("end") or {})
 
     def left_behind(self) -> list[Record]:
         """
@@ -105,7 +125,7 @@ class ItemRecords:
         """
         if self._records is None or (record := self._records.get(key)) is None:
             return
-        if end["status"] == "archived":
+        if end["status"] in SUCCEEDED:
             record = Record.model_validate(record).settled(Outcome.SUCCEEDED).model_dump(mode="json")
         if "message" in end:
             end = {**end, "message": cut(end["message"])}

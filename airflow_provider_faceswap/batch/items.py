@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Self
@@ -41,11 +41,13 @@ class BatchItem:
     :param position: Its place among the items, from 0.
     :param columns: Names to values, as the user gave them; an empty cell of a file is left out.
     :param problem: Why the row cannot be an item; ``None`` if it can.
+    :param names: The names of all columns of the row, also of those with an empty cell.
     """
 
     position: int
     columns: Mapping[str, Any]
     problem: str | None = None
+    names: Collection[str] = field(default=(), compare=False, repr=False)
 
     @classmethod
     def parse(cls, position: int, row: Any) -> Self:
@@ -62,7 +64,7 @@ class BatchItem:
             return cls(position, {}, f"is nested deeper than {MAX_DEPTH} levels")
         named = {safe_text(str(name)).strip(): value for name, value in row.items() if name is not None}
         columns = {name: without_blanks(value) for name, value in named.items() if is_set(value)}
-        return cls(position, columns)
+        return cls(position, columns, names=named.keys())
 
     def arguments(self, known: Collection[str]) -> dict[str, Any]:
         """

@@ -1,9 +1,9 @@
-"""The report of a batch: its counters, the log lines of its items, and the error it ends with."""
+"""The report of a batch: its counters, and the error it ends with."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
@@ -18,68 +18,40 @@ from airflow_provider_faceswap.foundation.redaction import error_line
 from airflow_provider_faceswap.jobs import Cost
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
+
+    from airflow_provider_faceswap.hooks.base import JobHook
+
 #: Jobs whose items are gone that the return value names; the log and the manifest name all.
 MAX_LEFT_BEHIND = 100
 
 #: The status of a wrong item that was left out.
 SKIPPED = "skipped"
-#: Lines about failed and skipped items in the log; there may be thousands, and the manifest lists each.
-MAX_LOGGED_ITEMS = 100
 
 
-class BufferedItemLog:
+@dataclass(frozen=True, slots=True)
+class RunningJob:
+    """A job that was submitted and may still run."""
+
+    hook: JobHook
+    kind: str
+    step: str
+
+
+@dataclass
+class StepCount:
     """
-    The log of one item, which writes info lines only if something goes wrong: there may be thousands of items.
+    The counters of one step.
 
-    :param is_immediate: Whether to write info lines at once.
-    """
-
-    def __init__(self, log: Any, position: int, is_immediate: Callable[[], bool]) -> None:
-        self._log = log
-        self._position = position
-        self._is_immediate = is_immediate
-        self._buffer: list[str] = []
-
-    def info(self, text: str, *args: object) -> None:
-        """Write a line, or buffer it."""
-        if self._is_immediate():
-            self._log.info(f"items[%d]: {text}", self._position, *args)
-        else:
-            self._buffer.append(text % args if args else text)
-
-    def warning(self, text: str, *args: object) -> None:
-        """Write a warning with the item's position."""
-        self._log.warning(f"items[%d]: {text}", self._position, *args)
-
-    def flush(self) -> None:
-        """Write the buffered lines, so that they appear before the error: one may contain a job's id."""
-        for line in self._buffer:
-            self.warning("logged before the error that follows: %s", line)
-        self._buffer.clear()
-
-
-class FailedItemLog:
-    """
-    The lines about items that failed or were skipped, up to a number of them.
-
-    :param manifest_uri: Where each of them is listed.
+    :param cost: Of the jobs that this attempt submitted, by unit.
+    :param cost_in_all: With those of earlier attempts.
     """
 
-    def __init__(self, log: Any, manifest_uri: str) -> None:
-        self._log = log
-        self._manifest_uri = manifest_uri
-        self._number = 0
-
-    def add(self, label: str, end: Mapping[str, Any]) -> None:
-        """Write a line if the item failed or was skipped."""
-        if end["status"] not in {"failed", SKIPPED}:
-            return
-        self._number += 1
-        if self._number <= MAX_LOGGED_ITEMS:
-            self._log.warning("%s %s: %s", label, end["status"], end["message"])
-        elif self._number == MAX_LOGGED_ITEMS + 1:
-            self._log.warning("More items failed or were skipped; %s lists each", self._manifest_uri)
+    jobs: int = 0
+    reused: int = 0
+    failed: int = 0
+    cost: dict[str, float] = field(default_factory=dict)
+    cost_in_all: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -95,9 +67,10 @@ class BatchReport:
     :param earlier_cost: The cost of the jobs that earlier attempts submitted, by unit, as far as it is recorded.
     :param errors: Failed items by class.
     :param retriable: Failed items that a retry may help.
-    :param running: Jobs that were submitted and may still run, with their kinds.
+    :param running: Jobs that were submitted and may still run, by their ids.
     :param left_behind: Jobs of earlier attempts whose items are gone.
     :param stopped: The error of the account that stopped the batch early.
+    :param steps: The counters of each step of a chain; empty for a batch of one kind of job.
     """
 
     total: int
@@ -110,9 +83,10 @@ class BatchReport:
     earlier_cost: dict[str, float] = field(default_factory=dict)
     retriable: int = 0
     errors: Counter[str] = field(default_factory=Counter)
-    running: dict[str, str] = field(default_factory=dict)
+    running: dict[str, RunningJob] = field(default_factory=dict)
     left_behind: list[str] = field(default_factory=list)
     stopped: FaceSwapError | None = None
+    steps: dict[str, StepCount] = field(default_factory=dict)
 
     @property
     def ended(self) -> int:
@@ -128,18 +102,26 @@ class BatchReport:
             self.failed += 1
             self.errors[end["error"]] += 1
             self.retriable += not end.get("final")
+            if (step := self.steps.get(end.get("step", ""))) is not None:
+                step.failed += 1
         elif end["status"] == SKIPPED:
             self.skipped += 1
 
-    def add_cost(self, cost: Mapping[str, Any] | None, *, earlier: bool) -> None:
+    def add_cost(self, cost: Mapping[str, Any] | None, *, earlier: bool, step: str = "") -> None:
         """
-        Count the cost of a job.
+        Count a job and its cost.
 
         :param cost: ``amount`` and ``unit``; ``None`` if the vendor did not report it.
         :param earlier: Whether an earlier attempt submitted the job.
         """
-        if cost:
-            costs = self.earlier_cost if earlier else self.cost
+        sums = [self.earlier_cost if earlier else self.cost]
+        if (counted := self.steps.get(step)) is not None:
+            counted.jobs += not earlier
+            counted.reused += earlier
+            sums += [counted.cost_in_all] if earlier else [counted.cost, counted.cost_in_all]
+        if not cost:
+            return
+        for costs in sums:
             costs[cost["unit"]] = costs.get(cost["unit"], 0.0) + cost["amount"]
 
     @property
@@ -163,8 +145,16 @@ class BatchReport:
             cost = f"{_money(self.cost) or 'no cost reported'} so far"
         return (
             f"{self.archived} of {self.total} archived, {self.failed} failed{skipped}, "
-            f"{len(self.running)} at the vendor, {cost}{left}"
+            f"{self._at_vendors()}, {cost}{left}"
         )
+
+    def _at_vendors(self) -> str:
+        """The number of running jobs, by step if there are several."""
+        jobs = list(self.running.values())  # which another thread may change
+        if not self.steps:
+            return f"{len(jobs)} at the vendor"
+        running = Counter(job.step for job in jobs)
+        return "at the vendors: " + ", ".join(f"{running[step]} {step}" for step in self.steps)
 
     def summary(self, seconds: float, manifest_uri: str) -> dict[str, Any]:
         """The return value of the operator."""
@@ -180,6 +170,7 @@ class BatchReport:
             "manifest_uri": manifest_uri,
             "skipped": self.skipped,
             "cost_in_all": self.cost_in_all,
+            **({"steps": {name: asdict(count) for name, count in self.steps.items()}} if self.steps else {}),
             **({"left_behind": self.left_behind[:MAX_LEFT_BEHIND]} if self.left_behind else {}),
         }
 

@@ -51,7 +51,7 @@ def recovered(purchase: Purchase, marks: Marks, since: datetime) -> Record:
     job = find_job(
         purchase.client,
         template.kind,
-        purchase.request,
+        purchase.sent,
         since,
         until=CLOCK.moment(),
         log=purchase.log,

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airflow_provider_faceswap.exceptions import (
+    AuthenticationError,
+    InsufficientBalanceError,
+    JobFailedError,
+    PermissionDeniedError,
+    PictureNotTakenError,
+    RateLimitError,
+    VendorUnavailableError,
+)
 from airflow_provider_faceswap.lifecycle.ledger import KEY, Ledger, Stage, record_error
 
 if TYPE_CHECKING:
@@ -11,6 +20,16 @@ if TYPE_CHECKING:
 
     from airflow_provider_faceswap.lifecycle.ledger import Record, Store
 
+#: Errors of one vendor or account, and of a failed job: another vendor may succeed.
+ANOTHER_MAY = (
+    AuthenticationError,
+    InsufficientBalanceError,
+    JobFailedError,
+    PermissionDeniedError,
+    PictureNotTakenError,
+    RateLimitError,
+    VendorUnavailableError,
+)
 #: The key of the list of connections. No record has it: theirs end in a dot and a connection id.
 CONNECTIONS_KEY = f"{KEY}_connections"
 

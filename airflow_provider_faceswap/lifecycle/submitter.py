@@ -61,6 +61,7 @@ class Submitter:
     :param may_submit: Called just before a submission, before and after its intent is written.
     :param client_of: Makes the client of another vendor and connection, where an earlier job may have to be cancelled.
     :param attempt: The number of this attempt, as Airflow counts them.
+    :param made: Makes the request that is sent, just before that; ``None`` if it is the one that identifies the job.
     :param unrecorded_since: The earliest time of a submission whose record may have been deleted; ``None`` if a missing
         record means that nothing was submitted.
     """
@@ -76,6 +77,12 @@ class Submitter:
     client_of: Callable[[str, str], JobClient] | None = None
     attempt: int = 0
     unrecorded_since: datetime | None = None
+    made: Callable[[], Request] | None = None
+
+    @cached_property
+    def sent(self) -> Request:
+        """The request that is sent."""
+        return self.request if self.made is None else self.made()
 
     @cached_property
     def _marks(self) -> Marks:
@@ -109,7 +116,7 @@ class Submitter:
         submissions = self._spent(before)
         while True:
             submissions += 1
-            with self.client.ready(self.template.kind, self.request) as submit:
+            with self.client.ready(self.template.kind, self.sent) as submit:
                 intent = Record(
                     **self._marks._asdict(),
                     stage=Stage.INTENT,
@@ -223,7 +230,7 @@ class Submitter:
             job = find_job(
                 self.client,
                 self.template.kind,
-                self.request,
+                self.sent,
                 intent.begun_at,
                 known=intent.earlier,
                 log=self.log,

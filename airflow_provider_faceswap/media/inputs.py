@@ -142,7 +142,7 @@ class MediaPreparer:
 
     def _link(self, url: str, accepts: Accepts) -> tuple[str, str]:
         """A link, which the vendor fetches; it is checked here only on request."""
-        if self.preflight not in {"check", "fit"}:
+        if self.preflight not in {"check", "fit"} or url.startswith(f"{_PLACEHOLDER_HOST}/"):
             return url, url
         from airflow_provider_faceswap.http.download import download
 

@@ -1,264 +1,136 @@
-"""Thousands of face swaps in one task."""
+"""Thousands of items in one task: face swaps, or chains of jobs at any vendors."""
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
-from airflow_provider_faceswap.archive.manifest import RunInfo
-from airflow_provider_faceswap.archive.names import check_known, folder_of
-from airflow_provider_faceswap.archive.store import archive_at
-from airflow_provider_faceswap.archive.thumbnails import keeper
-from airflow_provider_faceswap.batch.ending import cancel_all
-from airflow_provider_faceswap.batch.item_storage import ItemStorage
-from airflow_provider_faceswap.batch.items import Items
-from airflow_provider_faceswap.batch.manifest import BatchManifest
-from airflow_provider_faceswap.batch.options import JobOptions
-from airflow_provider_faceswap.batch.report import BatchReport
-from airflow_provider_faceswap.batch.runner import BatchRunner
-from airflow_provider_faceswap.batch.sharded_store import ShardedStore
-from airflow_provider_faceswap.exceptions import ArchiveError, InvalidRequestError
-from airflow_provider_faceswap.foundation.clock import CLOCK
-from airflow_provider_faceswap.foundation.validation import as_choice, as_conn_ids, as_count, as_seconds
+from airflow_provider_faceswap.batch.steps import PlannedStep, Step, check_steps
+from airflow_provider_faceswap.batch.templates import names_in, parsed
+from airflow_provider_faceswap.exceptions import InvalidRequestError
+from airflow_provider_faceswap.foundation.rendered import is_set
+from airflow_provider_faceswap.foundation.validation import as_choice
 from airflow_provider_faceswap.hooks.base import hook_for_connection
-from airflow_provider_faceswap.hooks.private_host import check_private_host
-from airflow_provider_faceswap.lifecycle.clears import deleted_record_error
-from airflow_provider_faceswap.lifecycle.ledger import epoch_of
-from airflow_provider_faceswap.lifecycle.purchase import PurchasePolicy
-from airflow_provider_faceswap.links import GalleryLink, ManifestLink
-from airflow_provider_faceswap.media.inputs import PREFLIGHTS
-from airflow_provider_faceswap.operators._clears import (
-    failure_noted,
-    is_kept,
-    note_in_shard,
-    unrecorded_since,
-)
-from airflow_provider_faceswap.operators._failure import failure_shown
-from airflow_provider_faceswap.storage.task_records import store_of
-from airflow_provider_faceswap.telemetry import lineage
-from airflow_provider_faceswap.telemetry.openlineage import facets
-from airflow_provider_faceswap.triggers._airflow_internals import ENDED_STATES, UNSUPERVISED, task_state_sync
+from airflow_provider_faceswap.operators._batch import KEY, BatchOperator
+from airflow_provider_faceswap.vendors.base import GENERATED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import timedelta
 
     from airflow.providers.common.compat.sdk import Context
-    from airflow.providers.openlineage.extractors import OperatorLineage
 
+    from airflow_provider_faceswap.batch.options import JobOptions
     from airflow_provider_faceswap.hooks.base import JobHook
-    from airflow_provider_faceswap.media.inputs import Preflight
 
-#: Prefix of the keys of the records' shards.
-KEY = "faceswap_batch"
-#: Seconds for all cancellations when the task is ended. Airflow kills the process five seconds after the signal.
-CANCEL_TIMEOUT = 3.0
+__all__ = ["KEY", "FaceSwapBatchOperator", "MediaBatchOperator", "Step"]
 
 
-class FaceSwapBatchOperator(BaseOperator):
+class FaceSwapBatchOperator(BatchOperator):
     """
     Swap many faces in one task instance, and archive each picture as soon as it is done.
 
-    Each item has its own record in the ledger, so that a retry continues where the last attempt ended and pays for
-    nothing twice. A failed item does not stop the others. One worker slot is held for the whole batch.
-
-    Returns a dict: ``total``, ``archived``, ``failed``, ``skipped``, ``not_started``, ``reused`` (from an earlier
-    attempt), ``errors`` (class to number), ``cost`` (unit to amount, of this attempt), ``cost_in_all`` (with earlier
-    attempts), ``seconds`` and ``manifest_uri``.
+    Each item is a mapping with ``target_image``, ``face_image`` and the other arguments of the vendor's face swap. All other
+    arguments and the return value are those of :class:`~airflow_provider_faceswap.operators._batch.BatchOperator`.
 
     :param conn_id: A connection of this package's types.
-    :param items: A list of mappings with ``target_image``, ``face_image`` and the other arguments of the vendor's
-        face swap; another task's output; or the URI of a JSON Lines, CSV or Parquet file in object storage. A
-        column ``filename`` names the archived file. Any other column is copied to the manifest.
-    :param destination: Folder for pictures, their manifests, and the batch's own manifest, one JSON line per
-        item.
-    :param concurrency: Maximum number of jobs at the same time; fewer if the vendor reports a lower limit.
-    :param fail_on: When the task fails: ``any`` item failed, ``all`` items failed, or a share as a float
-        above 0.0 and up to 1.0: at least that share of the items failed.
-    :param on_bad_item: What to do with a row that cannot be an item, such as one with an empty cell: ``fail`` before
-        anything is bought, with the first ones in the error and up to 100 in the log; or ``skip`` it, with its reason in the manifest.
-        If all rows are wrong, the task fails in any case.
-    :param picture_conn_ids: Airflow connections that rows may name for their pictures, as in ``s3://conn_id@bucket/a.jpg``,
-        besides those of ``items`` and ``destination``. A row may name no other, because whoever writes rows must not
-        choose among all connections.
-    :param timeout: Seconds for each job.
-    :param poll_interval: Minimum seconds between two polls of one job.
-    :param cancel_on_kill: Cancel the running jobs when a person ends the task, if the vendor supports it.
-    :param on_uncertain: Applied to each item, as in a single-job operator. The same holds for ``on_clear``,
-        ``max_submissions`` and ``preflight``. Pictures that pass through the worker are read twice: when all
-        items are checked, and when the item's job is submitted.
-    :param thumbnails: Keep small JPEGs of each output and of its inputs, as the archive operator does.
-    :param multiple_outputs: Store each key of the summary as an XCom of its own too, for ``batch.output["manifest_uri"]``.
-    :raises InvalidRequestError: An argument or an item is wrong. Nothing was bought.
-    :raises BatchFailedError: More items failed than ``fail_on`` allows, or the task was ended before all
-        items were started. The items that succeeded are archived.
-    :raises ArchiveError: All items succeeded, but the batch's manifest could not be written.
-    :raises FaceSwapError: The batch stopped early, because its records or its items could not be read or
-        written. The message says how many jobs continue, and which of them could not be recorded.
     """
 
-    template_fields: Sequence[str] = ("items", "destination", "conn_id")
-    operator_extra_links = (ManifestLink(), GalleryLink())
-    ui_color = "#e8e0f7"
+    template_fields: Sequence[str] = (*BatchOperator.template_fields, "conn_id")
     kind = "face_swap"
+
+    def __init__(self, *, conn_id: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.conn_id = conn_id
+
+    def planned_steps(self) -> tuple[PlannedStep, ...]:
+        """The one step, whose arguments are the columns of the item."""
+        hook = hook_for_connection(self.conn_id)
+        return (PlannedStep(self.kind, self.kind, (hook,), self.timeout, self.poll_interval, self.preflight),)
+
+
+class MediaBatchOperator(BatchOperator):
+    """
+    Take many items through a chain of jobs in one task instance, such as generate, then swap the face, then archive.
+
+    The summary has ``steps``, too: for each step ``jobs`` (of this attempt), ``reused`` (of earlier attempts), ``failed``,
+    ``cost`` and ``cost_in_all`` (unit to amount). All other arguments and the return value are those of
+    :class:`~airflow_provider_faceswap.operators._batch.BatchOperator`.
+
+    :param steps: The jobs of each item, in their order. A step can use the columns of the item and the results of earlier
+        steps: see :class:`Step`.
+    :param filename: The name of the archived file, with columns in braces, such as ``{name}``. Default: the column
+        ``filename``, or else vendor, kind and job id.
+    :param keep: Archive the picture of the ``last`` step, or those of ``all`` steps. The name of an earlier step's picture
+        ends in the step's name.
+    """
 
     def __init__(
         self,
         *,
-        conn_id: str,
-        items: Any,
-        destination: Any,
-        concurrency: int = 16,
-        destination_conn_id: str | None = None,
-        fail_on: Literal["any", "all"] | float = "any",
-        timeout: float | timedelta = 600.0,
-        poll_interval: float | None = None,
-        cancel_on_kill: bool = True,
-        on_uncertain: Literal["fail", "resubmit"] = "fail",
-        on_clear: Literal["reuse", "resubmit"] = "reuse",
-        max_submissions: int = 2,
-        preflight: Preflight = "auto",
-        on_bad_item: Literal["fail", "skip"] = "fail",
-        picture_conn_ids: Sequence[str] = (),
-        thumbnails: bool = True,
-        multiple_outputs: bool = True,
+        steps: Sequence[Step],
+        filename: str | None = None,
+        keep: Literal["last", "all"] = "last",
         **kwargs: Any,
     ) -> None:
-        super().__init__(multiple_outputs=multiple_outputs, **kwargs)
-        if isinstance(fail_on, bool) or (
-            fail_on not in {"any", "all"} and not (isinstance(fail_on, float) and 0 < fail_on <= 1)
-        ):
-            raise InvalidRequestError(
-                f"fail_on: must be 'any', 'all' or a share above 0.0 and up to 1.0, got {fail_on!r}"
+        super().__init__(**kwargs)
+        self.steps = check_steps(steps)
+        self.keep = as_choice("keep", keep, ("last", "all"))
+        self.filename = filename
+        self._filename = _parsed_filename(filename, self.steps)
+
+    def planned_steps(self) -> tuple[PlannedStep, ...]:
+        """The steps with the hooks of their connections, each connection once."""
+        hooks: dict[str, JobHook] = {}
+        planned: list[PlannedStep] = []
+        for step in self.steps:
+            for conn_id in step.conn_ids:
+                if conn_id not in hooks:
+                    hooks[conn_id] = hook_for_connection(conn_id)
+                _check_kind(step, hooks[conn_id])
+            planned.append(
+                PlannedStep(
+                    step.name,
+                    step.kind,
+                    tuple(hooks[conn_id] for conn_id in step.conn_ids),
+                    step.timeout or self.timeout,
+                    step.poll_interval or self.poll_interval,
+                    step.preflight or self.preflight,
+                    step.arguments,
+                    frozenset(step.names & {before.name for before in planned}),
+                )
             )
-        check_known(destination, destination_conn_id)
-        self.conn_id = conn_id
-        self.items = items
-        self.destination = destination
-        self.destination_conn_id = destination_conn_id
-        self.concurrency = as_count("concurrency", concurrency)
-        self.fail_on = fail_on
-        self.timeout = as_seconds("timeout", timeout)
-        self.poll_interval = None if poll_interval is None else as_seconds("poll_interval", poll_interval)
-        self.cancel_on_kill = cancel_on_kill
-        self.on_uncertain = as_choice("on_uncertain", on_uncertain, ("fail", "resubmit"))
-        self.on_clear = as_choice("on_clear", on_clear, ("reuse", "resubmit"))
-        self.max_submissions = as_count("max_submissions", max_submissions)
-        self.preflight = as_choice("preflight", preflight, PREFLIGHTS)
-        self.on_bad_item = as_choice("on_bad_item", on_bad_item, ("fail", "skip"))
-        self.picture_conn_ids = as_conn_ids("picture_conn_ids", picture_conn_ids)
-        self.thumbnails = thumbnails
-        self.outcome: dict[str, Any] | None = None
-        self._running: tuple[Context, BatchRunner] | None = None
+        return tuple(planned)
 
-    @failure_shown
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Check every item, then submit, wait and archive. The manifest is written in any case."""
-        start = CLOCK.monotonic()
-        folder = folder_of(self.destination, self.destination_conn_id)
-        hook = hook_for_connection(self.conn_id)
-        check_private_host(hook.endpoint())
-        items = Items(self.items)
-        jobs = JobOptions(
-            hook=hook,
-            kind=self.kind,
-            policy=PurchasePolicy(self.on_uncertain, self.on_clear, self.max_submissions),
-            epoch=epoch_of(context),
-            timeout=self.timeout,
-            poll_interval=self.poll_interval,
-            preflight=self.preflight,
-            on_bad_item=self.on_bad_item,
-            log=self.log,
-            storage=ItemStorage.of(
-                [(self.items, None), (self.destination, self.destination_conn_id)], self.picture_conn_ids
-            ),
-        )
-        store = store_of(context)
-        first_shard = f"{KEY}.0"
-        certain = unrecorded_since(context, self.retries or 0) is None or is_kept(store, first_shard)
-        if not certain and self.on_clear == "reuse":
-            raise deleted_record_error(vendor=hook.vendor.name)
-        with failure_noted(partial(note_in_shard, store, first_shard), certain=certain):
-            checked = jobs.check(items)
-        report = BatchReport(checked.total)
-        run = RunInfo.of(context["ti"])
-        if store is None:
-            self.log.warning(
-                "This Airflow has no task state store and [faceswap] ledger_uri is not set: a retry of this "
-                "task may pay for jobs again."
-            )
-        manifest = BatchManifest(folder, run)
-        runner = BatchRunner(
-            jobs=jobs,
-            records=None if store is None else ShardedStore(store, KEY),
-            archive=archive_at(
-                self.destination,
-                self.destination_conn_id,
-                run=run,
-                thumbnails=keeper(self.thumbnails, self.log),
-            ),
-            manifest=manifest,
-            report=report,
-            concurrency=self._allowed_concurrency(hook, report.total),
-            log=self.log,
-            wrong=checked.wrong,
-        )
-        self._running = (context, runner)
-        try:
-            runner.go(items)
-        finally:
-            self._running = None
-            if (not_written := manifest.write()) is not None:
-                self.log.warning("%s", not_written)
-            summary = self.outcome = report.summary(CLOCK.monotonic() - start, manifest.uri)
-        self.log.info("%s; %s", report.line(), manifest.uri)
-        lineage.collect(folder, lineage.batch_lineage(summary, self.items, folder))
-        report.raise_if_failed(self.fail_on, manifest.uri)
-        if not_written is not None:
-            raise ArchiveError(
-                f"{not_written}; {report.line()}",
-                advice="The pictures are archived. A retry pays for none of them again, and writes the manifest.",
-            )
-        lineage.set_outlet_extras(
-            context, self.outlets, lineage.batch_event(summary, hook.vendor.name), folder
-        )
-        return summary
+    def job_options(self, context: Context) -> JobOptions:
+        """The options of all jobs of this attempt."""
+        return replace(super().job_options(context), filename=self._filename, keep=self.keep)
 
-    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any] | None:
-        """The items, the folder and the batch's manifest, the number of jobs and their cost, for OpenLineage."""
-        del task_instance
-        return facets(lineage.batch_lineage(self.outcome, self.items, self.destination))
 
-    def _allowed_concurrency(self, hook: JobHook, total: int) -> int:
-        """Maximum number of jobs at the same time: the user's, limited by the items and by the vendor."""
-        allowed = hook.concurrency_limit()
-        if allowed is not None and allowed < self.concurrency:
-            self.log.info("%s allows %d jobs at once for this account", hook.vendor.name, allowed)
-        return max(1, min(self.concurrency, total, allowed or self.concurrency))
+def _parsed_filename(filename: Any, steps: Sequence[Step]) -> Any:
+    if not is_set(filename):
+        return None
+    if not isinstance(filename, str):
+        raise InvalidRequestError(f"filename: must be a text, got {type(filename).__name__}")
+    try:
+        name = parsed("filename", filename)
+    except InvalidRequestError as error:
+        raise error.replaced(message=error.message) from None
+    if of_steps := sorted(names_in(name) & {step.name for step in steps}):
+        raise InvalidRequestError(f"filename: names the step {{{of_steps[0]}}}, and can name columns only")
+    return name
 
-    def on_kill(self) -> None:
-        """
-        Submit nothing more; cancel the running jobs if a person ended the task, as for a single job.
 
-        Airflow kills the process soon after the signal. So the log lists the jobs first, all cancellations together
-        have a few seconds, and submissions that were sent can record their ids meanwhile.
-        """
-        if self._running is None:
-            return
-        context, runner = self._running
-        runner.ending = True
-        jobs = dict(runner.running)
-        self.log.warning("The task is ending. Jobs at the vendor: %s", ", ".join(jobs) or "none")
-        state = task_state_sync(context["ti"])
-        if state not in {*ENDED_STATES, UNSUPERVISED} or not self.cancel_on_kill:
-            self.log.info("%d jobs continue: the task's state is %s", len(jobs), state or "unknown")
-            return
-        self.log.warning(
-            "The task was ended (%s) with %d job(s) running; the vendor confirmed %d cancellation(s). The other "
-            "jobs may finish and be charged; a later attempt resumes them",
-            state,
-            len(jobs),
-            cancel_all(runner.jobs.hook, jobs, CANCEL_TIMEOUT),
-        )
+def _check_kind(step: Step, hook: JobHook) -> None:
+    """
+    Check that a connection's vendor sells the kind of a step.
+
+    :raises InvalidRequestError: It does not.
+    """
+    if step.kind == GENERATED and hook.vendor.generation is not None:
+        return
+    try:
+        hook.vendor.kind(step.kind)
+    except InvalidRequestError as error:
+        raise error.replaced(
+            message=f"step {step.name!r}: {error.message}", advice="Nothing was bought. Correct the step."
+        ) from None

@@ -5,23 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_faceswap.exceptions import (
-    AuthenticationError,
-    FaceSwapError,
-    InsufficientBalanceError,
-    InvalidRequestError,
-    JobFailedError,
-    PermissionDeniedError,
-    PictureNotTakenError,
-    RateLimitError,
-    VendorUnavailableError,
-)
+from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError, JobFailedError
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.foundation.rendered import is_set
 from airflow_provider_faceswap.foundation.validation import as_conn_id
 from airflow_provider_faceswap.hooks.base import hook_for_connection
 from airflow_provider_faceswap.lifecycle.clears import deleted_record_error
-from airflow_provider_faceswap.lifecycle.failover import FailoverRecords
+from airflow_provider_faceswap.lifecycle.failover import ANOTHER_MAY, FailoverRecords
 from airflow_provider_faceswap.lifecycle.ledger import attempt_of
 from airflow_provider_faceswap.lifecycle.outcomes import read_event
 from airflow_provider_faceswap.lifecycle.provenance import materialized
@@ -42,17 +32,6 @@ if TYPE_CHECKING:
     from airflow_provider_faceswap.jobs import Job, Submission
     from airflow_provider_faceswap.lifecycle.ledger import Ledger
     from airflow_provider_faceswap.lifecycle.purchase import Purchase
-
-#: Errors of one vendor or account, and of a failed job: another vendor may succeed.
-_ANOTHER_MAY = (
-    AuthenticationError,
-    InsufficientBalanceError,
-    JobFailedError,
-    PermissionDeniedError,
-    PictureNotTakenError,
-    RateLimitError,
-    VendorUnavailableError,
-)
 
 
 class FaceSwapOperator(JobOperator):
@@ -212,7 +191,7 @@ class FaceSwapOperator(JobOperator):
 
         The error says whether that can help, and the records whether it may pay.
         """
-        if not isinstance(error, _ANOTHER_MAY) or self._is_late():
+        if not isinstance(error, ANOTHER_MAY) or self._is_late():
             return False
         records = self._records(context)
         if not records.remember:

@@ -31,12 +31,16 @@ if TYPE_CHECKING:
         Balances,
         Cancellation,
         ConcurrencyLimit,
+        Generation,
         History,
         Uploads,
     )
     from airflow_provider_faceswap.vendors.kinds import Kind
     from airflow_provider_faceswap.vendors.messages import Reply
     from airflow_provider_faceswap.vendors.words import Words
+
+#: The kind of a picture made from a text, at each vendor that generates.
+GENERATED = "image"
 
 
 class Vendor(ABC):
@@ -71,6 +75,7 @@ class Vendor(ABC):
     balances: ClassVar[Balances | None] = None
     concurrency_limit: ClassVar[ConcurrencyLimit | None] = None
     cancellation: ClassVar[Cancellation | None] = None
+    generation: ClassVar[Generation | None] = None
 
     # -- requests -------------------------------------------------------------------------------------
 
@@ -85,6 +90,16 @@ class Vendor(ABC):
         except (KeyError, TypeError):
             known = ", ".join(sorted(self.kinds))
             raise InvalidRequestError(f"kind {name!r} is unknown; known: {known}", vendor=self.name) from None
+
+    def job_of(self, kind: str, arguments: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        """
+        The vendor's own kind and arguments for a job.
+
+        ``image`` is a kind at each vendor that generates, whatever the vendor calls it.
+        """
+        if kind == GENERATED and kind not in self.kinds and self.generation is not None:
+            return self.generation.job(arguments)
+        return kind, dict(arguments)
 
     def submit(self, kind: str, arguments: Mapping[str, Any]) -> Request:
         """

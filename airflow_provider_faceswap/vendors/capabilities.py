@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from airflow_provider_faceswap.jobs import Balance
@@ -80,3 +80,15 @@ class Cancellation:
 
     request: Callable[[str, str], Request]
     read: Callable[[str, Reply], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """
+    Pictures made from a text, under names that all vendors share: ``prompt`` and ``model``.
+
+    :param job: The vendor's kind of job, and its arguments under their neutral names, from those names. The vendor's file
+        says what ``model`` is, and which one is meant without it.
+    """
+
+    job: Callable[[Mapping[str, Any]], tuple[str, dict[str, Any]]]

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from airflow_provider_faceswap.exceptions import InvalidRequestError, JobLostError, VendorError
 from airflow_provider_faceswap.jobs import Balance, Cost, FailureReason, Job, JobState
 from airflow_provider_faceswap.vendors.base import Vendor
-from airflow_provider_faceswap.vendors.capabilities import Balances
+from airflow_provider_faceswap.vendors.capabilities import Balances, Generation
 from airflow_provider_faceswap.vendors.gptunnel_arguments import (
     PICTURES,
     FaceSwap,
@@ -60,6 +60,8 @@ if TYPE_CHECKING:
 _GENERATE_SECONDS = 180.0
 #: Models that the vendor's pages offer for ``generate`` only.
 _GENERATE_MODELS = frozenset({"seedream-4"})
+#: The model of a generated picture without one: the one that the page of the media API names first.
+_DEFAULT_MODEL = "gpt-image-1-low"
 _ENDED_BADLY = frozenset({JobState.FAILED, JobState.CANCELED})
 
 _MIDJOURNEY = Timing(first=10, cap=20)
@@ -67,6 +69,12 @@ _MIDJOURNEY = Timing(first=10, cap=20)
 #: Assumed: no page states a size, and a request of this size passes.
 _FACE = Accepts(formats=PICTURES, inline=10_000_000)
 _MASK = Accepts(formats=frozenset({"image/png"}), link=False, inline=10_000_000)
+
+
+def _generated(arguments: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The asynchronous route, or the other one for its own models."""
+    model = arguments.get("model") or _DEFAULT_MODEL
+    return "generate" if model in _GENERATE_MODELS else "image", {**arguments, "model": model}
 
 
 def _read_balances(reply: Reply) -> tuple[Balance, ...]:
@@ -86,6 +94,7 @@ class GPTunnel(Vendor):
     version_prefix = "/v1"
     connection_arguments = ("use_wallet_balance", "webhook")
     balances = Balances(_read_balances)
+    generation = Generation(_generated)
     states: ClassVar[Mapping[str, JobState]] = STATES
     words = WORDS
     kinds: ClassVar[Mapping[str, Kind]] = {

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_faceswap.jobs import Job, JobState
 from airflow_provider_faceswap.vendors.base import Vendor
+from airflow_provider_faceswap.vendors.capabilities import Generation
 from airflow_provider_faceswap.vendors.kinds import Accepts, Kind, Timing
 from airflow_provider_faceswap.vendors.messages import (
     Request,
@@ -72,10 +73,23 @@ _FACE = Accepts(
     doubtful_side=MAX_SIDE,
 )
 _SWAP_MEDIA = {"target_image": _FACE, "face_image": _FACE}
+#: The model and the task of a generated picture without one: the cheapest on the page of Flux.
+_DEFAULT_MODEL, _DEFAULT_TASK = "Qubico/flux1-schnell", "txt2img"
+#: Arguments of a task that are not part of its input.
+_OF_TASK = {"service_mode", "webhook", "webhook_secret"}
 #: The page says MP4 and 600 frames; the other limits are a public client's.
 _VIDEO = Accepts(
     formats=frozenset({"video/mp4"}), doubtful_bytes=MAX_BYTES, doubtful_frames=600, doubtful_lines=720
 )
+
+
+def _generated(arguments: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """A task of a model, with the prompt and all else in its input."""
+    named = {"model": _DEFAULT_MODEL, "task_type": _DEFAULT_TASK} | {
+        name: value for name, value in arguments.items() if value is not None
+    }
+    outer = {name: named.pop(name) for name in ("model", "task_type", *_OF_TASK) if name in named}
+    return "task", {**outer, "input": named}
 
 
 class PiAPI(Vendor):
@@ -91,6 +105,7 @@ class PiAPI(Vendor):
     balances = BALANCES
     concurrency_limit = CONCURRENCY_LIMIT
     cancellation = CANCELLATION
+    generation = Generation(_generated)
     states = STATES
     words = WORDS
     kinds: ClassVar[Mapping[str, Kind]] = {

@@ -15,7 +15,7 @@ from airflow_provider_faceswap.exceptions import JobLostError
 from airflow_provider_faceswap.jobs import Job, JobState
 from airflow_provider_faceswap.vendors.arguments import MediaUrl, Text, WholeNumber
 from airflow_provider_faceswap.vendors.base import Vendor
-from airflow_provider_faceswap.vendors.capabilities import History
+from airflow_provider_faceswap.vendors.capabilities import Generation, History
 from airflow_provider_faceswap.vendors.history import ANY, Listing, same_request
 from airflow_provider_faceswap.vendors.kinds import Accepts, Kind, Timing
 from airflow_provider_faceswap.vendors.messages import (
@@ -56,6 +56,9 @@ WORDS = SHARED
 
 #: The vendor removes record, inputs and outputs this long after the creation (changelog of v2.2.0).
 _RETENTION = timedelta(days=8)
+
+#: The artwork of a generated picture without a model.
+_DEFAULT_ARTWORK = "selena"
 
 #: Artworks on one page of the list: the vendor's maximum.
 _PAGE = 500
@@ -150,6 +153,14 @@ def _read_list(kind: str, request: Request, reply: Reply, since: datetime, until
     return Listing(tuple(matching), more=len(artworks) >= _PAGE)
 
 
+def _generated(arguments: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """An artwork, which the model names; the prompt and all else are its parameters."""
+    named = {name: value for name, value in arguments.items() if value is not None}
+    outer = {name: named.pop(name) for name in ("webhook",) if name in named}
+    kind = str(named.pop("model", _DEFAULT_ARTWORK)).strip().replace("-", "_")
+    return kind, {**outer, "parameters": named}
+
+
 class Tengrai(Vendor):
     """Tengrai's API."""
 
@@ -164,6 +175,7 @@ class Tengrai(Vendor):
     )
     states = STATES
     words = WORDS
+    generation = Generation(_generated)
     connection_arguments = ("webhook",)
     kinds: ClassVar[Mapping[str, Kind]] = {
         # Links only. The page states no formats or sizes.

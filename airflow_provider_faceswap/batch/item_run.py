@@ -1,0 +1,301 @@
+"""One item of a batch: its steps, one after the other, from the one where an earlier attempt stopped."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_faceswap.archive.sources import sources_of
+from airflow_provider_faceswap.batch.item_log import BufferedItemLog
+from airflow_provider_faceswap.batch.item_records import ARCHIVED, DONE, SUCCEEDED
+from airflow_provider_faceswap.batch.report import failed_end
+from airflow_provider_faceswap.batch.results import StepResult
+from airflow_provider_faceswap.batch.step_run import InputError, StepRun
+from airflow_provider_faceswap.batch.templates import names_in
+from airflow_provider_faceswap.exceptions import (
+    AuthenticationError,
+    FaceSwapError,
+    InsufficientBalanceError,
+    PermissionDeniedError,
+    ResultExpiredError,
+)
+from airflow_provider_faceswap.jobs import GivenResult
+from airflow_provider_faceswap.lifecycle.purchase import NotSubmittedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_provider_faceswap.archive.manifest import Archived
+    from airflow_provider_faceswap.batch.items import BatchItem
+    from airflow_provider_faceswap.batch.options import PreparedStep
+    from airflow_provider_faceswap.batch.runner import BatchRunner
+    from airflow_provider_faceswap.batch.steps import PlannedStep
+    from airflow_provider_faceswap.hooks.base import JobHook
+    from airflow_provider_faceswap.jobs import Job
+    from airflow_provider_faceswap.lifecycle.ledger import Record
+
+#: The end of an item of which nothing was submitted, and of one that got no further than some of its steps.
+NOT_STARTED, NOT_FINISHED = {"status": "not started"}, {"status": "not finished"}
+#: Errors of the account, which every other item would have too.
+_ACCOUNT_ERRORS = (AuthenticationError, InsufficientBalanceError, PermissionDeniedError)
+#: The result of a step whose record has vanished, while that of a later step has not.
+_UNKNOWN = {"vendor": "unknown", "job_id": "unknown", "url": None}
+#: The argument that takes a job, and not its picture.
+_PARENT = "parent_job_id"
+
+
+class ItemRun:
+    """One item of a batch."""
+
+    def __init__(self, runner: BatchRunner, item: BatchItem) -> None:
+        self._runner = runner
+        self._jobs = runner.jobs
+        self._item = item
+        self._log = BufferedItemLog(runner.log, item.position, lambda: runner.ending)
+        self._prepared: list[PreparedStep] = []
+        #: By step, the key of the record at each connection.
+        self._keys: list[dict[str, str]] = []
+        self._results: dict[str, StepResult] = {}
+        #: What the manifest says about each step.
+        self._lines: dict[str, dict[str, Any]] = {}
+
+    async def go(self) -> None:
+        """Go through the steps. The end of the item is in the manifest and in the report."""
+        runner = self._runner
+        try:
+            self._prepared = await runner.in_thread(lambda: self._jobs.request(self._item))
+            self._keys = [self._keys_of(prepared) for prepared in self._prepared]
+        except Exception as error:  # noqa: BLE001 - every storage has its own errors
+            # The picture was there when all items were checked.
+            runner.add(self._item, self._failed(error))
+            return
+        first, end = await runner.in_thread(self._earlier)
+        if end is not None:
+            runner.report.reused += end["status"] == ARCHIVED
+            runner.add(self._item, self._shown(end))
+            return
+        for number in range(first, len(self._prepared)):
+            if (end := await self._step(number)) is not None:
+                runner.add(self._item, self._shown(end))
+                return
+
+    def _keys_of(self, prepared: PreparedStep) -> dict[str, str]:
+        hooks = {hook.conn_id: hook for hook in prepared.step.hooks}
+        return {
+            conn_id: self._runner.item_records.key_of(hooks[conn_id], kind, request)
+            for conn_id, (kind, request) in prepared.requests.items()
+        }
+
+    # -- earlier attempts -----------------------------------------------------------------------------
+
+    def _earlier(self) -> tuple[int, dict[str, Any] | None]:
+        """
+        The step to go on with, and the end of the item if an earlier attempt has reached it.
+
+        The last step with a job that may be paid is the one: its record identifies the whole chain before it.
+        """
+        first, end, last = 0, None, len(self._prepared) - 1
+        for number in range(last, -1, -1):
+            ended, live = self._record_at(number)
+            if live or (ended is not None and number == last and ended["status"] == DONE):
+                first = number
+            elif ended is None:
+                continue
+            elif ended["status"] in SUCCEEDED and number < last:
+                first = number + 1
+            else:
+                end = ended
+            break
+        for number in range(len(self._prepared) if end is not None else first):
+            self._remember(number)
+        return first, end
+
+    def _record_at(self, number: int) -> tuple[dict[str, Any] | None, bool]:
+        """The final end of a step in an earlier attempt, and whether it has a job that is to be resumed."""
+        records, policy = self._runner.item_records, self._jobs.policy
+        ends, live = [], False
+        for key in self._keys[number].values():
+            if (end := records.earlier_end(key)) is not None:
+                ends.append(end)
+                continue
+            record = records.ledger(key).read()
+            is_old = record is not None and record.epoch != self._jobs.epoch
+            live |= (
+                record is not None and record.may_be_paid and not (is_old and policy.on_clear == "resubmit")
+            )
+        if succeeded := [end for end in ends if end["status"] in SUCCEEDED]:
+            return succeeded[0], False
+        # Of several connections, the last one whose job has failed.
+        return (ends[-1] if ends and not live else None), live
+
+    def _remember(self, number: int) -> None:
+        """Take the result of a step that an earlier attempt has finished."""
+        prepared, records = self._prepared[number], self._runner.item_records
+        step = prepared.step
+        for hook in step.hooks:
+            key = self._keys[number].get(hook.conn_id)
+            record = None if key is None else records.record_of(key)
+            if key is None or record is None or not (record.may_be_paid or records.earlier_end(key)):
+                continue
+            end = records.end_of(key)
+            known = record.cost.model_dump() if record.cost else None
+            cost = end.get("cost") if end else known
+            self._runner.report.add_cost(cost, earlier=True, step=step.name)
+            if self._jobs.is_chain:
+                result = self._recorded(prepared, hook, record)
+                self._results[step.name] = StepResult(step.name, hook, result, end.get("files") or ())
+                self._note(step, result, end or {"status": DONE, "cost": cost}, reused=True)
+            return
+
+    def _recorded(self, prepared: PreparedStep, hook: JobHook, record: Record) -> GivenResult:
+        template = self._jobs.template(prepared.step, hook, self._item, self._known(prepared.step))
+        return GivenResult(
+            vendor=record.vendor,
+            kind=record.kind,
+            job_id=record.job_id or "unknown",
+            conn_id=record.conn_id,
+            url=record.urls[0] if record.urls else None,
+            urls=record.urls,
+            cost=record.cost,
+            submitted_at=record.submitted_at,
+            provenance=template.provenance,
+        )
+
+    # -- one step -------------------------------------------------------------------------------------
+
+    async def _step(self, number: int) -> dict[str, Any] | None:
+        """
+        Take one step.
+
+        :returns: The end of the item; ``None`` if the next step follows.
+        """
+        runner, prepared = self._runner, self._prepared[number]
+        run = StepRun(
+            runner,
+            self._item,
+            prepared,
+            self._keys[number],
+            self._log,
+            self._known(prepared.step),
+            lambda: self._usable(prepared.step),
+        )
+        is_last = number == len(self._prepared) - 1
+        try:
+            made = await run.go()
+            end = await self._finish(prepared.step, made, is_last=is_last)
+        except NotSubmittedError:
+            return NOT_FINISHED if self._lines else NOT_STARTED
+        except InputError as failed:
+            return self._failed(failed.error, prepared.step)
+        except Exception as error:
+            if run.submission is None and type(error) is FaceSwapError:
+                raise  # the ledger's: without it nothing may be submitted
+            if isinstance(error, _ACCOUNT_ERRORS) and error.job_id is None:
+                runner.stop(run.conn_id, error)
+            end = self._failed(error, prepared.step, run)
+        key = self._keys[number][run.conn_id]
+        await runner.in_thread(lambda: runner.item_records.remember(key, end))
+        return end if is_last or end["status"] == "failed" else None
+
+    async def _finish(self, step: PlannedStep, made: StepResult, *, is_last: bool) -> dict[str, Any]:
+        """Archive the output of a step, if it is to be kept."""
+        result = made.result
+        files: list[Archived] = []
+        if self._jobs.is_kept(step):
+            files = await self._runner.in_thread(lambda: self._archive_output(step, made))
+        end: dict[str, Any] = {
+            "status": ARCHIVED if is_last else DONE,
+            "job_id": result.job_id,
+            "cost": result.cost.model_dump() if result.cost else None,
+            "attempt_reused": result.attempt_reused,
+            "files": [{"uri": file.uri, "sha256": file.sha256, "bytes": file.bytes} for file in files],
+        }
+        if self._jobs.is_chain and result.submitted_at and result.finished_at:
+            seconds = (result.finished_at - result.submitted_at).total_seconds()
+            end["seconds"] = round(max(0.0, seconds), 3)
+        made.files = end["files"]
+        self._results[step.name] = made
+        self._note(step, result, end, reused=bool(result.attempt_reused))
+        return end
+
+    def _archive_output(self, step: PlannedStep, made: StepResult) -> list[Archived]:
+        def fetch(_vendor: str, _conn_id: str, job_id: str, kind: str) -> Job:
+            return made.hook.fetch(job_id, kind)
+
+        runner, name = self._runner, self._jobs.filename_of(self._item, step)
+        archive = replace(runner.archive, filename=name) if name else runner.archive
+        inputs = self._inputs(step, made.hook)
+        sources = (source.model_copy(update={"inputs": inputs}) for source in sources_of(made.result, fetch))
+        return [archive.keep(source) for source in sources]
+
+    def _inputs(self, step: PlannedStep, hook: JobHook) -> Mapping[str, Any]:
+        """The arguments of a step as they were given, for the thumbnails of its inputs."""
+        if step.arguments is None:
+            return self._item.columns
+        _, arguments = self._jobs.arguments(step, hook, self._item, self._known(step))
+        parent = arguments.get(_PARENT)
+        return {**arguments, _PARENT: parent["job_id"]} if isinstance(parent, dict) else arguments
+
+    # -- results of earlier steps ---------------------------------------------------------------------
+
+    def _known(self, step: PlannedStep) -> dict[str, Any]:
+        return {
+            name: self._results[name].known if name in self._results else _UNKNOWN for name in step.inputs
+        }
+
+    def _usable(self, step: PlannedStep) -> dict[str, Any]:
+        """The results that a step takes. A job whose picture is not needed needs no link."""
+        pictures = names_in(
+            {name: value for name, value in (step.arguments or {}).items() if name != _PARENT}
+        )
+        if missing := sorted(step.inputs - self._results.keys()):
+            raise ResultExpiredError(f"the record of step {missing[0]!r} has vanished from its store")
+        return {
+            name: self._results[name].usable() if name in pictures else self._results[name].known
+            for name in step.inputs
+        }
+
+    # -- what is said about it ------------------------------------------------------------------------
+
+    def _note(self, step: PlannedStep, result: GivenResult, end: Mapping[str, Any], *, reused: bool) -> None:
+        """Note a step for the line of the item in the manifest."""
+        files = list(end.get("files") or ())
+        self._lines[step.name] = {
+            "step": step.name,
+            "status": ARCHIVED if files else end["status"],
+            "vendor": result.vendor,
+            "kind": result.kind,
+            "conn_id": result.conn_id,
+            "job_id": result.job_id,
+            "cost": end.get("cost"),
+            "seconds": end.get("seconds"),
+            "attempt_reused": reused,
+            "uri": files[0]["uri"] if files else None,
+            "files": files,
+        }
+
+    def _shown(self, end: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The end of the item for the manifest: of a chain, with its steps."""
+        if not self._jobs.is_chain:
+            return end
+        lines = dict(self._lines)
+        if end["status"] == "failed" and (name := end.get("step")) is not None:
+            facts = {"step": name, "status": "failed", "error": end["error"], "job_id": end["job_id"]}
+            lines[name] = {**lines.get(name, {}), **facts}
+        order = [prepared.step.name for prepared in self._prepared]
+        return {**end, "steps": [lines[name] for name in order if name in lines]}
+
+    def _failed(
+        self, error: Exception, step: PlannedStep | None = None, run: StepRun | None = None
+    ) -> dict[str, Any]:
+        """The end of a failed item. An error from another library does not stop the other items."""
+        job_id = run.submission.job_id if run is not None and run.submission else None
+        end = failed_end(
+            error,
+            job_id=job_id,
+            secrets=self._jobs.secrets,
+            resumable=job_id in self._runner.running,
+        )
+        if step is not None and self._jobs.is_chain:
+            end = {**end, "step": step.name, "message": f"step {step.name!r}: {end['message']}"}
+        return end
