@@ -244,11 +244,13 @@ class Results:
         return [card for place, line in read for card in self._of_line(batch, place, line)]
 
     def _of_line(self, batch: _Batch, place: int, line: Mapping[str, Any]) -> Iterator[Card]:
-        listed = line.get("files")
-        archived = line.get("status") == ARCHIVED and isinstance(listed, list)
-        files: list[Any] = (listed if archived else None) or [None]
-        for number, file in enumerate(files, 1):
-            uri = file.get("uri") if isinstance(file, Mapping) else None
+        archived = line.get("status") == ARCHIVED
+        files = _files_of(line, archived=archived)
+        if not archived or not files:
+            # The item itself, besides the pictures of its steps that were kept.
+            files = [*files, (None, line)]
+        for number, (file, job) in enumerate(files, 1):
+            uri = file.get("uri") if file else None
             position = line.get("position")
             yield Card(
                 self.run_id,
@@ -257,11 +259,25 @@ class Results:
                 f"{place}.{number}" if len(files) > 1 else str(place),
                 status=ARCHIVED if uri else str(line.get("status") or "failed"),
                 manifest_uri=f"{uri}.json" if uri else None,
-                error=str(line.get("error") or "") or None,
-                message=str(line.get("message") or "") or None,
+                error=None if uri else str(line.get("error") or "") or None,
+                message=None if uri else str(line.get("message") or "") or None,
                 position=position if isinstance(position, int) else None,
-                known={"job_id": line.get("job_id"), "cost": line.get("cost"), "arguments": line.get("item")},
+                known={"job_id": job.get("job_id"), "cost": job.get("cost"), "arguments": line.get("item")},
             )
+
+
+def _files_of(
+    line: Mapping[str, Any], *, archived: bool
+) -> list[tuple[Mapping[str, Any] | None, Mapping[str, Any]]]:
+    """The files of an item, each with the job that made it; those of the steps of a chain in their order."""
+    steps = line.get("steps")
+    jobs: list[Any] = steps if isinstance(steps, list) else [line] if archived else []
+    return [
+        (file if isinstance(file, Mapping) else None, job)
+        for job in jobs
+        if isinstance(job, Mapping) and isinstance(listed := job.get("files"), list)
+        for file in listed
+    ]
 
 
 def _matches(card: Card, wanted: Filter) -> bool:

@@ -39,6 +39,19 @@ def test_the_pictures_of_an_item_have_their_addresses(gallery, archived, batch, 
     assert {gallery.get(source).status_code for source in sources} == {200}
 
 
+def test_a_chain_is_shown_with_the_pictures_of_all_its_steps(gallery, archived, batch, line):
+    def step(name, file=None, **more):
+        return {"step": name, "job_id": f"of-{name}", "files": [{"uri": file["uri"]}] if file else [], **more}
+
+    grid, swap, kept = archived("grid"), archived("swap"), archived("kept")
+    whole = {**line(0, swap), "steps": [step("picture", grid), step("swap", swap)]}
+    half = {**line(1), "steps": [step("picture", kept), step("swap", status="failed")]}
+    gallery.push(batch([whole, half], task_id="chains"), task_id="chains")
+    assert cards(gallery.get("")) == ["grid.png", "swap.png", "kept.png", "Item 1: failed"]
+    assert "swap.png" in gallery.get("results/chains/-1/0.2/").text
+    assert "kept.png" in gallery.get("results/chains/-1/1.1/").text
+
+
 def test_a_batch_that_failed_is_shown_by_what_it_left(gallery, archived, batch, line):
     summary = batch([line(0, archived("zero")), line(1)], task_id="swaps")
     gallery.fail({"error": "BatchFailedError", "message": "1 of 2 failed", "batch": summary}, task_id="swaps")
