@@ -69,6 +69,7 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": "Face swap",
                 "python-modules": [
                     f"{package}.operators.faceswap",
+                    f"{package}.operators.generate",
                     f"{package}.operators.batch",
                     f"{package}.operators.archive",
                     f"{package}.operators.publish",

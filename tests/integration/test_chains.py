@@ -126,7 +126,7 @@ def test_the_manifest_and_the_records_name_every_step(sandbox, people, chain, st
     assert {name.partition(".")[0] for name in pictures(chain)} == {"p0", "p0-picture", "p1", "p1-picture"}
     records = [record for shard in store.values.values() for record in shard.values()]
     assert sorted(record["kind"] for record in records) == ["face_swap", "face_swap", "image", "image"]
-    [beside] = [path for path in chain.folder.glob("p0.*.json")]
+    [beside] = list(chain.folder.glob("p0.*.json"))
     known = json.loads(beside.read_text())
     assert [parent["job_id"] for parent in known["parents"]] == [chain.manifest()[0]["steps"][0]["job_id"]]
 
@@ -232,7 +232,7 @@ def test_imagine_pick_and_swap_are_three_steps(sandbox, people, chain):
     assert creates(sandbox) == {"gptunnel": 6}
     line = chain.manifest()[0]
     assert [step["kind"] for step in line["steps"]] == ["imagine", "upsample", "face_swap"]
-    [beside] = [path for path in chain.folder.glob("p0.*.json")]
+    [beside] = list(chain.folder.glob("p0.*.json"))
     parents = json.loads(beside.read_text())["parents"]
     assert [parent["kind"] for parent in parents] == ["upsample", "imagine"]
     assert parents[1]["arguments"]["prompt"] == "portrait of captain 0, {blue}"
@@ -292,7 +292,7 @@ def test_what_is_wrong_is_said_before_anything_is_bought(sandbox, people, chain,
 def test_a_name_is_checked_against_the_header_of_a_file(sandbox, people, chain, tmp_path):
     file = tmp_path / "people.csv"
     file.write_text(f"name,face,seed\nanna,{people(1)[0]['face']},\n")
-    with pytest.raises(InvalidRequestError, match="names {role}.*The columns are: face, name, seed"):
+    with pytest.raises(InvalidRequestError, match=r"names {role}.*The columns are: face, name, seed"):
         chain(f"file://{file}")
     file.write_text(f"name,face,role,seed\nanna,{people(1)[0]['face']},,\n")
     with pytest.raises(InvalidRequestError, match=r"step 'picture': prompt: role: is empty"):

@@ -239,7 +239,7 @@ def test_a_job_that_is_done_needs_no_second_look_at_the_connections(
     def down(_):
         raise RuntimeError("the API is restarting")
 
-    monkeypatch.setattr("airflow_provider_faceswap.operators.faceswap.hook_for_connection", down)
+    monkeypatch.setattr("airflow_provider_faceswap.operators._failover.hook_for_connection", down)
     result = swap(deferrable=True).execute_complete(context, event.payload, **caught.value.kwargs)
     assert result["url"] == "https://a.test/r.png"
 
