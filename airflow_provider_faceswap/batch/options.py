@@ -13,6 +13,7 @@ from airflow_provider_faceswap.exceptions import InvalidRequestError, PictureNot
 from airflow_provider_faceswap.lifecycle.ledger import fingerprint
 from airflow_provider_faceswap.lifecycle.provenance import provenance, request_arguments
 from airflow_provider_faceswap.lifecycle.submissions import SubmissionTemplate
+from airflow_provider_faceswap.media.remembered import RememberedPictures, remembering
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -69,6 +70,7 @@ class JobOptions:
     :param log: The task's logger.
     :param storage: The connections for pictures of rows.
     :param filename: The parsed name of the archived files; ``None`` if a column of the item names them.
+    :param pictures: The pictures of rows that were read from storage.
     :param keep: Whether the pictures of all steps are archived, or those of the last one.
     """
 
@@ -81,6 +83,7 @@ class JobOptions:
     attempt: int = 0
     filename: Any = None
     keep: Literal["last", "all"] = "last"
+    pictures: RememberedPictures = field(default_factory=RememberedPictures)
 
     @property
     def is_chain(self) -> bool:
@@ -133,7 +136,8 @@ class JobOptions:
         kind, arguments = self.arguments(step, hook, item, results)
         pictures = hook.vendor.kind(kind).media
         sent = request_arguments(self.storage.opened(arguments, pictures))
-        return kind, hook.prepare(kind, preflight=step.preflight, **sent)
+        with remembering(self.pictures):
+            return kind, hook.prepare(kind, preflight=step.preflight, **sent)
 
     def request(self, item: BatchItem) -> list[PreparedStep]:
         """

@@ -31,6 +31,7 @@ from airflow_provider_faceswap.media.fit import check_whole, fitted, problems_wi
 from airflow_provider_faceswap.media.image import Image
 from airflow_provider_faceswap.media.limits import MAX_BYTES, max_transfer_seconds
 from airflow_provider_faceswap.media.metadata import orientation_of, without_metadata
+from airflow_provider_faceswap.media.remembered import remembered
 from airflow_provider_faceswap.media.signing import signed_link
 from airflow_provider_faceswap.storage.files import usable_path
 from airflow_provider_faceswap.storage.local_files import allowed
@@ -180,13 +181,16 @@ class MediaPreparer:
             # On Airflow 3.1 the bucket still contains the connection id.
             place = (path.protocol, path.bucket.rpartition("@")[2], path.key.strip("/"))
             return signed, "/".join((_PLACEHOLDER_HOST, *filter(None, place)))
-        image = Image.read(path)
+        pictures, conditions = remembered(), (self.vendor.name, self.preflight, accepts)
+        if signed is not None and (known := pictures.placeholder(path, conditions)) is not None:
+            return signed, known
+        image = pictures.read(path)
         if image.media is None and self.preflight != "fit":
             # No other file of a disk or of a storage is sent to a vendor. What is fitted is opened as a picture.
             raise PictureNotTakenError("it is neither a picture nor a video")
         fit = self._checked(image, accepts, by_link=signed is not None)
         if signed is not None and fit.data == image.data:
-            return signed, _placeholder(image)
+            return signed, pictures.keep(path, conditions, _placeholder(image))
         return self._bytes(fit, accepts, image, unsigned_because=why)
 
     def _checked(self, image: Image, accepts: Accepts, *, by_link: bool = False) -> Image:

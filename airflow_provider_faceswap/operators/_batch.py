@@ -85,8 +85,8 @@ class BatchOperator(BaseOperator):
     :param poll_interval: Minimum seconds between two polls of one job.
     :param cancel_on_kill: Cancel the running jobs when a person ends the task, if the vendor supports it.
     :param on_uncertain: Applied to each job, as in a single-job operator. The same holds for ``on_clear``,
-        ``max_submissions`` and ``preflight``. Pictures that pass through the worker are read twice: when all
-        items are checked, and when the item's job is submitted.
+        ``max_submissions`` and ``preflight``. A picture in object storage is read once, when all items are checked; one that
+        goes inside a request may be read again when its job is submitted, if there are many.
     :param thumbnails: Keep small JPEGs of each output and of its inputs, as the archive operator does.
     :param multiple_outputs: Store each key of the summary as an XCom of its own too, for ``batch.output["manifest_uri"]``.
     :raises InvalidRequestError: An argument or an item is wrong. Nothing was bought.

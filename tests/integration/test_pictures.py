@@ -176,6 +176,7 @@ def test_a_picture_that_goes_away_after_the_check_fails_its_item_alone(
         return total
 
     monkeypatch.setattr(JobOptions, "check", then_remove)
+    monkeypatch.setattr("airflow_provider_faceswap.media.remembered.MOST_BYTES", 0)
     told = FaceSwapBatchOperator(
         task_id="batch",
         conn_id="gptunnel_default",
