@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_faceswap.batch.steps import PlannedStep
     from airflow_provider_faceswap.media.inputs import Preflight
+    from airflow_provider_faceswap.operators._keywords import TaskArguments
 
 #: Prefix of the keys of the records' shards.
 KEY = "faceswap_batch"
@@ -120,7 +121,7 @@ class BatchOperator(BaseOperator):
         picture_conn_ids: Sequence[str] = (),
         thumbnails: bool = True,
         multiple_outputs: bool = True,
-        **kwargs: Any,
+        **kwargs: Unpack[TaskArguments],
     ) -> None:
         super().__init__(multiple_outputs=multiple_outputs, **kwargs)
         if isinstance(fail_on, bool) or (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError, JobFailedError
 from airflow_provider_faceswap.foundation.clock import CLOCK
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from airflow_provider_faceswap.jobs import Job, Submission
     from airflow_provider_faceswap.lifecycle.ledger import Ledger
     from airflow_provider_faceswap.lifecycle.purchase import Purchase
+    from airflow_provider_faceswap.operators._keywords import FailoverArguments
 
 
 class FailoverOperator(JobOperator):
@@ -48,7 +49,7 @@ class FailoverOperator(JobOperator):
 
     template_fields: Sequence[str] = ("conn_ids", "resume_job_id")
 
-    def __init__(self, *, conn_ids: Sequence[str], **kwargs: Any) -> None:
+    def __init__(self, *, conn_ids: Sequence[str], **kwargs: Unpack[FailoverArguments]) -> None:
         # Connection ids that another task chooses are not known yet.
         known = _checked(conn_ids) if isinstance(conn_ids, str | list | tuple) else ["unknown"]
         super().__init__(conn_id=known[0], **kwargs)

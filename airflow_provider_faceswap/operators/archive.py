@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
@@ -30,8 +30,10 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
     from airflow.providers.openlineage.extractors import OperatorLineage
 
+    from airflow_provider_faceswap.archive.place import Overwrite
     from airflow_provider_faceswap.archive.store import Archive
     from airflow_provider_faceswap.jobs import Job
+    from airflow_provider_faceswap.operators._keywords import TaskArguments
 
 #: Results that are archived at a time. Each takes up to 8 MiB of memory; a larger one is on the worker's disk.
 CONCURRENCY = 8
@@ -90,12 +92,12 @@ class ArchiveOperator(BaseOperator):
         destination: str | ObjectStoragePath,
         destination_conn_id: str | None = None,
         filename: str | None = None,
-        overwrite: str = "replace",
+        overwrite: Overwrite = "replace",
         max_bytes: int | None = None,
         thumbnails: bool = True,
         sheet: bool = False,
         multiple_outputs: bool = True,
-        **kwargs: Any,
+        **kwargs: Unpack[TaskArguments],
     ) -> None:
         super().__init__(multiple_outputs=multiple_outputs, **kwargs)
         # When a mapped task runs, its pictures are paid for: a wrong filename is no reason not to keep them.
@@ -127,7 +129,7 @@ class ArchiveOperator(BaseOperator):
                 self.destination_conn_id,
                 run=RunInfo.of(context["ti"]),
                 filename=filename,
-                overwrite=self.overwrite,  # type: ignore[arg-type] # checked when the operator was made
+                overwrite=self.overwrite,
                 max_bytes=self.max_bytes,
                 thumbnails=keeper(self.thumbnails, self.log, fetch_job),
             )

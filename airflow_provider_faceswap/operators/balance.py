@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_faceswap.jobs import Balance
+    from airflow_provider_faceswap.operators._keywords import TaskArguments
     from airflow_provider_faceswap.vendors.base import Vendor
 
 
@@ -53,7 +54,7 @@ class BalanceCheckOperator(BaseOperator):
         unit: str | None = None,
         on_short: Literal["fail", "skip"] = "fail",
         multiple_outputs: bool = True,
-        **kwargs: Any,
+        **kwargs: Unpack[TaskArguments],
     ) -> None:
         super().__init__(multiple_outputs=multiple_outputs, **kwargs)
         self.conn_id = conn_id

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from threading import Event
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Unpack
 
 from airflow.providers.common.compat.sdk import conf
 
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from airflow_provider_faceswap.lifecycle.ledger import Ledger
     from airflow_provider_faceswap.lifecycle.outcomes import WaitResult
     from airflow_provider_faceswap.media.inputs import Preflight
+    from airflow_provider_faceswap.operators._keywords import TaskArguments
 
 
 class JobOperator(SettlingOperator):
@@ -98,7 +99,7 @@ class JobOperator(SettlingOperator):
         resume_job_id: Any = None,
         preflight: Preflight = "auto",
         multiple_outputs: bool = True,
-        **kwargs: Any,
+        **kwargs: Unpack[TaskArguments],
     ) -> None:
         super().__init__(multiple_outputs=multiple_outputs, **kwargs)
         self.conn_id = conn_id or self.hook_class.default_conn_name

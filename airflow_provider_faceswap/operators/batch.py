@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from airflow_provider_faceswap.batch.steps import PlannedStep, Step, check_steps
 from airflow_provider_faceswap.batch.templates import names_in, parsed
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_faceswap.batch.options import JobOptions
     from airflow_provider_faceswap.hooks.base import JobHook
+    from airflow_provider_faceswap.operators._keywords import BatchArguments
 
 __all__ = ["KEY", "FaceSwapBatchOperator", "MediaBatchOperator", "Step"]
 
@@ -38,7 +39,7 @@ class FaceSwapBatchOperator(BatchOperator):
     template_fields: Sequence[str] = (*BatchOperator.template_fields, "conn_id")
     kind = "face_swap"
 
-    def __init__(self, *, conn_id: str, **kwargs: Any) -> None:
+    def __init__(self, *, conn_id: str, **kwargs: Unpack[BatchArguments]) -> None:
         super().__init__(**kwargs)
         self.conn_id = conn_id
 
@@ -70,7 +71,7 @@ class MediaBatchOperator(BatchOperator):
         steps: Sequence[Step],
         filename: str | None = None,
         keep: Literal["last", "all"] = "last",
-        **kwargs: Any,
+        **kwargs: Unpack[BatchArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.steps = check_steps(steps)

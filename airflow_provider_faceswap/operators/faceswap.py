@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from airflow_provider_faceswap.operators._failover import FailoverOperator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from airflow_provider_faceswap.operators._keywords import FailoverArguments
 
 
 class FaceSwapOperator(FailoverOperator):
@@ -28,7 +30,14 @@ class FaceSwapOperator(FailoverOperator):
     template_fields: Sequence[str] = ("target_image", "face_image", *FailoverOperator.template_fields)
     kind = "face_swap"
 
-    def __init__(self, *, target_image: Any, face_image: Any, conn_ids: Sequence[str], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        target_image: Any,
+        face_image: Any,
+        conn_ids: Sequence[str],
+        **kwargs: Unpack[FailoverArguments],
+    ) -> None:
         super().__init__(conn_ids=conn_ids, **kwargs)
         self.target_image = target_image
         self.face_image = face_image

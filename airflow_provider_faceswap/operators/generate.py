@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 from airflow_provider_faceswap.exceptions import InvalidRequestError
 from airflow_provider_faceswap.foundation.rendered import as_text, is_rendered_to_nothing
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_faceswap.hooks.base import JobHook
     from airflow_provider_faceswap.jobs import Job, Submission
+    from airflow_provider_faceswap.operators._keywords import FailoverArguments
 
 
 class ImageOperator(FailoverOperator):
@@ -42,7 +43,7 @@ class ImageOperator(FailoverOperator):
         prompt: Any,
         conn_ids: Sequence[str],
         model: str | Mapping[str, str] | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[FailoverArguments],
     ) -> None:
         super().__init__(conn_ids=conn_ids, **kwargs)
         self.prompt = prompt

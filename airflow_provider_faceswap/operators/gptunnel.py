@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 from airflow_provider_faceswap.hooks.gptunnel import GPTunnelHook
 from airflow_provider_faceswap.operators.base import JobOperator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from airflow_provider_faceswap.operators._keywords import JobArguments
 
 
 class _GPTunnelOperator(JobOperator):
@@ -43,7 +45,7 @@ class GPTunnelFaceSwapOperator(_GPTunnelOperator):
         enhance_background: bool | None = None,
         use_wallet_balance: bool | None = None,
         webhook: str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[JobArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.target_image = target_image
@@ -82,7 +84,7 @@ class GPTunnelImageOperator(_GPTunnelOperator):
         images: Any = None,
         aspect_ratio: str | None = None,
         options: Mapping[str, Any] | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[JobArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.model = model
@@ -119,7 +121,7 @@ class GPTunnelGenerateOperator(GPTunnelImageOperator):
         aspect_ratio: str | None = None,
         size: str | None = None,
         options: Mapping[str, Any] | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[JobArguments],
     ) -> None:
         super().__init__(
             model=model, prompt=prompt, images=images, aspect_ratio=aspect_ratio, options=options, **kwargs
@@ -143,7 +145,9 @@ class GPTunnelImagineOperator(_MidjourneyOperator):
 
     kind = "imagine"
 
-    def __init__(self, *, prompt: str, use_wallet_balance: bool | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, *, prompt: str, use_wallet_balance: bool | None = None, **kwargs: Unpack[JobArguments]
+    ) -> None:
         super().__init__(**kwargs)
         self.prompt = prompt
         self.use_wallet_balance = use_wallet_balance
@@ -159,7 +163,7 @@ class GPTunnelUpsampleOperator(_MidjourneyOperator):
 
     kind = "upsample"
 
-    def __init__(self, *, parent_job_id: Any, image: int | str, **kwargs: Any) -> None:
+    def __init__(self, *, parent_job_id: Any, image: int | str, **kwargs: Unpack[JobArguments]) -> None:
         super().__init__(**kwargs)
         self.parent_job_id = parent_job_id
         self.image = image
@@ -177,7 +181,12 @@ class GPTunnelVariationOperator(_MidjourneyOperator):
     kind = "variation"
 
     def __init__(
-        self, *, parent_job_id: Any, image: int | None = None, mode: str | None = None, **kwargs: Any
+        self,
+        *,
+        parent_job_id: Any,
+        image: int | None = None,
+        mode: str | None = None,
+        **kwargs: Unpack[JobArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.parent_job_id = parent_job_id
@@ -196,7 +205,9 @@ class GPTunnelInpaintOperator(_MidjourneyOperator):
 
     kind = "inpaint"
 
-    def __init__(self, *, parent_job_id: Any, mask: Any, prompt: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, *, parent_job_id: Any, mask: Any, prompt: str | None = None, **kwargs: Unpack[JobArguments]
+    ) -> None:
         super().__init__(**kwargs)
         self.parent_job_id = parent_job_id
         self.mask = mask

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Unpack
 
 from airflow_provider_faceswap.foundation.rendered import is_rendered_to_nothing
 from airflow_provider_faceswap.hooks.piapi import PiAPIHook
@@ -10,6 +10,8 @@ from airflow_provider_faceswap.operators.base import JobOperator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from airflow_provider_faceswap.operators._keywords import JobArguments
 
 #: Who runs a task: PiAPI's own accounts, or yours that it hosts.
 ServiceMode = Literal["public", "private"]
@@ -43,7 +45,7 @@ class PiAPIFaceSwapOperator(_PiAPIOperator):
         target_faces: Any = None,
         source_faces: Any = None,
         service_mode: ServiceMode | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[JobArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.target_image = target_image
@@ -82,7 +84,7 @@ class PiAPIVideoFaceSwapOperator(_PiAPIOperator):
         target_faces: Any = None,
         source_faces: Any = None,
         service_mode: ServiceMode | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[JobArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.target_video = target_video
@@ -124,7 +126,7 @@ class PiAPITaskOperator(_PiAPIOperator):
         task_type: str,
         input: Mapping[str, Any],  # noqa: A002 - the vendor's word
         service_mode: ServiceMode | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[JobArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.model = model

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath
+
+    from airflow_provider_faceswap.archive.place import Overwrite
+    from airflow_provider_faceswap.operators._keywords import TaskArguments
 
 
 class PublishOperator(BaseOperator):
@@ -60,11 +63,11 @@ class PublishOperator(BaseOperator):
         destination_conn_id: str | None = None,
         approval: Any = None,
         approve_option: str = "Approve",
-        on_reject: str = "keep",
+        on_reject: Literal["keep", "delete"] = "keep",
         move: bool = False,
-        overwrite: str = "replace",
+        overwrite: Overwrite = "replace",
         multiple_outputs: bool = True,
-        **kwargs: Any,
+        **kwargs: Unpack[TaskArguments],
     ) -> None:
         super().__init__(multiple_outputs=multiple_outputs, **kwargs)
         check_known(destination, destination_conn_id)
@@ -97,7 +100,7 @@ class PublishOperator(BaseOperator):
             folder_of(self.destination, self.destination_conn_id),
             RunInfo.of(context["ti"]),
             approval,
-            self.overwrite,  # type: ignore[arg-type] # checked when the operator was made
+            self.overwrite,
         )
         published = []
         for file in staged:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from airflow_provider_faceswap.hooks.tengrai import TengraiHook
 from airflow_provider_faceswap.operators.base import JobOperator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from airflow_provider_faceswap.operators._keywords import JobArguments
 
 
 class _TengraiOperator(JobOperator):
@@ -43,7 +45,7 @@ class TengraiFaceSwapOperator(_TengraiOperator):
         seed: int | None = None,
         output_format: str | None = None,
         webhook: str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[JobArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.target_image = target_image
@@ -66,7 +68,9 @@ class TengraiArtworkOperator(_TengraiOperator):
         ``secret`` in their names are rendered, but not stored with the rendered fields.
     """
 
-    def __init__(self, *, artwork: str, parameters: Mapping[str, Any], **kwargs: Any) -> None:
+    def __init__(
+        self, *, artwork: str, parameters: Mapping[str, Any], **kwargs: Unpack[JobArguments]
+    ) -> None:
         super().__init__(**kwargs)
         self.artwork = artwork
         self.parameters = self._without_private("parameters", parameters)

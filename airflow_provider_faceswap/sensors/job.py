@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from airflow.providers.common.compat.sdk import (
     AirflowSensorTimeout,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from airflow_provider_faceswap.hooks.base import JobHook
     from airflow_provider_faceswap.jobs import Submission
     from airflow_provider_faceswap.lifecycle.polling import Poller
+    from airflow_provider_faceswap.operators._keywords import SensorArguments
 
 
 class JobSensor(BaseSensorOperator):
@@ -63,7 +64,7 @@ class JobSensor(BaseSensorOperator):
         kind: str,
         deferrable: bool | None = None,
         multiple_outputs: bool = True,
-        **kwargs: Any,
+        **kwargs: Unpack[SensorArguments],
     ) -> None:
         kwargs.setdefault("poke_interval", 15)
         kwargs.setdefault("timeout", 3600)

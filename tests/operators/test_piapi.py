@@ -66,7 +66,9 @@ def test_another_service_mode_is_refused_before_anything_is_sent(vendor, context
 @each_operator
 def test_the_service_mode_is_typed_as_one_of_two_words(operator):
     assert "service_mode" in inspect.signature(operator.__init__).parameters
-    hint = get_type_hints(operator.__init__, {**vars(piapi), "Mapping": dict})["service_mode"]
+    hint = get_type_hints(operator.__init__, {**vars(piapi), "Mapping": dict, "JobArguments": dict})[
+        "service_mode"
+    ]
     assert set(get_args(hint)) == {Literal["public", "private"], type(None)}
 
 
