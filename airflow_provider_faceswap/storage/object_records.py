@@ -51,7 +51,10 @@ class ObjectRecords:
         :raises ValueError: It is damaged.
         """
         try:
-            text = self._path(key).read_text()
+            path = self._path(key)
+            # Not through the path's own reading: without a connection id it does not use Airflow's storage, and a cached
+            # listing could hide a record.
+            text = path.fs.cat_file(path.path, start=0).decode()
         except FileNotFoundError:
             return default
         return json.loads(text)

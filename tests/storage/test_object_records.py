@@ -114,7 +114,7 @@ def test_a_record_that_cannot_be_read_is_not_an_absent_one(uri, monkeypatch, err
 
     records = ObjectRecords.of(uri, instance())
     records.set("job", VALUE)
-    monkeypatch.setattr(ObjectStoragePath, "read_text", refuse)
+    monkeypatch.setattr(ObjectStoragePath(uri).fs, "cat_file", refuse)
     with pytest.raises(OSError, match="storage said no"):
         records.get("job", "default")
 
@@ -303,7 +303,7 @@ def test_a_file_that_cannot_be_read_is_not_an_empty_one(vendor, older, clock, le
     def refuse(*_, **__):
         raise PermissionError("storage said no")
 
-    monkeypatch.setattr(ObjectStoragePath, "read_text", refuse)
+    monkeypatch.setattr(ObjectStoragePath(f"file://{ledger}").fs, "cat_file", refuse)
     with pytest.raises(FaceSwapError, match=r"could not be read.*This attempt bought nothing"):
         swap().execute(older)
     assert not vendor.requests
