@@ -107,7 +107,7 @@ def _kept(make: Callable[[], Thumbnail], folder: ObjectStoragePath) -> KeptThumb
     try:
         made = make()
         sha256 = hashlib.sha256(made.data).hexdigest()
-        write(folder / thumbnail_name(sha256), io.BytesIO(made.data))
+        write(folder / thumbnail_name(sha256), io.BytesIO(made.data), "image/jpeg")
     except NoThumbnailError as error:
         return KeptThumbnail(missing=str(error))
     except Exception as error:  # noqa: BLE001 - every object store has its own errors
