@@ -7,8 +7,10 @@ The public API has no query for the return values of a whole run; it would take 
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
 from dataclasses import dataclass, replace
 from io import BytesIO
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from airflow.models.dagrun import DagRun
@@ -36,6 +38,8 @@ MAX_STORED = 2000
 _CHUNK = 250
 #: Bytes of such a value. One file's archive has 300.
 MAX_VALUE = 1024 * 1024
+#: Values that are remembered, and bytes of each at most: 20 MB at the very most.
+_REMEMBERED, _SMALL = 10_000, 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,21 +147,40 @@ def _with_stored(values: Sequence[Any], base: str) -> list[Any]:
     return [found.get(value, value) if isinstance(value, str) else value for value in values]
 
 
+#: The values of the last pages, as they are stored: a backend writes each under a name of its own, and never again.
+_remembered: OrderedDict[str, bytes] = OrderedDict()
+_lock = Lock()
+
+
 def _stored(base: str, uris: Sequence[str]) -> dict[str, Any]:
     """Stored values by their paths, all with one question to the storage; ``None`` for one that is gone."""
     from airflow_provider_faceswap.storage.files import path_of
 
-    # A path object for each would take as long as its reading.
-    root = path_of(base)
-    paths = [f"{root.path}{uri.removeprefix(base)}" for uri in uris]
-    try:
-        with asking(root.fs):
-            found = root.fs.cat_ranges(paths, [0] * len(paths), [MAX_VALUE] * len(paths), on_error="return")
-    except NotShownError:
-        raise
-    except Exception as error:  # noqa: BLE001 - every storage has its own errors
-        raise _unreadable(error) from None
-    return {uri: _value(uri, data) for uri, data in zip(uris, found, strict=True)}
+    with _lock:
+        found: dict[str, Any] = {uri: _remembered[uri] for uri in uris if uri in _remembered}
+    wanted = [uri for uri in uris if uri not in found]
+    if wanted:
+        # A path object for each would take as long as its reading.
+        root = path_of(base)
+        paths = [f"{root.path}{uri.removeprefix(base)}" for uri in wanted]
+        try:
+            with asking(root.fs):
+                read = root.fs.cat_ranges(
+                    paths, [0] * len(paths), [MAX_VALUE] * len(paths), on_error="return"
+                )
+        except NotShownError:
+            raise
+        except Exception as error:  # noqa: BLE001 - every storage has its own errors
+            raise _unreadable(error) from None
+        found |= zip(wanted, read, strict=True)
+        with _lock:
+            small = {
+                uri: data for uri, data in found.items() if isinstance(data, bytes) and len(data) < _SMALL
+            }
+            _remembered.update(small)
+            while len(_remembered) > _REMEMBERED:
+                _remembered.popitem(last=False)
+    return {uri: _value(uri, data) for uri, data in found.items()}
 
 
 def _value(uri: str, data: Any) -> Any:
@@ -173,7 +196,7 @@ def _value(uri: str, data: Any) -> Any:
         if kind := infer_compression(uri):
             data = compr[kind](BytesIO(data), mode="r").read(MAX_VALUE)
         return json.loads(data)
-    except (OSError, ValueError, EOFError):
+    except Exception:  # noqa: BLE001 - damaged, in any compression
         return None
 
 

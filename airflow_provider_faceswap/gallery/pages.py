@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from threading import Lock
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -36,6 +37,9 @@ _BACK = "../../../../"
 #: Results of a run that are searched for the one that was an input.
 MAX_SEARCHED = 200
 
+#: Rendering takes the interpreter and waits for nothing: several at a time would only slow the api-server's other answers.
+_RENDERING = Lock()
+
 _NOTHING = "Nothing has been archived here yet. An archive task or a batch adds pictures when it ends."
 _NO_ROOTS = (
     "The api-server may not open the pictures. Set [faceswap] gallery_roots to the folders or buckets that archive "
@@ -54,18 +58,19 @@ def run(scope: Scope, wanted: Filter) -> str:
         pushed = database.single_values(scope.dag_id, scope.run_id, "vendor")
         vendors |= {vendor for vendor in pushed if isinstance(vendor, str)}
     costs = _costs_of_run(results) if whole_run else _costs_of_cards(cards, total)
-    return rendered(
-        "cards",
-        title="Pictures of the run" if whole_run else "Pictures of the task",
-        where=" · ".join(filter(None, (scope.dag_id, scope.run_id, scope.task_id))),
-        chips=chips_of(results.archived, results.failed, costs),
-        filters=filters_of(results, wanted, sorted(vendors)),
-        pages=pages_of(wanted, total),
-        problems=_problems(results),
-        cards=[view_of(card, Served("" if whole_run else "../../../")) for card in cards],
-        empty=_NOTHING if results.archived + results.failed == 0 else "No result matches.",
-        run_href=None if whole_run else "../../../",
-    )
+    with _RENDERING:
+        return rendered(
+            "cards",
+            title="Pictures of the run" if whole_run else "Pictures of the task",
+            where=" · ".join(filter(None, (scope.dag_id, scope.run_id, scope.task_id))),
+            chips=chips_of(results.archived, results.failed, costs),
+            filters=filters_of(results, wanted, sorted(vendors)),
+            pages=pages_of(wanted, total),
+            problems=_problems(results),
+            cards=[view_of(card, Served("" if whole_run else "../../../")) for card in cards],
+            empty=_NOTHING if results.archived + results.failed == 0 else "No result matches.",
+            run_href=None if whole_run else "../../../",
+        )
 
 
 def dag(dag_id: str) -> str:
@@ -84,7 +89,8 @@ def dag(dag_id: str) -> str:
                 "cards": [view_of(card, Served(f"runs/{quoted(run_id)}/")) for card in cards],
             }
         )
-    return rendered("runs", title="Pictures of the last runs", where=dag_id, runs=shown)
+    with _RENDERING:
+        return rendered("runs", title="Pictures of the last runs", where=dag_id, runs=shown)
 
 
 def result(where: Place) -> str:

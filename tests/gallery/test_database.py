@@ -130,6 +130,15 @@ def test_failures_and_costs_in_object_storage_are_read_too(tables, stored):
     assert [cost["amount"] for cost in single_values("a_dag", "run1", "cost")] == [1, 2]
 
 
+def test_a_value_in_object_storage_is_read_once(tables, stored):
+    path = stored / "a_dag" / "value"
+    path.write_text(json.dumps(RESULT))
+    tables.push(1, "a", f"file://{path}")
+    assert told() == [("a", -1, "return_value", RESULT)]
+    path.unlink()
+    assert told() == [("a", -1, "return_value", RESULT)]
+
+
 def test_a_compressed_value_is_read_too(tables, stored):
     path = stored / "a_dag" / "value.gz"
     path.write_bytes(gzip.compress(json.dumps(RESULT).encode()))
