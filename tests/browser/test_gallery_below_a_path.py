@@ -238,6 +238,9 @@ def test_dead_storage_does_not_slow_the_api(airflow, cookies, run_id):
     Run(airflow, run_id, "dead").push("archive", results)
     gallery, api = f"{airflow.url}/faceswap/gallery/dags/{DAG}/runs", f"{airflow.url}/api/v2/dags"
 
+    # The first page loads what reads from S3.
+    assert httpx.get(f"{gallery}/dead/", cookies=cookies, timeout=90).status_code == 503
+
     async def ask():
         limits = httpx.Limits(max_connections=100)
         async with httpx.AsyncClient(cookies=cookies, timeout=90, limits=limits) as client:
@@ -259,6 +262,6 @@ def test_dead_storage_does_not_slow_the_api(airflow, cookies, run_id):
     )
     assert {page.status_code for page in pages} <= {200, 503}
     assert all("does not answer" in page.text for page in pages)
-    assert sorted(seconds)[int(len(seconds) * 0.9)] < 0.5
+    assert max(seconds) < 0.5
     # The pictures of another storage are shown meanwhile.
     assert httpx.get(f"{gallery}/{run_id}/", cookies=cookies, timeout=30).status_code == 200
