@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -13,8 +14,8 @@ from airflow_provider_faceswap.cli.exits import Exit
 from airflow_provider_faceswap.cli.interrupt import interruptible
 from airflow_provider_faceswap.cli.job_command import JobCommand
 from airflow_provider_faceswap.cli.output import show
-from airflow_provider_faceswap.exceptions import FaceSwapError
-from airflow_provider_faceswap.foundation.redaction import error_line
+from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError
+from airflow_provider_faceswap.foundation.redaction import error_line, without_queries
 from airflow_provider_faceswap.foundation.validation import as_job_id, as_seconds
 from airflow_provider_faceswap.hooks.base import hook_for_connection
 
@@ -44,6 +45,27 @@ def swap(options: Namespace) -> None:
         pictures = {"target_image": _picture(options.target), "face_image": _picture(options.face)}
         with hook_for_connection(options.conn_id) as hook:
             command.submit(hook, pictures, options.preflight)
+            command.wait(hook)
+        command.save(destination)
+        return Exit.DONE
+
+    _end(options, console, command, work)
+
+
+@suppress_logs_and_warning
+def generate(options: Namespace) -> None:
+    """Submit one job of any kind, wait for it, save what it made."""
+    console = ConsoleLog()
+    command = _job_command(options, options.kind, console)
+
+    def work() -> Exit:
+        as_seconds("timeout", options.timeout)
+        destination = Destination.of(options.out, overwrite=options.overwrite)
+        arguments = dict(map(_argument, options.argument))
+        if options.prompt is not None:
+            arguments["prompt"] = options.prompt
+        with hook_for_connection(options.conn_id) as hook:
+            command.submit(hook, arguments, "auto")
             command.wait(hook)
         command.save(destination)
         return Exit.DONE
@@ -155,6 +177,23 @@ def _save_arguments(options: Namespace) -> tuple[str, ...]:
         return ()
     out = (f"--out={options.out}",) if options.out.startswith("-") else ("--out", options.out)
     return (*out, *(("--overwrite",) if options.overwrite else ()))
+
+
+def _argument(given: str) -> tuple[str, Any]:
+    """
+    An argument of a job, as ``NAME=VALUE``.
+
+    :raises InvalidRequestError: It has no name.
+    """
+    name, mark, value = given.partition("=")
+    if not (mark and name.isidentifier()):
+        raise InvalidRequestError(
+            f"--argument: must be NAME=VALUE, got {without_queries(given)!r}", advice="Nothing was bought."
+        )
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
 
 
 def _picture(given: str) -> Any:

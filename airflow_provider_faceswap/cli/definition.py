@@ -82,6 +82,35 @@ SWAP = ActionCommand(
     epilog=_EXITS,
 )
 
+GENERATE = ActionCommand(
+    name="generate",
+    help="Make a picture from a text, or any other job: submits one job, waits, saves what it made",
+    func=lazy_load_command(f"{_COMMANDS}.generate"),
+    args=(
+        _PAYING_CONN_ID,
+        Arg(
+            ("--kind",),
+            help="what the job does, as its hook names it: image (default), imagine, task, ...",
+            default="image",
+        ),
+        Arg(("--prompt",), help="what the picture shows", metavar="TEXT"),
+        Arg(
+            ("--argument",),
+            help="another argument of that kind, such as model=gpt-image-1-low; may be given several times.\n"
+            'A value that is JSON is read as JSON: \'input={"prompt": "a king"}\'',
+            action="append",
+            default=[],
+            metavar="NAME=VALUE",
+        ),
+        Arg(("--out",), help=f"where to save the result (default: this folder): {_PLACES}", default="."),
+        _OVERWRITE,
+        _TIMEOUT,
+        ARG_OUTPUT,
+        ARG_VERBOSE,
+    ),
+    epilog=_EXITS,
+)
+
 JOB = ActionCommand(
     name="job",
     help="Show a job, wait for it, or save its result; submits nothing",
@@ -169,8 +198,8 @@ def get_commands() -> list[GroupCommand]:
     return [
         GroupCommand(
             name="faceswap",
-            help="Swap faces, and show, resume and save paid jobs",
-            subcommands=(SWAP, JOB, CHECK, GALLERY, SANDBOX),
+            help="Swap faces, make pictures, and show, resume and save paid jobs",
+            subcommands=(SWAP, GENERATE, JOB, CHECK, GALLERY, SANDBOX),
             epilog=_EXITS,
         )
     ]

@@ -38,20 +38,21 @@ def test_the_definition_loads_nothing_but_itself():
     assert loaded <= {f"airflow_provider_faceswap{module}" for module in LIGHT}
 
 
-def test_there_is_one_group_of_five_commands():
+def test_there_is_one_group_of_six_commands():
     (group,) = get_commands()
     assert isinstance(group, GroupCommand)
     assert group.name == "faceswap"
     assert sorted(command.name for command in group.subcommands) == [
         "check",
         "gallery",
+        "generate",
         "job",
         "sandbox",
         "swap",
     ]
 
 
-@pytest.mark.parametrize("command", ["swap", "job", "check"])
+@pytest.mark.parametrize("command", ["swap", "generate", "job", "check"])
 def test_every_exit_code_is_in_the_help_of_every_command(command, capsys):
     with pytest.raises(SystemExit) as ended:
         main([command, "--help"])
