@@ -21,9 +21,20 @@ with DAG(
     dag_id="portraits_from_csv",
     schedule=None,
     params={
-        "face_image": Param("https://example.com/face.jpg", type="string"),
-        "destination": Param("file:///tmp/faceswap", type="string"),
+        "face_image": Param(
+            "https://example.com/face.jpg",
+            type="string",
+            title="Face image",
+            description="The picture that donates the face: a public link, or a file in object storage",
+        ),
+        "destination": Param(
+            "file:///tmp/faceswap",
+            type="string",
+            title="Destination",
+            description="The folder in object storage that the result is written to",
+        ),
     },
+    doc_md=__doc__,
     tags=["faceswap"],
 ) as dag:
 
@@ -80,6 +91,7 @@ with DAG(
         destination="{{ params.destination }}/by_batch",
         filename="{name}",
         keep="all",  # the generated picture, too: as anna-picture
+        map_index_template="from {{ task.items[0]['name'] }}",  # the UI's name for each instance
         retries=3,
     ).expand(items=list_batches())
     # [END mapped]
