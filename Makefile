@@ -107,6 +107,7 @@ format: $(STAMP) ## let ruff arrange the code
 
 docs: $(STAMP) ## the documentation, into build/docs; a warning is an error
 	$(BIN)/python -m sphinx -b html -W --keep-going -n -q -d build/doctrees docs build/docs
+	@echo "The documentation is in $(CURDIR)/build/docs/index.html"
 
 build: $(STAMP) ## sdist, the wheel built from it, and its bill of materials, into dist/
 	rm -rf dist

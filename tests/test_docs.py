@@ -16,6 +16,7 @@ import tomllib
 from importlib import import_module
 from pathlib import Path
 
+import httpx
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
 
@@ -37,6 +38,8 @@ PAGES = sorted(
     for path in (*ROOT.glob("*.md"), *(ROOT / "benchmarks").glob("*.md"), *DOCS.rglob("*.md"))
     if path.is_file()
 )
+#: A request that nothing reads.
+ANY = httpx.Request("POST", "http://127.0.0.1:8090/")
 _FENCE = re.compile(r"^(`{3,}).*?^\1`*\s*$", re.MULTILINE | re.DOTALL)
 
 
@@ -157,6 +160,16 @@ def test_code_on_a_page_imports_every_class_it_names(page, code):
     imports = [node for node in nodes if isinstance(node, ast.ImportFrom)]
     there = {name.name for node in imports for name in node.names if has(node.module, name.name)}
     assert there >= {node.id for node in nodes if isinstance(node, ast.Name) and node.id[0].isupper()}
+
+
+@pytest.mark.parametrize(("page", "code"), CODE, ids=[shown(page) for page, _ in CODE])
+def test_code_on_a_page_runs_as_it_is(page, code, monkeypatch):
+    sent = []
+    monkeypatch.setattr(httpx, "post", lambda url, **_: sent.append(url) or httpx.Response(201, request=ANY))
+    names = {"__name__": "a_page", "__doc__": "A page."}
+    exec(compile(code, shown(page), "exec"), names)
+    assert names.keys() - {"__name__", "__doc__", "__builtins__"}
+    assert all(url.startswith("http://127.0.0.1:8090/") for url in sent)
 
 
 def has(module, name):
