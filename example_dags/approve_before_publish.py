@@ -10,8 +10,6 @@ The pictures are shown if ``[faceswap] gallery_roots`` of the api-server names t
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from airflow.providers.standard.operators.hitl import ApprovalOperator, HITLOperator
 from airflow.sdk import DAG, Param
 
@@ -80,7 +78,6 @@ with DAG(
         task_id="approve",
         subject="Publish this picture?",
         body=approval_body(stage),
-        response_timeout=timedelta(days=2),  # after that, the task fails
     )
     publish = PublishOperator(
         task_id="publish",
@@ -105,8 +102,6 @@ with DAG(
         task_id="approve_or_delete",
         subject="Publish this picture?",
         options=["Approve", "Reject"],
-        defaults="Reject",  # the answer if nobody gives one
-        response_timeout=timedelta(days=2),
         body=approval_body(stage, text="A rejection **deletes** the picture."),
     )
     publish = PublishOperator(

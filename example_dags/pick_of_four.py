@@ -7,8 +7,6 @@ the vendor when the pick is upsampled.
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import DAG, Param
 
@@ -48,7 +46,6 @@ with DAG(
         subject="Which of the four?",
         options=["1", "2", "3", "4"],
         body=approval_body(stage, text="1 and 2 are in the upper row, 3 and 4 in the lower one."),
-        response_timeout=timedelta(hours=12),
     )
     picked = GPTunnelUpsampleOperator(
         task_id="upsample",

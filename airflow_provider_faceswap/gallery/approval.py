@@ -39,7 +39,7 @@ def approval_body(task: Any, *, text: str | None = None) -> Any:
 
     :param task: The archive task, or its id: ``approval_body(stage)``.
     :param text: Markdown above the pictures, as a template. Escape what others wrote.
-    :returns: A callable, which Airflow takes for a template field; ``Any``, because the operators declare a text.
+    :returns: What Airflow resolves to a text when the task starts; ``Any``, because the operators declare a text.
     """
     return ApprovalBody(str(getattr(task, "task_id", task)), text)
 
@@ -47,7 +47,7 @@ def approval_body(task: Any, *, text: str | None = None) -> Any:
 @dataclass(frozen=True)
 class ApprovalBody:
     """
-    A template field that is called instead of rendered.
+    A value that Airflow resolves where it renders other template fields, as it does with what another task returns.
 
     :param task_id: The task whose results are shown.
     :param text: As for :func:`approval_body`.
@@ -56,7 +56,7 @@ class ApprovalBody:
     task_id: str
     text: str | None = None
 
-    def __call__(self, context: Any, jinja_env: Any) -> str:
+    def resolve(self, context: Any) -> str:
         """
         Markdown.
 
@@ -68,7 +68,7 @@ class ApprovalBody:
         instance = context["ti"]
         ids = (quote(str(part), safe="") for part in (instance.dag_id, instance.run_id))
         run = "{}/dags/{}/runs/{}/".format(GALLERY, *ids)
-        parts = [str(jinja_env.from_string(self.text).render(context))] if self.text else []
+        parts = [str(context["task"].render_template(self.text, context))] if self.text else []
         places = self._places(instance)
         for place in places[:MOST]:
             parts += self._shown(place, instance, Served(run))
@@ -79,14 +79,16 @@ class ApprovalBody:
 
     def _places(self, instance: Any) -> list[tuple[int, int, str]]:
         """Map index, number and URI of the manifest of each result."""
-        index = getattr(instance, "map_index", -1)
-        index = -1 if index is None else index
-        value = instance.xcom_pull(task_ids=self.task_id)
-        if value is not None:
-            found = [(index, number, uri) for number, uri in enumerate(_manifests(value))]
+        own = getattr(instance, "map_index", None)
+        found: list[tuple[int, int, str]] = []
+        for index in dict.fromkeys((-1 if own is None else own, -1)):
+            value = instance.xcom_pull(task_ids=self.task_id, map_indexes=index)
+            if value is not None:
+                found = [(index, number, uri) for number, uri in enumerate(_manifests(value))]
+                break
         else:
-            # One task asks about all instances of a mapped one.
-            values = instance.xcom_pull(task_ids=self.task_id, map_indexes=None)
+            # One task asks about all instances of a mapped one; if there is one only, its value is no list.
+            values = instance.xcom_pull(task_ids=self.task_id)
             each = values if isinstance(values, Sequence) and not isinstance(values, str) else [values]
             found = [
                 (place, number, uri)
@@ -156,7 +158,7 @@ def _costs_before(parents: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]
     from airflow_provider_faceswap.gallery.cards import cost_of
 
     return [
-        ("before", f"{parent.get('vendor')} {str(parent.get('kind') or '').replace('_', ' ')}, {cost}")
+        ("earlier job", f"{parent.get('vendor')} {str(parent.get('kind') or '').replace('_', ' ')}, {cost}")
         for parent in parents
         if (cost := cost_of(parent.get("cost"))) is not None
     ]

@@ -97,7 +97,7 @@ def test_a_person_sees_the_pictures_and_approves(airflow, page, runs):
     assert manifests(folder / "published") == []
     page.goto(f"{airflow.url}/dags/{APPROVE}/runs/{run_id}/tasks/approve/required_actions")
     assert len(decoded(page)) == 3
-    shot(page, "approval.png", {"width": 1500, "height": 1000})
+    shot(page, "approval.png", {"width": 1500, "height": 1120})
     page.get_by_role("button", name="Approve", exact=True).click()
     assert airflow.wait_for(APPROVE, run_id) == "success", airflow.story(APPROVE, run_id)
     [manifest] = manifests(folder / "published")

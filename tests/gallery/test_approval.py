@@ -15,6 +15,13 @@ from airflow_provider_faceswap.exceptions import InvalidRequestError
 from airflow_provider_faceswap.gallery import approval_body
 
 
+class Templated:
+    """As much of a task as a body asks for."""
+
+    def render_template(self, text, context):
+        return SandboxedEnvironment().from_string(text).render(context)
+
+
 @pytest.fixture
 def body():
     """Render a body in the run of the gallery's tests, where a task has returned values by map index."""
@@ -22,17 +29,16 @@ def body():
     def render(values, *, map_index=-1, run_id="a_run", **options):
         values = values if isinstance(values, dict) and -1 in values else {-1: values}
 
-        def xcom_pull(task_ids, map_indexes="own"):
+        def xcom_pull(task_ids, map_indexes=None):
             assert task_ids == "archive"
-            if map_indexes == "own":
-                return values.get(map_index)
-            found = [values[index] for index in sorted(values)]
+            if map_indexes is not None:
+                return values.get(map_indexes)
+            found = [values[index] for index in sorted(values) if values[index] is not None]
             return found[0] if len(found) == 1 else found
 
         instance = SimpleNamespace(dag_id="a_dag", run_id=run_id, map_index=map_index, xcom_pull=xcom_pull)
-        return approval_body("archive", **options)(
-            context={"ti": instance, "params": {"who": "Ada"}}, jinja_env=SandboxedEnvironment()
-        )
+        context = {"ti": instance, "params": {"who": "Ada"}, "task": Templated()}
+        return approval_body("archive", **options).resolve(context)
 
     return render
 
@@ -75,7 +81,7 @@ def test_it_says_what_a_person_needs_to_decide(archived, body):
 
 def test_it_names_the_costs_of_the_jobs_before(archived, body):
     parent = {"vendor": "gptunnel", "kind": "imagine", "job_id": "j", "cost": {"amount": 9.5, "unit": "RUB"}}
-    assert "- **before:** gptunnel imagine, 9.5 RUB\n" in body(archived(parents=[parent]))
+    assert "- **earlier job:** gptunnel imagine, 9.5 RUB\n" in body(archived(parents=[parent]))
 
 
 def test_without_thumbnails_the_output_itself_is_shown(archived, body):
@@ -141,6 +147,12 @@ def test_a_mapped_task_asks_about_its_own_result(archived, body):
     values[-1] = None
     text = body(values, map_index=1)
     assert all("/results/archive/1/0/" in address for address in addresses(text, "image"))
+
+
+def test_a_mapped_task_asks_about_the_results_of_a_task_that_is_not_mapped(archived, body):
+    values = [archived("a.png"), archived("b.png")]
+    text = body({-1: values}, map_index=3)
+    assert all(f"/results/archive/-1/{number}/" in text for number in (0, 1))
 
 
 def test_one_task_asks_about_all_instances_of_a_mapped_one(archived, body):
