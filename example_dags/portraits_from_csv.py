@@ -1,8 +1,8 @@
 """
 Make a portrait for each row of a CSV file: generate a picture, put the person's face onto it, archive it.
 
-One task does all rows. A retry goes on at the step where each row was, and pays for nothing twice. The mapped task does the
-same for several files at the same time, on as many workers.
+One task does all rows. A retry goes on at the step where each row was, and pays for nothing twice. The mapped task takes other
+batches through three steps, on as many workers.
 
 If the destination is a folder on the worker's disk, ``[faceswap] allowed_local_paths`` must name it, because the file of the
 rows is read from there.
@@ -13,9 +13,6 @@ from __future__ import annotations
 from airflow.sdk import DAG, ObjectStoragePath, Param, get_current_context, task
 
 from airflow_provider_faceswap.operators.batch import MediaBatchOperator, Step
-
-#: Name and role.
-PEOPLE = [("anna", "a captain"), ("boris", "a gardener")]
 
 with DAG(
     dag_id="portraits_from_csv",
@@ -44,33 +41,33 @@ with DAG(
         params = get_current_context()["params"]
         path = ObjectStoragePath(params["destination"]) / "people.csv"
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w") as file:
-            file.write("name,role,face\n")
-            file.writelines(f"{name},{role},{params['face_image']}\n" for name, role in PEOPLE)
+        rows = ["name,role,face"] + [
+            f"{name},{role},{params['face_image']}"
+            for name, role in (("anna", "a captain"), ("boris", "a gardener"))
+        ]
+        path.write_text("\n".join(rows))
         return str(path)
 
     # [START chain]
-    steps = [
-        Step(
-            "picture",
-            conn_id="gptunnel_default",
-            kind="image",
-            model="gpt-image-1-low",
-            prompt="portrait of {role}, looking at the camera",
-        ),
-        Step(
-            "swap",
-            conn_id="piapi_default",
-            kind="face_swap",
-            target_image="{picture}",  # the result of the step before
-            face_image="{face}",  # a column of the file
-        ),
-    ]
-
     portraits = MediaBatchOperator(
         task_id="portraits",
         items=write_people(),  # the URI of a CSV file with the columns name, role and face
-        steps=steps,
+        steps=[
+            Step(
+                "picture",
+                conn_id="gptunnel_default",
+                kind="image",
+                model="gpt-image-1-low",
+                prompt="portrait of {role}, looking at the camera",
+            ),
+            Step(
+                "swap",
+                conn_id="piapi_default",
+                kind="face_swap",
+                target_image="{picture}",  # the result of the step before
+                face_image="{face}",  # a column of the file
+            ),
+        ],
         destination="{{ params.destination }}/portraits",
         filename="{name}",
         concurrency=50,
@@ -83,15 +80,27 @@ with DAG(
     def list_batches() -> list[list[dict[str, str]]]:
         """One list of people for each task instance."""
         face = get_current_context()["params"]["face_image"]
-        return [[{"name": name, "role": role, "face": face}] for name, role in PEOPLE]
+        people = {"anna": "a captain", "boris": "a gardener"}
+        return [[{"name": name, "role": role, "face": face}] for name, role in people.items()]
 
     MediaBatchOperator.partial(
         task_id="portraits_by_batch",
-        steps=steps,
+        steps=[
+            Step("grid", "gptunnel_default", "imagine", prompt="portrait of {role}", timeout=1800),
+            Step("pick", "gptunnel_default", "upsample", parent_job_id="{grid}", image=2, timeout=1800),
+            Step(
+                "swap",
+                "gptunnel_default",
+                "face_swap",
+                target_image="{pick}",
+                face_image="{face}",
+                preflight="fit",  # a Midjourney link does not say its format
+            ),
+        ],
         destination="{{ params.destination }}/by_batch",
         filename="{name}",
-        keep="all",  # the generated picture, too: as anna-picture
-        map_index_template="from {{ task.items[0]['name'] }}",  # the UI's name for each instance
+        keep="all",  # the pictures of the first steps, too: as anna-grid and anna-pick
         retries=3,
+        map_index_template="{{ task.items[0]['name'] }}",  # the UI's name for each instance
     ).expand(items=list_batches())
     # [END mapped]

@@ -33,7 +33,8 @@ def loaded(file: str):
 #: Jobs that one run buys.
 CASES = {
     "batch_from_file.py": 4,
-    "portraits_from_csv.py": 8,
+    "picture_anywhere.py": 1,
+    "portraits_from_csv.py": 10,
     "first_swap.py": 1,
     "gpt_image_swap_archive.py": 2,
     "imagine_pick_swap_archive.py": 3,
@@ -55,7 +56,7 @@ CASES = {
 #: Pictures that it keeps, where that is not one.
 PICTURES = {
     "batch_from_file.py": 4,
-    "portraits_from_csv.py": 6,
+    "portraits_from_csv.py": 8,
     "piapi_multi_face_mapped.py": 2,
     "midjourney_edit.py": 2,
     "taskflow_swap.py": 2,
