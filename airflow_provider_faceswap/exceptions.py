@@ -19,6 +19,8 @@ FaceSwapError
 ├── JobLostError                    the vendor no longer has it       retry
 ├── BatchFailedError                items of a batch failed           retry repeats those
 │   └── BatchRefusedError           no failed item can succeed        no retry
+├── BudgetExceededError             over the cap; .period_end         no retry
+├── BudgetBusyError                 no room now; .retry_after         retry
 ├── SubmissionUncertainError        sent, no response                 no retry
 └── ArchiveError                                                      retry
     ├── ResultExpiredError          the link has expired              no retry
@@ -32,15 +34,20 @@ class is all that this module imports from Airflow.
 
 from __future__ import annotations
 
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from airflow.providers.common.compat.sdk import AirflowFailException
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 __all__ = [
     "ArchiveError",
     "AuthenticationError",
     "BatchFailedError",
     "BatchRefusedError",
+    "BudgetBusyError",
+    "BudgetExceededError",
     "ContentRefusedError",
     "FaceSwapError",
     "InsufficientBalanceError",
@@ -242,6 +249,50 @@ class BatchRefusedError(BatchFailedError, AirflowFailException):
         "A retry cannot help the failed items, so there is none. Correct them, or leave them out, then clear the "
         "task: it pays for no other item again."
     )
+
+
+class BudgetExceededError(FaceSwapError, AirflowFailException):
+    """
+    The job would take a budget over its cap.
+
+    :param period_end: When the budget's next period begins; ``None`` if no time ends this one.
+    """
+
+    advice = "Nothing was bought. Raise the budget's amount, or wait for its next period."
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        vendor: str | None = None,
+        job_id: str | None = None,
+        advice: str | None = None,
+        period_end: datetime | None = None,
+    ) -> None:
+        super().__init__(message, vendor=vendor, job_id=job_id, advice=advice)
+        self.period_end = period_end
+
+
+class BudgetBusyError(FaceSwapError):
+    """
+    A budget has no room for the job now.
+
+    :param retry_after: Seconds after which there may be room; ``None`` if that is not known.
+    """
+
+    advice = "Nothing was bought. Retry later."
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        vendor: str | None = None,
+        job_id: str | None = None,
+        advice: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, vendor=vendor, job_id=job_id, advice=advice)
+        self.retry_after = retry_after
 
 
 class SubmissionUncertainError(FaceSwapError, AirflowFailException):

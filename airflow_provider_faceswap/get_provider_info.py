@@ -25,7 +25,7 @@ def get_provider_info() -> dict[str, Any]:
                 "external-doc-url": "https://github.com/airflow-provider-faceswap/airflow-provider-faceswap",
                 "logo": "/docs/integration-logos/faceswap.svg",
                 "how-to-guide": _guides(
-                    "failover", "batch", "archive", "balance", "job-sensor", "taskflow", "webhook"
+                    "failover", "batch", "archive", "balance", "budgets", "job-sensor", "taskflow", "webhook"
                 ),
                 "tags": ["software"],
             },
@@ -168,6 +168,14 @@ def get_provider_info() -> dict[str, Any]:
                         kind="string",
                         default="",
                         example="s3://conn_id@bucket/faceswap-ledger",
+                    ),
+                    "budget": _option(
+                        "The budget that job operators buy from if they name none, as JSON: uri, amount, unit, and "
+                        "optionally per (run, day, month, ever), timezone, warn_at and on_warning. A list has one for "
+                        "each unit. Empty: there is no cap.",
+                        kind="string",
+                        default="",
+                        example='{"uri": "s3://conn_id@bucket/budgets/all", "amount": 5000, "unit": "RUB", "per": "day"}',
                     ),
                     "gallery_roots": _option(
                         "Comma-separated folders and buckets, as archive tasks write to them, with the connection if "

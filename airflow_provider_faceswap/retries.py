@@ -14,6 +14,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_faceswap.exceptions import (
+    BudgetBusyError,
     FaceSwapError,
     InvalidRequestError,
     JobLostError,
@@ -33,8 +34,8 @@ else:
 
 #: Errors that a retry cannot help: the result would be the same.
 HOPELESS = (AirflowFailException, JobLostError)
-#: Errors of a moment: the vendor accepts nothing now, or cannot be reached.
-PASSING = (RateLimitError, VendorUnavailableError)
+#: Errors of a moment: the vendor accepts nothing now, or cannot be reached, or a budget has no room.
+PASSING = (RateLimitError, VendorUnavailableError, BudgetBusyError)
 #: Seconds; a longer ``Retry-After`` is cut to this.
 LONGEST_RETRY_AFTER = 3600.0
 #: Every other delay is longer by up to this share, so that mapped tasks do not retry at the same moment.
@@ -55,8 +56,8 @@ class FaceSwapRetryPolicy(RetryPolicy):
 
     :param first: Seconds before the second attempt.
     :param longest: Maximum seconds between two attempts, unless the vendor asks for more.
-    :param max_reschedules: How often one attempt may be put off after a rate limit or an outage, after the same delay
-        and without using a retry. Airflow below 3.4 cannot do that: it uses a retry.
+    :param max_reschedules: How often one attempt may be put off after a rate limit or an outage, after the same delay, or
+        to the next period of a budget, without using a retry. Airflow below 3.4 cannot do that: it uses a retry.
     :raises InvalidRequestError: A number is not above zero, or ``longest`` is below ``first``.
     """
 
@@ -99,7 +100,10 @@ class FaceSwapRetryPolicy(RetryPolicy):
         if isinstance(exception, HOPELESS):
             return RetryDecision.fail(f"{name}: a retry cannot help")
         retry_after = getattr(exception, "retry_after", None)
-        if retry_after is not None:
+        if isinstance(exception, BudgetBusyError) and retry_after is not None:
+            seconds = retry_after
+            reason = f"{name}: the budget's next period begins in {retry_after:.0f} s"
+        elif retry_after is not None:
             seconds = min(retry_after, LONGEST_RETRY_AFTER)
             reason = f"{name}: the vendor asked to wait {retry_after:g} s"
         else:
@@ -112,6 +116,11 @@ class FaceSwapRetryPolicy(RetryPolicy):
             )
             return later
         return RetryDecision.retry(delay, reason)
+
+    @property
+    def reschedules(self) -> bool:
+        """True if an attempt may be put off, which Airflow below 3.4 cannot do."""
+        return bool(self.max_reschedules) and hasattr(RetryDecision, "reschedule")
 
     def _pause(self, try_number: int) -> float:
         """The delay in seconds, if the vendor asked for none."""

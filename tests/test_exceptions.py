@@ -41,6 +41,8 @@ TREE = [
     ("JobLostError", "FaceSwapError", False),
     ("BatchFailedError", "FaceSwapError", False),
     ("BatchRefusedError", "BatchFailedError", True),
+    ("BudgetExceededError", "FaceSwapError", True),
+    ("BudgetBusyError", "FaceSwapError", False),
     ("SubmissionUncertainError", "FaceSwapError", True),
     ("ArchiveError", "FaceSwapError", False),
     ("ResultExpiredError", "ArchiveError", True),

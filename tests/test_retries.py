@@ -17,6 +17,7 @@ from airflow_provider_faceswap import exceptions, retries
 from airflow_provider_faceswap.exceptions import (
     ArchiveError,
     BatchFailedError,
+    BudgetBusyError,
     FaceSwapError,
     InsufficientBalanceError,
     InvalidRequestError,
@@ -47,6 +48,7 @@ TRIED_AGAIN = {
     JobCanceledError,
     JobTimeoutError,
     BatchFailedError,
+    BudgetBusyError,
     ArchiveError,
     NotAnImageError,
 }
@@ -208,6 +210,7 @@ CAN_RESCHEDULE = POLICIES and hasattr(retries.RetryDecision, "reschedule")
         (RateLimitError("slow down", retry_after=42), 42),
         (VendorUnavailableError("down", retry_after=7), 7),
         (RateLimitError("slow down", retry_after=1e6), 3600),
+        (BudgetBusyError("spent for today", retry_after=50_000), 50_000),
     ],
 )
 def test_a_passing_error_uses_no_retry_if_asked_and_if_airflow_can(error, waits):

@@ -17,6 +17,7 @@ from airflow.cli.cli_config import (
 )
 
 from airflow_provider_faceswap.cli.exits import MEANINGS
+from airflow_provider_faceswap.cli.money_definition import BUDGET, COSTS
 
 #: Module of the commands' bodies.
 _COMMANDS = "airflow_provider_faceswap.cli.commands"
@@ -199,7 +200,7 @@ def get_commands() -> list[GroupCommand]:
         GroupCommand(
             name="faceswap",
             help="Swap faces, make pictures, and show, resume and save paid jobs",
-            subcommands=(SWAP, GENERATE, JOB, CHECK, GALLERY, SANDBOX),
+            subcommands=(SWAP, GENERATE, JOB, CHECK, GALLERY, BUDGET, COSTS, SANDBOX),
             epilog=_EXITS,
         )
     ]

@@ -68,6 +68,7 @@ class Record(BaseModel):
     :param attempt: The attempt that wrote the intent, as Airflow counts them; 0 if it is unknown.
     :param urls: Links to the output of a job of a kind that cannot be polled; else empty. They may be signed, like those
         in XCom.
+    :param reservation: The name of the money that was reserved for the job in a budget.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -90,6 +91,7 @@ class Record(BaseModel):
     attempt: int = 0
     urls: tuple[str, ...] = ()
     mark: str | None = None
+    reservation: str | None = None
 
     def is_of(self, marks: Marks) -> bool:
         """True if this is the record of a request with these hashes."""

@@ -153,6 +153,8 @@ class Purchase(Submitter):
                 raise
             self.log.warning("The task was cleared, so a new job may be submitted, after: %s", error)
             return None
+        if self.funds is not None:
+            self.funds.ended(record.reservation, job, record.cost)
         if job is not None and job.state in {JobState.FAILED, JobState.CANCELED}:
             self.log.warning("Job %s is %s; a new one may be submitted", record.job_id, job.state)
             return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from airflow_provider_faceswap.exceptions import (
     FaceSwapError,
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from airflow_provider_faceswap.jobs import Job, Submission
+    from airflow_provider_faceswap.jobs import Cost, Job, Submission
     from airflow_provider_faceswap.lifecycle.ledger import Ledger, Marks
     from airflow_provider_faceswap.lifecycle.submissions import SubmissionTemplate
     from airflow_provider_faceswap.lifecycle.waiting import JobClient
@@ -47,6 +47,22 @@ class PurchasePolicy:
     max_submissions: int
 
 
+class Funds(Protocol):
+    """Money for a job in a budget. Only :meth:`reserve` raises: what follows a purchase must not lose the job."""
+
+    def reserve(self, number: int) -> str:
+        """Reserve the money for a submission, by its number since the task was cleared; raises if there is none."""
+
+    def bought(self, reservation: str | None, job_id: str, cost: Cost | None) -> None:
+        """The job of a reservation was accepted."""
+
+    def ended(self, reservation: str | None, job: Job | None, cost: Cost | None) -> None:
+        """The job of a reservation was polled; if it has ended, it costs what the vendor says, now or before."""
+
+    def release(self, reservation: str | None) -> None:
+        """Nothing was bought with a reservation."""
+
+
 def _always() -> bool:
     return True
 
@@ -64,6 +80,7 @@ class Submitter:
     :param made: Makes the request that is sent, just before that; ``None`` if it is the one that identifies the job.
     :param unrecorded_since: The earliest time of a submission whose record may have been deleted; ``None`` if a missing
         record means that nothing was submitted.
+    :param funds: Where the money for each submission is reserved; ``None`` without a budget.
     """
 
     client: JobClient
@@ -78,6 +95,7 @@ class Submitter:
     attempt: int = 0
     unrecorded_since: datetime | None = None
     made: Callable[[], Request] | None = None
+    funds: Funds | None = None
 
     @cached_property
     def sent(self) -> Request:
@@ -129,7 +147,7 @@ class Submitter:
                     earlier=before.ids if before is not None else (),
                     attempt=self.attempt,
                 )
-                self._write_intent(before, intent)
+                intent = self._write_intent(before, intent)
                 try:
                     job = submit()
                 except SubmissionUncertainError as error:
@@ -150,10 +168,16 @@ class Submitter:
             )
             before = intent
 
-    def _write_intent(self, before: Record | None, intent: Record) -> None:
-        """Write the intent over the record that was read: all since then may have taken long."""
+    def _write_intent(self, before: Record | None, intent: Record) -> Record:
+        """
+        Write the intent over the record that was read: all since then may have taken long.
+
+        The money is reserved just before. A crash in between leaves a reservation that the next attempt takes up.
+        """
         if not self.may_submit():
             raise NotSubmittedError
+        if self.funds is not None:
+            intent = intent.model_copy(update={"reservation": self.funds.reserve(intent.purchases)})
         self.ledger.replace(before, intent)
         try:
             allowed = self.may_submit()  # writing takes a moment
@@ -163,11 +187,14 @@ class Submitter:
         if not allowed:
             self._withdraw(intent)
             raise NotSubmittedError
+        return intent
 
     def _withdraw(self, intent: Record) -> None:
         """Record that the intent became no job."""
         with suppress(OvertakenError):
             self.ledger.replace(intent, intent.refused())
+        if self.funds is not None:
+            self.funds.release(intent.reservation)
 
     def _record_id(self, intent: Record, job: Job, *, reused: bool = False) -> tuple[Submission, Job]:
         """Record the job that the intent became. The log has its id even if the record cannot be written."""
@@ -183,6 +210,8 @@ class Submitter:
         else:
             record = intent.submitted(submission)
         self._write_id(self._beside_others(intent, record), job)
+        if self.funds is not None:
+            self.funds.bought(intent.reservation, job.job_id, job.cost)
         return submission, job
 
     def _write_id(self, record: Record, job: Job) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Unpack
 
 from airflow.providers.common.compat.sdk import conf
 
+from airflow_provider_faceswap.exceptions import FaceSwapError
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.foundation.validation import (
     as_choice,
@@ -28,7 +29,7 @@ from airflow_provider_faceswap.media.inputs import PREFLIGHTS
 from airflow_provider_faceswap.operators._clears import failure_noted, note_in_ledger, unrecorded_since
 from airflow_provider_faceswap.operators._earlier_job import names_earlier_job
 from airflow_provider_faceswap.operators._failure import failure_shown
-from airflow_provider_faceswap.operators._settlement import SettlingOperator
+from airflow_provider_faceswap.operators._spending import SpendingOperator
 from airflow_provider_faceswap.telemetry.metrics import failures_counted
 from airflow_provider_faceswap.triggers._after_success import stored_in_triggerer
 from airflow_provider_faceswap.triggers.job import SAFE_RESUME_DELAY, JobTrigger, wait_in_triggerer
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from airflow_provider_faceswap.operators._keywords import TaskArguments
 
 
-class JobOperator(SettlingOperator):
+class JobOperator(SpendingOperator):
     """
     Submit one job and wait for it.
 
@@ -72,7 +73,10 @@ class JobOperator(SettlingOperator):
     :param preflight: What is checked before a job is submitted: ``auto`` checks pictures that pass through this
         worker (bytes, files in object storage), ``check`` fetches and checks links too, ``fit`` also converts and
         shrinks what the vendor would refuse, ``off`` leaves all checks to the vendor.
+    :param budget: A :class:`~.budgets.Budget`, its JSON, or a list with one for each unit; default: that of the settings.
+    :param price: What the job costs, in the budget's unit, until the budget has seen the cost of such a job.
     :param multiple_outputs: Store each key of the result as an XCom of its own too, for ``task.output["url"]``.
+    :raises BudgetExceededError: The job would take the budget over its cap. Nothing was bought.
     :raises InvalidRequestError: An argument is wrong. Nothing was bought.
     """
 
@@ -98,10 +102,12 @@ class JobOperator(SettlingOperator):
         max_submissions: int = 2,
         resume_job_id: Any = None,
         preflight: Preflight = "auto",
+        budget: Any = None,
+        price: float | None = None,
         multiple_outputs: bool = True,
         **kwargs: Unpack[TaskArguments],
     ) -> None:
-        super().__init__(multiple_outputs=multiple_outputs, **kwargs)
+        super().__init__(budget=budget, price=price, multiple_outputs=multiple_outputs, **kwargs)
         self.conn_id = conn_id or self.hook_class.default_conn_name
         self.deferrable = (
             conf.getboolean("operators", "default_deferrable", fallback=False)
@@ -201,6 +207,8 @@ class JobOperator(SettlingOperator):
                 hook.vendor.fetch(self.kind, job_id)  # refuses a kind that is unknown, or cannot be polled
                 return template.submission(job_id, reused=True, counted=True), None
             request = hook.prepare(self.kind, preflight=self.preflight, **request_arguments(arguments))
+            funds = self._funds(context, hook)
+        self._bought_from = funds
         self._trigger(template.submission("0")).check_storable()
         for warning in hook.vendor.warnings(self.kind, request):
             self.log.warning("%s: %s", hook.vendor.name, warning)
@@ -221,9 +229,13 @@ class JobOperator(SettlingOperator):
             client_of=hook_for,
             attempt=attempt_of(context),
             unrecorded_since=since,
+            funds=funds,
         )
         with failures_counted(hook.vendor.name, self.kind):
-            return self._resume_or_submit(context, purchase)
+            try:
+                return self._resume_or_submit(context, purchase)
+            except FaceSwapError as error:
+                raise self._later(error) from None
 
     def _resume_or_submit(self, context: Context, purchase: Purchase) -> tuple[Submission, Job | None]:
         """Take the step that may pay. A task with several connections first looks at its other records."""
@@ -260,7 +272,8 @@ class JobOperator(SettlingOperator):
         wait_in_triggerer(self, trigger)
 
     def _trigger(self, submission: Submission) -> JobTrigger:
-        stored = stored_in_triggerer(self)
+        # A worker settles the budget.
+        stored = stored_in_triggerer(self) if self._bought_from is None else None
         return JobTrigger(
             submission=submission.model_dump(mode="json"),
             poll_interval=self.poll_interval,

@@ -1,12 +1,13 @@
 """
 Metrics of jobs, through Airflow's own metrics: StatsD, Datadog or OpenTelemetry, as they are configured.
 
-======================== ======= ============================ ================================================
-``faceswap.jobs``        counter vendor, kind                 jobs that have ended, in any state
-``faceswap.job_seconds`` timing  vendor, kind                 from the submission to the end
-``faceswap.cost``        counter vendor, kind, unit           the cost that the vendor reports, in its unit
-``faceswap.errors``      counter vendor, kind, error          jobs without success, and refused submissions
-======================== ======= ============================ ================================================
+========================= ======= ============================ ================================================
+``faceswap.jobs``         counter vendor, kind                 jobs that have ended, in any state
+``faceswap.job_seconds``  timing  vendor, kind                 from the submission to the end
+``faceswap.cost``         counter vendor, kind, unit           the cost that the vendor reports, in its unit
+``faceswap.errors``       counter vendor, kind, error          jobs without success, and refused submissions
+``faceswap.budget_share`` gauge   budget, unit                 the share of a budget that is spent or reserved
+========================= ======= ============================ ================================================
 
 The third column has the tags. A job is counted once, by the task that submitted it, however often it is resumed.
 """
@@ -69,6 +70,16 @@ def failures_counted(vendor: str, kind: str) -> Iterator[None]:
         tags = {"vendor": vendor, "kind": kind, "error": type(error).__name__}
         _report(lambda stats: stats.incr("faceswap.errors", tags=tags))
         raise
+
+
+def budget_share(budget: str, unit: str, share: float) -> None:
+    """
+    Report how much of a budget is spent or reserved. It never raises.
+
+    :param budget: The budget's folder.
+    :param share: 1 at the cap.
+    """
+    _report(lambda stats: stats.gauge("faceswap.budget_share", share, tags={"budget": budget, "unit": unit}))
 
 
 def _report(count: Callable[[Any], None], *, in_triggerer: bool = False) -> None:

@@ -63,6 +63,8 @@ class Vendor(ABC):
     version_prefix: ClassVar[str] = ""
     #: Arguments for which a connection may give a default, as extra fields.
     connection_arguments: ClassVar[tuple[str, ...]] = ()
+    #: The unit of the costs in its replies; empty if they have none, ``None`` if that is not known.
+    cost_unit: ClassVar[str | None] = None
     #: Seconds after the submission in which "not found" may mean "not yet".
     not_found_grace: ClassVar[float] = 0.0
     #: What is accepted for a picture inside another argument.

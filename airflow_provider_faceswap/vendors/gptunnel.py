@@ -91,6 +91,7 @@ class GPTunnel(Vendor):
 
     name = "gptunnel"
     default_base_url = "https://gptunnel.ru"
+    cost_unit = "RUB"
     version_prefix = "/v1"
     connection_arguments = ("use_wallet_balance", "webhook")
     balances = Balances(_read_balances)

@@ -97,6 +97,7 @@ class PiAPI(Vendor):
 
     name = "piapi"
     default_base_url = "https://api.piapi.ai"
+    cost_unit = "point"
     version_prefix = "/api/v1"
     not_found_grace = 30.0
     connection_arguments = ("service_mode", "webhook", "webhook_secret")

@@ -167,6 +167,7 @@ class Tengrai(Vendor):
     name = "tengrai"
     #: Assumed: no page names the host.
     default_base_url = "https://api.tengr.ai"
+    cost_unit = ""
     version_prefix = "/v2"
     #: Assumed: a read just after the submission may reach a replica that does not have the job yet.
     not_found_grace = 15.0

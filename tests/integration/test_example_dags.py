@@ -52,6 +52,7 @@ CASES = {
     "check_balance_first.py": 1,
     "approve_before_publish.py": 2,
     "pick_of_four.py": 2,
+    "budgeted.py": 2,
 }
 #: Pictures that it keeps, where that is not one.
 PICTURES = {
@@ -62,6 +63,7 @@ PICTURES = {
     "taskflow_swap.py": 2,
     "approve_before_publish.py": 2,
     "pick_of_four.py": 2,
+    "budgeted.py": 2,
 }
 
 
@@ -109,6 +111,7 @@ def ran(sandbox, ledger, answered, tmp_path):
             "faces": f"{url}/samples/group-2.jpg",
             "target_video": f"{url}/samples/clip.mp4",
             "destination": f"file://{tmp_path}",
+            "budget": f"file://{tmp_path}/budget",
         }
         if "job_id" in dag.params:
             bought = PiAPIHook().submit(

@@ -1,0 +1,1 @@
+"""Money of a budget: reserved before a purchase, and spent after it."""

@@ -1,0 +1,287 @@
+"""
+One period of a budget: reserve, and settle.
+
+A reservation is an object that is written before the sum of all is read. If the sum is over the cap, it is withdrawn. So of
+two processes at least one sees the other: both may back off, and never do both go over.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_faceswap.exceptions import BudgetBusyError, BudgetExceededError, FaceSwapError
+from airflow_provider_faceswap.foundation.clock import CLOCK
+from airflow_provider_faceswap.foundation.redaction import error_line
+from airflow_provider_faceswap.spending.amounts import plain
+from airflow_provider_faceswap.spending.book import FOLD_AT, Book, Entry, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from airflow.sdk import ObjectStoragePath
+
+    from airflow_provider_faceswap.spending.book import Standing
+    from airflow_provider_faceswap.spending.periods import Period
+
+_log = logging.getLogger(__name__)
+
+#: Seconds within which another reservation may still be withdrawn by the process that wrote it.
+YOUNG = 3.0
+#: Times that a reservation is made again because younger ones of others may be withdrawn.
+TRIES = 12
+#: Seconds to wait, in all, for the cost of another job, if it is the first of its kind.
+PATIENCE = 60.0
+#: Seconds between two looks, at first and at most; they double.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
+
+
+@dataclass(frozen=True)
+class Cap:
+    """
+    What a period may cost.
+
+    :param amount: In ``unit``.
+    :param shown: The budget as messages name it.
+    """
+
+    amount: Decimal
+    unit: str
+    shown: str
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """
+    Money that is held for a job, or for a block of jobs.
+
+    :param key: What tells it from all others.
+    :param amount: ``None`` if the price is not known yet.
+    :param share: The share of the cap that is spent or reserved, with this one; and without it.
+    """
+
+    key: str
+    amount: Decimal | None
+    share: float
+    before: float
+
+
+class Account:
+    """
+    One period of a budget.
+
+    :param folder: The budget's folder.
+    """
+
+    def __init__(self, folder: ObjectStoragePath, period: Period, cap: Cap) -> None:
+        self.period = period
+        self.cap = cap
+        self.book = Book(folder / period.name)
+
+    # -- before a purchase --------------------------------------------------------------------------------
+
+    def reserve(self, key: str, amount: Decimal | None, about: Mapping[str, Any]) -> Reservation:
+        """
+        Reserve money, or take up the reservation that an earlier attempt made under this key.
+
+        :param key: Letters, digits and hyphens; the same in every attempt that would buy the same job.
+        :param amount: ``None`` if the price is not known: then no other reservation of this budget may have an unknown
+            price, so that jobs are bought one at a time until the first cost is known.
+        :param about: What a person wants to know about it: ``dag_id``, ``run_id``, ``task_id``, ...
+        :raises BudgetExceededError: It would go over the cap. Nothing is reserved.
+        :raises BudgetBusyError: The cost of another job is not known yet. Nothing is reserved.
+        :raises FaceSwapError: The budget could not be read or written.
+        """
+        began, pause = CLOCK.monotonic(), _FIRST_PAUSE
+        for number in count(1):
+            entry = Entry(key, Stage.RESERVED, amount)
+            standing = self._written(entry, about)
+            found = standing.entries[key]
+            if found.stage is not Stage.RESERVED:
+                # Bought before, by an attempt of which no record is left: that money stays held.
+                self._withdraw(entry)
+                key += "-again"
+                continue
+            for other in standing.behind:
+                if other.key == key:  # of an attempt that expected another price
+                    self._withdraw(other)
+            refusal = self._refusal(standing, found)
+            if refusal is None:
+                return self._reservation(standing, found)
+            self._withdraw(found)
+            waited = CLOCK.monotonic() - began
+            if isinstance(refusal, BudgetBusyError):
+                is_last = waited > PATIENCE
+            else:
+                is_last = number >= TRIES or not self._may_be_withdrawn(standing, found)
+            if is_last:
+                raise refusal
+            CLOCK.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - only to be out of step
+            pause = min(pause * 2, _LONGEST_PAUSE)
+        raise AssertionError  # pragma: no cover - the loop above ends by itself
+
+    def _written(self, entry: Entry, about: Mapping[str, Any]) -> Standing:
+        """The period after an entry was written."""
+        with self._reachable("written"):
+            self.book.put(entry, about)
+        try:
+            with self._reachable("read"):
+                standing = self.book.standing()
+                if entry.key not in standing.entries:
+                    raise LookupError("what was written is not listed")
+        except FaceSwapError:
+            self._withdraw(entry)
+            raise
+        return standing
+
+    def _refusal(self, standing: Standing, own: Entry) -> FaceSwapError | None:
+        """Why this entry may not stay; ``None`` if it may."""
+        if others := standing.unknown(own.key):
+            ended = any(self.book.read(other).get("ended") for other in others)
+            return BudgetBusyError(
+                f"{self.cap.shown}: the cost of {len(others)} other job{'s' * (len(others) > 1)} is not known yet",
+                advice="Nothing was bought. "
+                + (
+                    "One has ended without a cost: settle it with airflow faceswap budget, and set price."
+                    if ended
+                    else "Retry later, or set price: then jobs need not wait for the first cost."
+                ),
+            )
+        spent = standing.sum_of(Stage.SPENT)
+        held = standing.sum_of(Stage.RESERVED, Stage.BOUGHT, without=own.key)
+        left = self.cap.amount - spent - held
+        if left > 0 if own.amount is None else left >= own.amount:
+            return None
+        needs = "whose price is not known yet" if own.amount is None else f"of {plain(own.amount)}"
+        end = self.period.end
+        return BudgetExceededError(
+            f"{self.cap.shown}: {plain(spent)} {self.cap.unit} spent and {plain(held)} {self.cap.unit} reserved, "
+            f"so there is no room for a job {needs} {self.cap.unit}".replace("yet " + self.cap.unit, "yet"),
+            period_end=end,
+            advice="Nothing was bought. "
+            + (
+                f"The next period begins at {end.isoformat()}. Clear the task then, or raise the amount."
+                if end
+                else "Raise the amount, then clear the task."
+            ),
+        )
+
+    def _may_be_withdrawn(self, standing: Standing, own: Entry) -> bool:
+        """True if others wrote reservations just now, which they may have to withdraw, and this one would fit then."""
+        needed = own.amount or Decimal(0)
+        firm = standing.sum_of(Stage.SPENT, Stage.BOUGHT)
+        for entry in standing.entries.values():
+            young = own.written is None or entry.written is None or own.written - entry.written < YOUNG
+            if entry.key != own.key and entry.stage is Stage.RESERVED and not young:
+                firm += entry.amount or 0
+        return firm + needed <= self.cap.amount and firm < self.cap.amount
+
+    def _reservation(self, standing: Standing, own: Entry) -> Reservation:
+        before = standing.sum_of(*Stage, without=own.key)
+        cap = self.cap.amount or Decimal(1)
+        return Reservation(
+            own.key,
+            own.amount,
+            share=float((before + (own.amount or 0)) / cap),
+            before=float(before / cap),
+        )
+
+    def _withdraw(self, entry: Entry) -> None:
+        try:
+            self.book.remove(entry)
+        except Exception as error:  # noqa: BLE001 - every storage has its own errors
+            _log.warning(
+                "%s: the reservation %s could not be withdrawn (%s). It holds its money until a retry takes it up, or "
+                "airflow faceswap budget settles it.",
+                self.cap.shown,
+                entry.name,
+                error_line(error),
+            )
+
+    # -- after a purchase ---------------------------------------------------------------------------------
+
+    def bought(self, key: str, amount: Decimal | None, about: Mapping[str, Any]) -> None:
+        """
+        Note that the job of a reservation was accepted.
+
+        :param amount: What the vendor says that it costs; ``None``: the amount that was reserved.
+        :raises FaceSwapError: The budget could not be read or written.
+        """
+        with self._reachable("written"):
+            old = self._open(key)
+            if amount is None and old:
+                amount = max(old, key=lambda entry: entry.stage).amount
+            new = Entry(key, Stage.BOUGHT, amount)
+            self.book.put(new, about)
+            self._remove_but(new, old)
+
+    def settle(self, key: str, amount: Decimal | None, about: Mapping[str, Any]) -> bool:
+        """
+        Turn a reservation into what was charged. A second call does nothing.
+
+        :param amount: 0 gives all of it back; ``None`` if the vendor did not say: the amount that was reserved.
+        :returns: False if there is no such reservation any more.
+        :raises FaceSwapError: The budget could not be read or written.
+        """
+        with self._reachable("written"):
+            if not (old := self._open(key)):
+                return False
+            if amount is None:
+                amount = max(old, key=lambda entry: entry.stage).amount
+            if amount is None:
+                # It keeps others waiting, until a person says what it was.
+                new = Entry(key, Stage.BOUGHT, None)
+                self.book.put(new, {**about, "ended": True})
+                self._remove_but(new, old)
+                return True
+            if amount:
+                self.book.put(Entry(key, Stage.SPENT, amount), about)
+            for entry in old:
+                self.book.remove(entry)
+        with suppress(Exception):
+            self._fold()
+        return True
+
+    def release(self, key: str) -> None:
+        """
+        Give a reservation back, because nothing was bought with it.
+
+        :raises FaceSwapError: The budget could not be read or written.
+        """
+        with self._reachable("written"):
+            for entry in self._open(key):
+                self.book.remove(entry)
+
+    def _open(self, key: str) -> list[Entry]:
+        standing = self.book.standing()
+        entries = [standing.entries.get(key), *(entry for entry in standing.behind if entry.key == key)]
+        return [entry for entry in entries if entry is not None and entry.stage is not Stage.SPENT]
+
+    def _remove_but(self, kept: Entry, entries: list[Entry]) -> None:
+        for entry in entries:
+            if (entry.stage, entry.name) != (kept.stage, kept.name):
+                self.book.remove(entry)
+
+    def _fold(self) -> None:
+        standing = self.book.standing()
+        spent = sum(entry.stage is Stage.SPENT for entry in standing.entries.values())
+        if spent >= FOLD_AT:
+            self.book.fold(standing)
+
+    @contextmanager
+    def _reachable(self, done: str) -> Iterator[None]:
+        """Make an error of the storage one of the budget."""
+        try:
+            yield
+        except FaceSwapError:
+            raise
+        except Exception as error:  # noqa: BLE001 - every storage has its own errors
+            raise FaceSwapError(
+                f"{self.cap.shown} could not be {done} ({error_line(error)})",
+                advice="Nothing was bought. Retry when its storage works again.",
+            ) from None

@@ -1,0 +1,36 @@
+"""Amounts of money: exact decimals, and their text in names and messages."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from decimal import Decimal, InvalidOperation
+from numbers import Real
+from typing import Any
+
+from airflow_provider_faceswap.exceptions import InvalidRequestError
+
+#: Digits after the point, at most: less is noise of a float.
+_EXACT = Decimal("0.00000001")
+#: No budget has so much.
+_TOO_MUCH = Decimal("1e15")
+
+
+def as_amount(name: str, value: Any) -> Decimal:
+    """
+    An amount of money, as an exact decimal.
+
+    :param value: A number, or the text of one.
+    :raises InvalidRequestError: It is none, or below zero.
+    """
+    amount = Decimal("NaN")
+    if isinstance(value, Real | Decimal | str) and not isinstance(value, bool):
+        with suppress(InvalidOperation):
+            amount = Decimal(str(value).strip())
+    if not amount.is_finite() or not 0 <= amount < _TOO_MUCH:
+        raise InvalidRequestError(f"{name}: must be a number of at least 0, got {value!r}")
+    return amount.quantize(_EXACT).normalize()
+
+
+def plain(amount: Decimal) -> str:
+    """The amount as people write it, without an exponent."""
+    return f"{amount.normalize():f}" if amount else "0"

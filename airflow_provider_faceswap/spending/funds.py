@@ -1,0 +1,189 @@
+"""The money for one logical job of a task: reserved in a budget, and settled when the job's end is known."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_faceswap.exceptions import InvalidRequestError
+from airflow_provider_faceswap.foundation.clock import CLOCK
+from airflow_provider_faceswap.foundation.iterations import iteration_of
+from airflow_provider_faceswap.jobs import JobState
+from airflow_provider_faceswap.spending.amounts import as_amount, plain
+from airflow_provider_faceswap.spending.warning import warn
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from airflow_provider_faceswap.jobs import Cost, Job
+    from airflow_provider_faceswap.spending.account import Account
+    from airflow_provider_faceswap.spending.budget import Budget
+
+_log = logging.getLogger(__name__)
+
+#: Fields of a task instance that a reservation names.
+_TASK = ("dag_id", "run_id", "task_id", "map_index", "try_number")
+
+
+@dataclass
+class Buyer:
+    """
+    Who buys, for the reservations of a task.
+
+    :param task: ``dag_id``, ``run_id``, ``task_id``, ``map_index``, ``try_number``.
+    :param mark: What tells this task instance, since it was last cleared, from all others.
+    """
+
+    task: dict[str, Any]
+    mark: str
+
+    @classmethod
+    def of(cls, instance: Any, epoch: int, *more: object) -> Buyer:
+        """
+        The buyer of a task instance.
+
+        :param epoch: A number that changes when the task is cleared.
+        :param more: What else tells its jobs apart, such as the connection.
+        """
+        task = {name: getattr(instance, name, None) for name in _TASK}
+        ids = [task[name] for name in _TASK[:-1]]
+        text = repr([*ids, iteration_of(instance), epoch, *more])
+        return cls(task, hashlib.sha256(text.encode()).hexdigest()[:24])
+
+
+@dataclass
+class Funds:
+    """
+    The money for one logical job.
+
+    A reservation is named ``<period>/<key>``, which a ledger's record keeps.
+
+    :param unit: The unit in which the vendor reports costs; empty if it reports none; ``None`` if it is not known.
+    :param price: What a job costs according to the author of the Dag.
+    :ivar reservation: The one that was made last.
+    """
+
+    budget: Budget
+    buyer: Buyer
+    vendor: str
+    kind: str
+    conn_id: str
+    unit: str | None
+    price: Decimal | None = None
+    reservation: str | None = None
+
+    def reserve(self, number: int) -> str:
+        """
+        Reserve the money for a submission.
+
+        :param number: The submission's place among those of the task, from 1: a retry that would send the same one takes
+            up its reservation.
+        :returns: The reservation's name.
+        :raises InvalidRequestError: The vendor charges in another unit, or reports no costs and there is no price.
+        :raises BudgetExceededError: It would go over the cap.
+        :raises BudgetBusyError: The cost of another job is not known yet.
+        :raises FaceSwapError: The budget could not be read or written.
+        """
+        budget = self.budget
+        if self.unit and self.unit != budget.unit:
+            raise InvalidRequestError(
+                f"budget: {self.vendor} charges in {self.unit}, and {budget.shown} is in {budget.unit}",
+                vendor=self.vendor,
+                advice=f"Nothing was bought. Give a budget in {self.unit}.",
+            )
+        account = budget.account(CLOCK.moment(), self.buyer.task)
+        price = self._price()
+        if price is None and self.unit == "":
+            raise InvalidRequestError(
+                "budget: this vendor reports no costs, so a budget needs price",
+                vendor=self.vendor,
+                advice=f"Nothing was bought. Set price, in {budget.unit}.",
+            )
+        about = self._about(cap=plain(account.cap.amount), reserved_at=CLOCK.moment().isoformat())
+        made = account.reserve(f"{self.buyer.mark}-{number}", price, about)
+        warn(budget, account, made, about)
+        self.reservation = f"{account.period.name}/{made.key}"
+        return self.reservation
+
+    def _price(self) -> Decimal | None:
+        """The highest cost that this budget has seen of this kind, else the given price."""
+        try:
+            seen = self.budget.prices().highest(self.vendor, self.kind)
+        except Exception as error:  # noqa: BLE001 - every storage has its own errors
+            raise self.budget.unreadable(error) from None
+        return self.price if seen is None else seen
+
+    def bought(self, reservation: str | None, job_id: str, cost: Cost | None) -> None:
+        """Note that the job of a reservation was accepted. It never raises: the job is paid for."""
+
+        def note(account: Account, key: str) -> None:
+            amount = self._amount_of(cost)
+            account.bought(key, amount, self._about(job_id=job_id))
+            self._saw(amount)
+
+        self._after(reservation, note)
+
+    def ended(self, reservation: str | None, job: Job | None, cost: Cost | None) -> None:
+        """
+        Settle the reservation of a job whose end is known. It never raises, and a second call does nothing.
+
+        A failed or cancelled job costs what its vendor says at the end, else what it said at the submission.
+
+        :param cost: What the vendor said at the submission.
+        """
+        if job is None or not job.state.terminal:
+            return
+
+        def settle(account: Account, key: str) -> None:
+            amount = self._amount_of(job.cost or cost)
+            account.settle(key, amount, self._about(job_id=job.job_id))
+            if job.state is JobState.SUCCEEDED:
+                self._saw(amount)
+
+        self._after(reservation, settle)
+
+    def release(self, reservation: str | None) -> None:
+        """Give a reservation back, because nothing was bought with it. It never raises."""
+        self._after(reservation, lambda account, key: account.release(key))
+
+    def _after(self, reservation: str | None, step: Any) -> None:
+        if not reservation:
+            return
+        period, _, key = reservation.partition("/")
+        try:
+            step(self.budget.account_of(period), key)
+        except Exception as error:  # noqa: BLE001 - every storage has its own errors
+            _log.warning(
+                "The reservation %s of %s could not be settled (%s). It holds its money until a retry, or "
+                "airflow faceswap budget, settles it.",
+                key,
+                self.budget.shown,
+                type(error).__name__,
+            )
+
+    def _amount_of(self, cost: Cost | None) -> Decimal | None:
+        """What a vendor charged in the budget's unit; ``None`` if it did not say."""
+        if cost is None:
+            return None
+        if cost.unit != self.budget.unit:
+            _log.warning(
+                "%s charged %s, and %s is in %s", self.vendor, cost, self.budget.shown, self.budget.unit
+            )
+            return None
+        return as_amount("cost", max(cost.amount, 0))
+
+    def _saw(self, amount: Decimal | None) -> None:
+        if amount:
+            self.budget.prices().saw(self.vendor, self.kind, amount)
+
+    def _about(self, **more: Any) -> dict[str, Any]:
+        return {
+            **self.buyer.task,
+            "vendor": self.vendor,
+            "kind": self.kind,
+            "conn_id": self.conn_id,
+            "unit": self.budget.unit,
+            **more,
+        }

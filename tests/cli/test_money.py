@@ -1,0 +1,142 @@
+"""``airflow faceswap budget`` and ``costs``."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+from airflow_provider_faceswap.archive.manifest import RunInfo
+from airflow_provider_faceswap.archive.sources import ArchiveSource
+from airflow_provider_faceswap.archive.store import Archive
+from airflow_provider_faceswap.budgets import Budget
+from airflow_provider_faceswap.hooks.gptunnel import GPTunnelHook
+from airflow_provider_faceswap.jobs import GivenResult, Job, JobState
+
+TASK = {"dag_id": "a_dag", "run_id": "a_run", "task_id": "swap", "map_index": -1}
+
+
+@pytest.fixture
+def account(tmp_path):
+    budget = Budget(f"file://{tmp_path}/budget", amount=100, unit="RUB", per="ever")
+    return budget.account(datetime(2027, 1, 1, tzinfo=UTC), TASK)
+
+
+def about(**more):
+    return {**TASK, "vendor": "gptunnel", "conn_id": "c", "kind": "face_swap", "unit": "RUB", **more}
+
+
+def test_a_budget_is_shown_by_dag_run_and_job(run, account, tmp_path):
+    account.reserve("one", Decimal(15), about(cap="100"))
+    account.reserve("two", Decimal(15), about(cap="100"))
+    account.bought("two", None, about(job_id="j2"))
+    account.settle("one", Decimal(12), about(job_id="j1"))
+    told = run("budget", tmp_path / "budget").told
+    assert {name: told[name] for name in ("period", "unit", "spent", "bought", "reserved")} == {
+        "period": "ever",
+        "unit": "RUB",
+        "spent": "12",
+        "bought": "15",
+        "reserved": "0",
+    }
+    assert [(entry["dag_id"], entry["run_id"], entry["job_id"]) for entry in told["entries"]] == [
+        ("a_dag", "a_run", "j2"),
+        ("a_dag", "a_run", "j1"),
+    ]
+    assert "a_dag/a_run/swap gptunnel job j2" in run("budget", tmp_path / "budget", output="table").stdout
+
+
+def test_what_is_left_is_settled_by_polling_its_job(run, account, tmp_path, monkeypatch):
+    def fetch(self, job_id, kind):
+        state = {"j1": JobState.SUCCEEDED, "j2": JobState.RUNNING}[job_id]
+        return Job(vendor="gptunnel", kind=kind, job_id=job_id, state=state, status="x")
+
+    monkeypatch.setattr(GPTunnelHook, "fetch", fetch)
+    for number in (1, 2):
+        account.reserve(f"key-{number}", Decimal(15), about())
+        account.bought(f"key-{number}", None, about(job_id=f"j{number}"))
+    told = run("budget", tmp_path / "budget", "--settle").told
+    assert (told["spent"], told["bought"]) == ("15", "15")
+
+
+def test_a_person_settles_what_only_a_person_knows(run, account, tmp_path):
+    account.reserve("lost-1", Decimal(15), about())
+    account.reserve("lost-2", Decimal(15), about())
+    told = run("budget", tmp_path / "budget", "--set", "lost-1=0", "--set", "lost-2=14.5").told
+    assert (told["spent"], told["reserved"]) == ("14.5", "0")
+
+
+@pytest.mark.parametrize(
+    "wrong", [("--set", "no-such=1"), ("--set", "lost=-1"), ("--period", "2001-01-01"), ("--period", "../x")]
+)
+def test_a_wrong_argument_is_said_and_changes_nothing(run, account, tmp_path, wrong):
+    account.reserve("lost", Decimal(15), about())
+    done = run("budget", tmp_path / "budget", *wrong)
+    assert done.code == 2
+    assert done.stderr
+    assert run("budget", tmp_path / "budget").told["reserved"] == "15"
+
+
+def test_a_folder_without_a_budget_is_said(run, tmp_path):
+    assert run("budget", tmp_path / "nothing").code == 2
+
+
+@pytest.fixture
+def archived(tmp_path, picture):
+    def keep(dag, job_id, amount, day="2027-01-01", outputs=1, parents=()):
+        archive = Archive(
+            ObjectStoragePath(f"file://{tmp_path}/kept"),
+            filename=None,
+            overwrite="replace",
+            max_bytes=1_000_000,
+            open_hosts=(),
+            run=RunInfo(dag_id=dag),
+        )
+        result = GivenResult(
+            vendor="gptunnel",
+            kind="face_swap",
+            job_id=job_id,
+            url=None,
+            cost={"amount": amount, "unit": "RUB"} if amount is not None else None,
+            finished_at=f"{day}T10:00:00Z",
+            provenance={"arguments": {}, "parents": list(parents)},
+        )
+        for position in range(outputs):
+            archive.keep(
+                ArchiveSource(url=None, data=picture(), result=result, position=position, of=outputs)
+            )
+
+    return keep
+
+
+def test_costs_are_added_up_from_manifests_and_each_job_counts_once(run, archived, tmp_path):
+    parent = {"vendor": "gptunnel", "kind": "imagine", "job_id": "p1", "cost": {"amount": 18, "unit": "RUB"}}
+    archived("first", "j1", 15, outputs=2)
+    archived("first", "j2", 15, parents=[parent])
+    archived("second", "j3", None)
+    rows = json.loads(run("costs", tmp_path / "kept").stdout)
+    assert rows == [
+        {"dag": "first", "vendor": "gptunnel", "jobs": 3, "amount": "48", "unit": "RUB"},
+        {"dag": "second", "vendor": "gptunnel", "jobs": 1, "amount": None, "unit": None},
+    ]
+
+
+def test_costs_are_added_up_by_day_as_csv_without_formulas(run, archived, tmp_path):
+    archived("=cmd()", "j1", 15)
+    archived("=cmd()", "j2", 15, day="2027-01-02")
+    done = run("costs", tmp_path / "kept", "--by", "dag,day", output="csv")
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert [(row["dag"], row["day"], row["amount"]) for row in rows] == [
+        ("'=cmd()", "2027-01-01", "15"),
+        ("'=cmd()", "2027-01-02", "15"),
+    ]
+
+
+def test_an_unknown_column_is_said(run, archived, tmp_path):
+    archived("first", "j1", 15)
+    assert run("costs", tmp_path / "kept", "--by", "planet").code == 2
