@@ -25,7 +25,15 @@ def get_provider_info() -> dict[str, Any]:
                 "external-doc-url": "https://github.com/airflow-provider-faceswap/airflow-provider-faceswap",
                 "logo": "/docs/integration-logos/faceswap.svg",
                 "how-to-guide": _guides(
-                    "failover", "batch", "archive", "balance", "budgets", "job-sensor", "taskflow", "webhook"
+                    "failover",
+                    "batch",
+                    "archive",
+                    "balance",
+                    "budgets",
+                    "reuse",
+                    "job-sensor",
+                    "taskflow",
+                    "webhook",
                 ),
                 "tags": ["software"],
             },

@@ -8,7 +8,14 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from airflow_provider_faceswap.exceptions import InvalidRequestError
 from airflow_provider_faceswap.foundation.text import safe_json, safe_text
@@ -192,6 +199,9 @@ class GivenResult(_Frozen):
     A job's result as an argument: what a job operator returned, or the part of it that a user wrote by hand.
 
     Only ``vendor``, ``job_id`` and ``url`` must be there; unknown keys are ignored.
+
+    :param reused_from: The manifest of the archived picture that ``url`` names, if nothing was bought because the same
+        request had been archived before; left out otherwise.
     """
 
     #: A wrong value of any other field counts as not set: the result may be kept without it.
@@ -211,6 +221,14 @@ class GivenResult(_Frozen):
     expires_at: datetime | None = None
     attempt_reused: bool | None = None
     provenance: dict[str, Any] | None = None
+    reused_from: str | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_json(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = plain(self)
+        if self.reused_from is None:
+            fields.pop("reused_from", None)
+        return fields
 
     @classmethod
     def parse(cls, value: Any) -> Self | None:

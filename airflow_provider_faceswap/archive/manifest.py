@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from airflow_provider_faceswap.archive.sources import ArchiveSource
 
 
+#: The part of a result's provenance with the fingerprint of its request, and the folder that is searched for it.
+REUSE = "reuse"
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True)
 
@@ -136,6 +140,7 @@ class Manifest(_Frozen):
     :param parents: The jobs before it, the nearest first.
     :param thumbnails: By role: ``output``, or the name of the argument that was the input.
     :param approval: Who approved it, for a file that was published after an approval.
+    :param request: The fingerprint of the job's request without its account, if the same request may use the file again.
     """
 
     version: int = 1
@@ -146,6 +151,7 @@ class Manifest(_Frozen):
     airflow: RunInfo = RunInfo()
     thumbnails: dict[str, KeptThumbnail] = {}
     approval: Approval | None = None
+    request: str | None = None
     archived_at: str = Field(default_factory=lambda: datetime.now(UTC).isoformat())
     package: dict[str, str] = {"name": "airflow-provider-faceswap", "version": __version__}
 
@@ -156,13 +162,17 @@ class Manifest(_Frozen):
             fields.pop("thumbnails", None)
         if self.approval is None:
             fields.pop("approval", None)
+        if self.request is None:
+            fields.pop("request", None)
         return fields
 
     @classmethod
     def of(cls, source: ArchiveSource, file: Archived, run: RunInfo) -> Self:
         """The manifest of a file that is about to be written."""
-        job, parents = None, []
+        job, parents, request = None, [], None
         if source.result is not None:
+            mark = (source.result.provenance or {}).get(REUSE)
+            request = mark.get("key") if isinstance(mark, dict) else None
             first, *parents = chain_of(source.result)
             job = {
                 **first,
@@ -179,6 +189,7 @@ class Manifest(_Frozen):
             job=job,
             parents=parents,
             airflow=run,
+            request=request if isinstance(request, str) else None,
         )
 
     @classmethod

@@ -14,6 +14,7 @@ from airflow.providers.common.compat.sdk import conf
 from airflow_provider_faceswap.archive.manifest import Archived, Manifest, RunInfo
 from airflow_provider_faceswap.archive.names import check_filename, folder_of, names_of
 from airflow_provider_faceswap.archive.place import Overwrite, Place, TakenError
+from airflow_provider_faceswap.archive.reuse import already_in, copied, is_reused
 from airflow_provider_faceswap.exceptions import ArchiveError, FaceSwapError, NotAnImageError, TooLargeError
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.foundation.file_structure import examine
@@ -95,6 +96,12 @@ class Archive:
             ) from None
 
     def _keep(self, source: ArchiveSource, file: BinaryIO) -> Archived:
+        if (
+            is_reused(source)
+            and self.filename is None
+            and (there := already_in(self.folder, source)) is not None
+        ):
+            return there
         fetched = self._fetch(source, file)
         found = examine(file)
         if (media := found.media) is None:
@@ -157,6 +164,8 @@ class Archive:
         return self.overwrite != "replace" or (self.run.try_number or 1) > 1
 
     def _fetch(self, source: ArchiveSource, into: BinaryIO) -> Downloaded:
+        if is_reused(source):
+            return copied(source, into, self.max_bytes)
         if source.url is not None:
             fetch = partial(
                 download,

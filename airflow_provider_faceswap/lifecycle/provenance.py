@@ -118,6 +118,9 @@ def with_links(value: Any) -> Any:
                 f"the result of {result.vendor} job {result.job_id} has no link",
                 advice="Nothing was bought. Archive that result first, then pass the archived picture.",
             )
+        if result.reused_from is not None:
+            # As the archive operator returns it: a file in object storage, and no link that a vendor could fetch.
+            return {"uri": result.url, "manifest_uri": result.reused_from, "sha256": None}
         return result.url
     if isinstance(value, Mapping):
         return {key: with_links(item) for key, item in value.items()}

@@ -14,7 +14,7 @@ from airflow_provider_faceswap.lifecycle.clears import deleted_record_error
 from airflow_provider_faceswap.lifecycle.failover import ANOTHER_MAY, FailoverRecords
 from airflow_provider_faceswap.lifecycle.ledger import attempt_of
 from airflow_provider_faceswap.lifecycle.outcomes import read_event
-from airflow_provider_faceswap.lifecycle.provenance import materialized
+from airflow_provider_faceswap.lifecycle.provenance import materialized, request_arguments
 from airflow_provider_faceswap.lifecycle.purchase import NotSubmittedError
 from airflow_provider_faceswap.lifecycle.submissions import latest_deadline
 from airflow_provider_faceswap.operators._earlier_job import names_earlier_job, naming
@@ -68,6 +68,8 @@ class FailoverOperator(JobOperator):
         if self.resumes:
             return self._run(context, hook_for_connection(conn_ids[0]))
         paid = self._records(context).paid(conn_ids)
+        if self.reuse == "archive" and not paid and (reused := self._reused_at_any(context, conn_ids)):
+            return reused
         return self._run_at_first(context, conn_ids, [*paid, *(one for one in conn_ids if one not in paid)])
 
     @failure_shown
@@ -90,6 +92,22 @@ class FailoverOperator(JobOperator):
                 raise
             self._log_next(rest[0], waited_for.conn_id, error)
         return self._run_at_first(context, conn_ids, rest, failed)
+
+    def _reused_at_any(self, context: Context, conn_ids: Iterable[str]) -> dict[str, Any] | None:
+        """What was archived before, of any of the connections, so that the first does not buy it again."""
+        given = request_arguments(self._rendered_arguments(context))
+        for conn_id in conn_ids:
+            try:
+                hook = hook_for_connection(conn_id)
+                request = hook.prepare(self.kind, preflight=self.preflight, **given)
+                result = self._archived(context, hook, self._key(hook, request, given))
+            except FaceSwapError as error:
+                # Its own turn decides whether that is an error.
+                self.log.debug("Nothing is looked for at connection %s: %s", conn_id, error.message)
+                continue
+            if result is not None:
+                return self._reused(context, hook, result)
+        return None
 
     def _run_at_first(
         self, context: Context, conn_ids: Sequence[str], places: Sequence[str], failed: Iterable[str] = ()

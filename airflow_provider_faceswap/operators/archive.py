@@ -9,6 +9,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_faceswap.archive.manifest import Archived, RunInfo
 from airflow_provider_faceswap.archive.names import check_known, folder_of, given_filename
+from airflow_provider_faceswap.archive.reuse import record_requests
 from airflow_provider_faceswap.archive.sources import ArchiveSource, parse_each
 from airflow_provider_faceswap.archive.store import archive_at
 from airflow_provider_faceswap.archive.thumbnails import keeper
@@ -139,6 +140,8 @@ class ArchiveOperator(BaseOperator):
         folder = folder_of(self.destination, self.destination_conn_id)
         kept = [source for source in sources if isinstance(source, ArchiveSource)]
         self._lineage = lineage.archive_lineage(kept, archived, folder)
+        for problem in record_requests(folder, kept, archived):
+            self.log.warning("%s", problem)
         lineage.collect(folder, self._lineage)
         lineage.set_outlet_extras(context, self.outlets, lineage.archive_event(kept, archived), folder)
         if self.sheet:

@@ -29,7 +29,7 @@ from airflow_provider_faceswap.media.inputs import PREFLIGHTS
 from airflow_provider_faceswap.operators._clears import failure_noted, note_in_ledger, unrecorded_since
 from airflow_provider_faceswap.operators._earlier_job import names_earlier_job
 from airflow_provider_faceswap.operators._failure import failure_shown
-from airflow_provider_faceswap.operators._spending import SpendingOperator
+from airflow_provider_faceswap.operators._reuse import ReusedError, ReusingOperator
 from airflow_provider_faceswap.telemetry.metrics import failures_counted
 from airflow_provider_faceswap.triggers._after_success import stored_in_triggerer
 from airflow_provider_faceswap.triggers.job import SAFE_RESUME_DELAY, JobTrigger, wait_in_triggerer
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from airflow_provider_faceswap.operators._keywords import TaskArguments
 
 
-class JobOperator(SpendingOperator):
+class JobOperator(ReusingOperator):
     """
     Submit one job and wait for it.
 
@@ -75,6 +75,10 @@ class JobOperator(SpendingOperator):
         shrinks what the vendor would refuse, ``off`` leaves all checks to the vendor.
     :param budget: A :class:`~.budgets.Budget`, its JSON, or a list with one for each unit; default: that of the settings.
     :param price: What the job costs, in the budget's unit, until the budget has seen the cost of such a job.
+    :param reuse: ``run``: a retry reuses the job of its own task instance. ``archive``: a request that was archived below
+        ``reuse_from``, by whatever Dag and run, is not bought again.
+    :param reuse_from: The folder of that archive.
+    :param reuse_links: What a link is in a request that is looked for: the ``link``, or its ``content``, which is fetched.
     :param multiple_outputs: Store each key of the result as an XCom of its own too, for ``task.output["url"]``.
     :raises BudgetExceededError: The job would take the budget over its cap. Nothing was bought.
     :raises InvalidRequestError: An argument is wrong. Nothing was bought.
@@ -104,10 +108,14 @@ class JobOperator(SpendingOperator):
         preflight: Preflight = "auto",
         budget: Any = None,
         price: float | None = None,
+        reuse: Literal["run", "archive"] = "run",
+        reuse_from: Any = None,
+        reuse_links: Literal["link", "content"] = "link",
         multiple_outputs: bool = True,
         **kwargs: Unpack[TaskArguments],
     ) -> None:
-        super().__init__(budget=budget, price=price, multiple_outputs=multiple_outputs, **kwargs)
+        reusing = {"reuse": reuse, "reuse_from": reuse_from, "reuse_links": reuse_links}
+        super().__init__(budget=budget, price=price, **reusing, multiple_outputs=multiple_outputs, **kwargs)
         self.conn_id = conn_id or self.hook_class.default_conn_name
         self.deferrable = (
             conf.getboolean("operators", "default_deferrable", fallback=False)
@@ -157,7 +165,10 @@ class JobOperator(SpendingOperator):
         result = None
         with hook:
             while result is None:
-                submission, job = self._submit(context, hook)
+                try:
+                    submission, job = self._submit(context, hook)
+                except ReusedError as reused:
+                    return self._reused(context, hook, reused.result)
                 if self.deferrable and not is_over(job):
                     self._defer(submission)
                 result = self._wait(context, hook, submission, job)
@@ -206,7 +217,10 @@ class JobOperator(SpendingOperator):
                 job_id = as_job_id("resume_job_id", self.resume_job_id)
                 hook.vendor.fetch(self.kind, job_id)  # refuses a kind that is unknown, or cannot be polled
                 return template.submission(job_id, reused=True, counted=True), None
-            request = hook.prepare(self.kind, preflight=self.preflight, **request_arguments(arguments))
+            sent = request_arguments(arguments)
+            request = hook.prepare(self.kind, preflight=self.preflight, **sent)
+            if self.reuse == "archive":
+                self._reuse_or_claim(context, hook, self._key(hook, request, sent), template)
             funds = self._funds(context, hook)
         self._bought_from = funds
         self._trigger(template.submission("0")).check_storable()
@@ -235,6 +249,7 @@ class JobOperator(SpendingOperator):
             try:
                 return self._resume_or_submit(context, purchase)
             except FaceSwapError as error:
+                self._nothing_bought(context, template, error)
                 raise self._later(error) from None
 
     def _resume_or_submit(self, context: Context, purchase: Purchase) -> tuple[Submission, Job | None]:

@@ -53,6 +53,7 @@ CASES = {
     "approve_before_publish.py": 2,
     "pick_of_four.py": 2,
     "budgeted.py": 2,
+    "nightly_new_rows.py": 2,
 }
 #: Pictures that it keeps, where that is not one.
 PICTURES = {
@@ -64,6 +65,7 @@ PICTURES = {
     "approve_before_publish.py": 2,
     "pick_of_four.py": 2,
     "budgeted.py": 2,
+    "nightly_new_rows.py": 2,
 }
 
 
@@ -149,6 +151,17 @@ def test_an_example_ends_the_same_where_the_vendors_are_unkind(ran, unkind, file
     assert met()["no_output"]
     # A busy vendor costs one attempt; nothing else does.
     assert max(instance.try_number for instance in run.get_task_instances()) <= 2
+
+
+@pytest.mark.filterwarnings("default")
+def test_only_the_new_rows_of_a_list_are_bought(sandbox, ledger, tmp_path):
+    dag = loaded("nightly_new_rows.py").dag
+    given = {"face_image": f"{sandbox.url}/samples/boris.jpg", "destination": f"file://{tmp_path}"}
+    for many in (2, 3):
+        pictures = [f"{sandbox.url}/samples/group-{number}.jpg" for number in range(2, 2 + many)]
+        assert dag.test(run_conf={**given, "pictures": pictures}).state == "success"
+        assert ledger()["creates"] == many
+        assert len(list(tmp_path.rglob("*.json"))) == many
 
 
 def test_the_consumer_of_the_asset_waits_for_it():

@@ -1,0 +1,219 @@
+"""
+The index of an archive: which archived files a request has made, whatever Dag and run bought them.
+
+One object for each request, in the archive's folder. It names files, and nothing that it says is believed: a file counts
+only if the manifest beside it names this request, and the file has the manifest's size and hash.
+
+A claim, with a lease, says that a task is making the picture. Claims are numbered and created exclusively, so of several
+tasks one makes it. Where a storage cannot create exclusively, each task makes it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_faceswap.archive.manifest import Manifest
+from airflow_provider_faceswap.archive.place import Place
+from airflow_provider_faceswap.exceptions import FaceSwapError
+from airflow_provider_faceswap.foundation.clock import CLOCK
+from airflow_provider_faceswap.foundation.redaction import error_line
+from airflow_provider_faceswap.foundation.signed_links import unsigned
+from airflow_provider_faceswap.lifecycle.provenance import is_private
+from airflow_provider_faceswap.storage.files import create, holds, write
+from airflow_provider_faceswap.storage.listing import listed, removed
+from airflow_provider_faceswap.storage.places import place_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow.sdk import ObjectStoragePath
+
+    from airflow_provider_faceswap.vendors.messages import Request
+
+#: The folder of the index, below that of the archive.
+FOLDER = ".faceswap-index"
+#: The name of a request's entry, and the beginning of that of a claim.
+_ENTRY, _CLAIM = "entry", "claim-"
+#: Times that a claim is tried again because others claim at the same time.
+_TRIES = 20
+
+
+def request_key(vendor: str, kind: str, request: Request, contents: Mapping[str, str]) -> str:
+    """
+    The fingerprint of a request without its account: what makes two pictures the same.
+
+    Pictures count by content if their bytes pass through here, else by their link without a signature. Webhooks are left
+    out.
+
+    :param contents: Texts that stand for links, by link.
+    """
+    body = request.body if request.known_as is None else request.known_as
+    known = unsigned(_content_of(body, contents))
+    return hashlib.sha256(
+        json.dumps([vendor, kind, request.path, known], sort_keys=True).encode()
+    ).hexdigest()
+
+
+def _content_of(value: Any, contents: Mapping[str, str]) -> Any:
+    if isinstance(value, Mapping):
+        parts = {name: _content_of(part, contents) for name, part in value.items() if not is_private(name)}
+        return {name: part for name, part in parts.items() if part != {}}
+    if isinstance(value, list | tuple):
+        return [_content_of(part, contents) for part in value]
+    return contents.get(value, value) if isinstance(value, str) else value
+
+
+class Index:
+    """
+    The index of an archive.
+
+    :param folder: The archive's folder.
+    """
+
+    def __init__(self, folder: ObjectStoragePath) -> None:
+        self.folder = folder
+
+    # -- archived files -----------------------------------------------------------------------------------
+
+    def find(self, key: str) -> tuple[Manifest, ...]:
+        """
+        The manifests of the files that a request has made, in the order of its outputs.
+
+        :returns: None if there is no entry, or a file is not whole any more.
+        :raises FaceSwapError: The archive could not be read.
+        """
+        try:
+            return self._find(key)
+        except FileNotFoundError:
+            return ()
+        except Exception as error:  # noqa: BLE001 - every storage has its own errors
+            raise FaceSwapError(
+                f"the archive {place_of(str(self.folder))} could not be searched ({error_line(error)})",
+                advice="Nothing was bought. Retry when its storage works again.",
+            ) from None
+
+    def _find(self, key: str) -> tuple[Manifest, ...]:
+        try:
+            names = json.loads(_read(self._of(key) / _ENTRY))["files"]
+            places = [Place(self.folder / name) for name in names if _is_below(name)]
+            manifests = tuple(Manifest.parse(_read(place.manifest_path)) for place in places)
+        except (ValueError, KeyError, TypeError):
+            return ()
+        for number, (place, manifest) in enumerate(zip(places, manifests, strict=True), 1):
+            is_ours = manifest.request == key and manifest.is_of(place.path) and manifest.job is not None
+            if not is_ours or (manifest.source.output, manifest.source.outputs) != (number, len(names)):
+                return ()
+            if not holds(place.path, manifest.file.bytes, manifest.file.sha256):
+                return ()
+        return manifests
+
+    def record(self, key: str, files: Sequence[str]) -> None:
+        """
+        Write the entry of a request whose files are all archived, and end the claims on it.
+
+        :param files: Their URIs, in the order of the outputs.
+        :raises Exception: The storage's own error.
+        """
+        root = place_of(str(self.folder)).rstrip("/") + "/"
+        names = [place_of(uri).removeprefix(root) for uri in files]
+        if not all(map(_is_below, names)):
+            return
+        path, content = self._of(key) / _ENTRY, json.dumps({"files": names}).encode()
+        try:
+            create(path, io.BytesIO(content))
+        except NotImplementedError:
+            write(path, io.BytesIO(content))
+        except FileExistsError:
+            if not self.find(key):
+                write(path, io.BytesIO(content))
+        self.release(key)
+
+    # -- claims -------------------------------------------------------------------------------------------
+
+    def claim(self, key: str, owner: str, seconds: float) -> str | None:
+        """
+        Claim that this task makes the picture.
+
+        :param owner: The task instance, the same in all its attempts.
+        :param seconds: How long others wait for the picture.
+        :returns: ``None`` if it is claimed now, or already was by this owner; else the owner of the claim.
+        :raises FaceSwapError: The archive could not be read or written.
+        """
+        try:
+            return self._claim(key, owner, seconds)
+        except Exception as error:  # noqa: BLE001 - every storage has its own errors
+            raise FaceSwapError(
+                f"the archive {place_of(str(self.folder))} could not be claimed in ({error_line(error)})",
+                advice="Nothing was bought. Retry when its storage works again.",
+            ) from None
+
+    def _claim(self, key: str, owner: str, seconds: float) -> str | None:
+        for _ in range(_TRIES):
+            claims = self._claims(key)
+            number = 1
+            if claims:
+                number, (held_by, until) = max(claims.items())
+                if held_by == owner:
+                    return None
+                if until > CLOCK.now():
+                    return held_by
+                number += 1
+            content = {"owner": owner, "until": CLOCK.now() + seconds}
+            try:
+                create(self._claim_path(key, number), io.BytesIO(json.dumps(content).encode()))
+            except FileExistsError:
+                continue
+            except NotImplementedError:
+                return None
+            return None
+        return "another task"
+
+    def release(self, key: str, owner: str | None = None) -> None:
+        """
+        End the claims of an owner, or of all.
+
+        :raises Exception: The storage's own error.
+        """
+        for number, (held_by, _) in self._claims(key).items():
+            if owner is None or held_by == owner:
+                removed(self._claim_path(key, number))
+
+    def _claims(self, key: str) -> dict[int, tuple[str, float]]:
+        """The owner and the end of each claim, by its number. One that is damaged has ended."""
+        folder, found = self._of(key), {}
+        for name, _ in listed(folder):
+            number = name.removeprefix(_CLAIM)
+            if not name.startswith(_CLAIM) or not number.isdecimal():
+                continue
+            try:
+                claim = json.loads(_read(folder / name))
+                found[int(number)] = (str(claim["owner"]), float(claim["until"]))
+            except FileNotFoundError:
+                continue
+            except (ValueError, KeyError, TypeError):
+                found[int(number)] = ("", 0.0)
+        return found
+
+    def _claim_path(self, key: str, number: int) -> ObjectStoragePath:
+        return self._of(key) / f"{_CLAIM}{number:04d}"
+
+    def _of(self, key: str) -> ObjectStoragePath:
+        return self.folder / FOLDER / key[:2] / key
+
+
+def _read(path: ObjectStoragePath) -> bytes:
+    data: bytes = path.fs.cat_file(path.path, start=0)
+    return data
+
+
+def _is_below(name: Any) -> bool:
+    """True for the name of a file below the archive's folder."""
+    if not isinstance(name, str) or not name or "://" in name or "::" in name:
+        return False
+    path = PurePosixPath(name)
+    return not path.is_absolute() and ".." not in path.parts

@@ -1,0 +1,162 @@
+"""A request that was archived before: its result, its picture as a source, and its entry in the index."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from airflow_provider_faceswap.archive.index import Index
+from airflow_provider_faceswap.archive.manifest import REUSE, Archived, Manifest
+from airflow_provider_faceswap.exceptions import (
+    ArchiveError,
+    FaceSwapError,
+    InvalidRequestError,
+    TooLargeError,
+)
+from airflow_provider_faceswap.foundation.redaction import error_line
+from airflow_provider_faceswap.http.body import Downloaded
+from airflow_provider_faceswap.jobs import Cost, JobResult
+from airflow_provider_faceswap.storage.files import PART, holds, usable_path
+from airflow_provider_faceswap.storage.local_files import allowed
+from airflow_provider_faceswap.storage.places import place_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from airflow.sdk import ObjectStoragePath
+
+    from airflow_provider_faceswap.archive.sources import ArchiveSource
+
+
+def mark_of(key: str, folder: object) -> dict[str, str]:
+    """What a result says about its request, so that the archive can write its entry."""
+    return {"key": key, "from": str(folder)}
+
+
+def result_of_archived(manifests: Sequence[Manifest], folder: ObjectStoragePath, unit: str) -> JobResult:
+    """
+    The result of a request that was archived before.
+
+    :param manifests: The manifests of its outputs, as the index found them.
+    :param folder: The archive's folder, with its connection.
+    :param unit: The unit of the cost, which is 0.
+    """
+    job: dict[str, Any] = manifests[0].job or {}
+    root = place_of(str(folder)).rstrip("/") + "/"
+    urls = tuple(str(folder / place_of(found.file.uri).removeprefix(root)) for found in manifests)
+    archived_at = datetime.fromisoformat(manifests[0].archived_at)
+    cost = job.get("cost")
+    return JobResult(
+        vendor=str(job.get("vendor")),
+        kind=str(job.get("kind")),
+        job_id=str(job.get("job_id")),
+        conn_id=str(job.get("conn_id") or ""),
+        url=urls[0],
+        urls=urls,
+        cost=Cost(amount=0.0, unit=cost["unit"] if isinstance(cost, dict) and "unit" in cost else unit),
+        submitted_at=job.get("submitted_at") or archived_at,
+        finished_at=job.get("finished_at") or archived_at,
+        attempt_reused=True,
+        provenance={"arguments": job.get("arguments") or {}, "parents": manifests[0].parents},
+        reused_from=f"{urls[0]}.json",
+    )
+
+
+def is_reused(source: ArchiveSource) -> bool:
+    """True if a source is an archived picture, and not a link to one at a vendor."""
+    return (
+        source.result is not None
+        and source.result.reused_from is not None
+        and source.url is not None
+        and not source.url.lower().startswith(("http://", "https://"))
+    )
+
+
+def _path(source: ArchiveSource) -> ObjectStoragePath:
+    try:
+        return allowed(usable_path(source.url))
+    except (ValueError, ImportError) as error:
+        if isinstance(error, FaceSwapError):
+            raise
+        raise InvalidRequestError(
+            f"source: this Airflow has no storage for {place_of(str(source.url))}",
+            advice="Nothing was archived. Install the storage's provider.",
+        ) from None
+
+
+def already_in(folder: ObjectStoragePath, source: ArchiveSource) -> Archived | None:
+    """The archived file of a reused source, if it is whole and in this folder; then there is nothing to write."""
+    path = _path(source)
+    if not place_of(str(path)).startswith(place_of(str(folder)).rstrip("/") + "/"):
+        return None
+    manifest_path = path.with_name(f"{path.name}.json")
+    try:
+        manifest = Manifest.parse(manifest_path.fs.cat_file(manifest_path.path, start=0))
+    except (FileNotFoundError, ValueError):
+        return None
+    if not manifest.is_of(path) or not holds(path, manifest.file.bytes, manifest.file.sha256):
+        return None
+    return manifest.file.model_copy(update={"uri": str(source.url), "manifest_uri": f"{source.url}.json"})
+
+
+def copied(source: ArchiveSource, into: BinaryIO, max_bytes: int) -> Downloaded:
+    """
+    Read the archived picture of a reused source.
+
+    :raises ArchiveError: It cannot be read any more, or is too large.
+    """
+    path = _path(source)
+    digest, size = hashlib.sha256(), 0
+    try:
+        with path.fs.open(path.path, "rb") as file:
+            while size <= max_bytes and (part := file.read(PART)):
+                size += len(part)
+                digest.update(part)
+                into.write(part)
+    except Exception as error:  # noqa: BLE001 - every storage has its own errors
+        raise ArchiveError(
+            f"the archived picture {place_of(str(path))} could not be read ({error_line(error)})",
+            advice="Clear the task that named it: it is bought again if it is not in its archive any more.",
+        ) from None
+    if size > max_bytes:
+        raise TooLargeError(f"{place_of(str(path))} is larger than the limit of {max_bytes} bytes")
+    into.seek(0)
+    return Downloaded(size, digest.hexdigest())
+
+
+def record_requests(
+    folder: ObjectStoragePath, sources: Iterable[ArchiveSource], archived: Iterable[Archived]
+) -> list[str]:
+    """
+    Write the index entries of requests whose outputs were all archived just now.
+
+    The entry goes where its task searches, if that is this folder or one above it, else into this folder.
+
+    :returns: One line for each entry that could not be written: the pictures are archived all the same.
+    """
+    files: dict[tuple[str, str], dict[int, str]] = defaultdict(dict)
+    wanted: dict[tuple[str, str], int] = {}
+    for source, file in zip(sources, archived, strict=True):
+        provenance = (source.result.provenance if source.result else None) or {}
+        mark = provenance.get(REUSE)
+        if isinstance(mark, dict) and isinstance(mark.get("key"), str) and not is_reused(source):
+            request = (mark["key"], str(mark.get("from") or ""))
+            files[request][source.position] = file.uri
+            wanted[request] = source.of
+    problems = []
+    for (key, searched), found in files.items():
+        if len(found) < wanted[key, searched]:
+            continue
+        try:
+            here = place_of(str(folder)).rstrip("/") + "/"
+            above = bool(searched) and here.startswith(place_of(searched).rstrip("/") + "/")
+            Index(usable_path(searched) if above else folder).record(
+                key, [found[place] for place in sorted(found)]
+            )
+        except Exception as error:  # noqa: BLE001 - every storage has its own errors
+            problems.append(
+                f"a request cannot be reused: its entry could not be written ({error_line(error)})"
+            )
+    return problems
