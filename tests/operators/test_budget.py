@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
+from airflow.sdk import DAG
 
 from airflow_provider_faceswap.budgets import Budget
 from airflow_provider_faceswap.exceptions import (
@@ -294,3 +295,20 @@ def test_of_several_budgets_the_one_of_the_vendors_unit_counts(vendor, context, 
     with pytest.raises(BudgetExceededError, match="RUB"):
         swap(budget=[other, budget(10)], price=15).execute(context)
     assert not Path(tmp_path, "points").exists()
+
+
+def test_a_dag_with_a_budget_is_stored_and_mapped(budget):
+    try:
+        from airflow.serialization.serialized_objects import DagSerialization as Serialized
+    except ImportError:  # before Airflow 3.2
+        from airflow.serialization.serialized_objects import SerializedDAG as Serialized
+
+    with DAG("budgeted", schedule=None) as dag:
+        swap(budget=budget())
+        mapped = GPTunnelFaceSwapOperator.partial(
+            task_id="mapped", face_image=PICTURES["face_image"], budget=budget(), price=15
+        )
+        mapped.expand(target_image=["https://pictures.test/1.jpg"])
+        GPTunnelFaceSwapOperator.partial(task_id="each", **PICTURES).expand(budget=[budget().serialize()])
+    stored = json.loads(json.dumps(Serialized.to_dict(dag)))
+    assert {task["__var"]["task_id"] for task in stored["dag"]["tasks"]} == {"swap", "mapped", "each"}
