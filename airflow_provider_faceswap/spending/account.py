@@ -213,7 +213,7 @@ class Account:
         :raises FaceSwapError: The budget could not be read or written.
         """
         with self._reachable("written"):
-            old = self._open(key)
+            old = _open(self.book.standing(), key)
             if amount is None and old:
                 amount = max(old, key=lambda entry: entry.stage).amount
             new = Entry(key, Stage.BOUGHT, amount)
@@ -229,7 +229,8 @@ class Account:
         :raises FaceSwapError: The budget could not be read or written.
         """
         with self._reachable("written"):
-            if not (old := self._open(key)):
+            standing = self.book.standing()
+            if not (old := _open(standing, key)):
                 return False
             if amount is None:
                 amount = max(old, key=lambda entry: entry.stage).amount
@@ -243,8 +244,9 @@ class Account:
                 self.book.put(Entry(key, Stage.SPENT, amount), about)
             for entry in old:
                 self.book.remove(entry)
-        with suppress(Exception):
-            self._fold()
+        if sum(entry.stage is Stage.SPENT for entry in standing.entries.values()) >= FOLD_AT:
+            with suppress(Exception):
+                self.book.fold(self.book.standing())
         return True
 
     def release(self, key: str) -> None:
@@ -254,24 +256,13 @@ class Account:
         :raises FaceSwapError: The budget could not be read or written.
         """
         with self._reachable("written"):
-            for entry in self._open(key):
+            for entry in _open(self.book.standing(), key):
                 self.book.remove(entry)
-
-    def _open(self, key: str) -> list[Entry]:
-        standing = self.book.standing()
-        entries = [standing.entries.get(key), *(entry for entry in standing.behind if entry.key == key)]
-        return [entry for entry in entries if entry is not None and entry.stage is not Stage.SPENT]
 
     def _remove_but(self, kept: Entry, entries: list[Entry]) -> None:
         for entry in entries:
             if (entry.stage, entry.name) != (kept.stage, kept.name):
                 self.book.remove(entry)
-
-    def _fold(self) -> None:
-        standing = self.book.standing()
-        spent = sum(entry.stage is Stage.SPENT for entry in standing.entries.values())
-        if spent >= FOLD_AT:
-            self.book.fold(standing)
 
     @contextmanager
     def _reachable(self, done: str) -> Iterator[None]:
@@ -285,3 +276,9 @@ class Account:
                 f"{self.cap.shown} could not be {done} ({error_line(error)})",
                 advice="Nothing was bought. Retry when its storage works again.",
             ) from None
+
+
+def _open(standing: Standing, key: str) -> list[Entry]:
+    """The entries of a reservation that is not settled yet, or that were left behind when it was."""
+    entries = [standing.entries.get(key), *(entry for entry in standing.behind if entry.key == key)]
+    return [entry for entry in entries if entry is not None and entry.stage is not Stage.SPENT]

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_faceswap.foundation.text import safe_json
 from airflow_provider_faceswap.spending.amounts import plain
 from airflow_provider_faceswap.storage.files import create, write
-from airflow_provider_faceswap.storage.listing import listed, removed
+from airflow_provider_faceswap.storage.listing import listed, listed_below, removed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -182,8 +182,9 @@ class Book:
         """
         latest: dict[str, Entry] = {}
         behind: list[Entry] = []
+        files = listed_below(self.folder, (*(stage.value for stage in Stage), _TOTALS))
         for stage in Stage:
-            for name, written in listed(self.folder / stage.value):
+            for name, written in files[stage.value]:
                 if (entry := Entry.parse(stage, name, written)) is None:
                     continue
                 other = latest.get(entry.key)
@@ -192,7 +193,7 @@ class Book:
                 if other is not None:
                     behind.append(other)
                 latest[entry.key] = entry
-        totals = self._totals()
+        totals = self._totals(_numbers_in(files[_TOTALS]))
         return Standing(
             {
                 key: entry
@@ -254,11 +255,10 @@ class Book:
         return [entry for entry in parsed if entry is not None]
 
     def _total_numbers(self) -> list[int]:
-        return sorted(int(name) for name, _ in listed(self.folder / _TOTALS) if name.isdecimal())
+        return _numbers_in(listed(self.folder / _TOTALS))
 
-    def _totals(self) -> Totals:
+    def _totals(self, numbers: list[int]) -> Totals:
         for _ in range(_TRIES):
-            numbers = self._total_numbers()
             if not numbers:
                 return Totals()
             path = self.folder / _TOTALS / f"{numbers[-1]:08d}"
@@ -270,10 +270,15 @@ class Book:
                     frozenset(found["covered"]),
                     {dag: Decimal(amount) for dag, amount in found["by_dag"].items()},
                 )
+            numbers = self._total_numbers()
         raise FileNotFoundError(str(self.folder / _TOTALS))
 
     def _path(self, entry: Entry) -> ObjectStoragePath:
         return self.folder / entry.stage.value / entry.name
+
+
+def _numbers_in(files: Iterable[tuple[str, float | None]]) -> list[int]:
+    return sorted(int(name) for name, _ in files if name.isdecimal())
 
 
 def _is_more(one: Entry, other: Entry) -> bool:

@@ -8,9 +8,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from airflow.sdk import ObjectStoragePath
+
+#: Storages whose library lists everything below a folder page by page, in the order of the names.
+_ONE_LIST = frozenset({"s3", "s3a", "s3n"})
 
 
 def listed(folder: ObjectStoragePath) -> list[tuple[str, float | None]]:
@@ -31,6 +34,31 @@ def listed(folder: ObjectStoragePath) -> list[tuple[str, float | None]]:
         for one in found
         if one.get("type") != "directory"
     ]
+
+
+def listed_below(
+    folder: ObjectStoragePath, names: Sequence[str]
+) -> dict[str, list[tuple[str, float | None]]]:
+    """
+    The files of several folders in a folder, as :func:`listed` returns them.
+
+    A file that moves from one of them to a later one, by being written there first, is in at least one of the lists.
+
+    :param names: The folders, in the order of their names.
+    :raises Exception: The storage's own error.
+    """
+    if folder.protocol not in _ONE_LIST:
+        return {name: listed(folder / name) for name in names}
+    found: dict[str, list[tuple[str, float | None]]] = {name: [] for name in names}
+    try:
+        files = folder.fs.find(folder.path, detail=True)
+    except FileNotFoundError:
+        return found
+    for path, one in files.items():
+        parent, _, name = path.rpartition("/")
+        if (place := parent.rpartition("/")[2]) in found:
+            found[place].append((name, _written(one)))
+    return found
 
 
 def _written(found: Mapping[str, Any]) -> float | None:

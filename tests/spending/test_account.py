@@ -66,7 +66,7 @@ def test_spent_entries_are_folded_and_stay_spent(account, clock, monkeypatch, tm
     standing = account().book.standing()
     assert len(list((tmp_path / "budget" / "ever" / "3-spent").iterdir())) < 10
     assert standing.totals.number == 3
-    assert sum(standing.totals.by_dag.values()) == standing.totals.amount == 60
+    assert sum(standing.totals.by_dag.values()) == standing.totals.amount == 66
 
 
 def test_a_fold_that_stops_in_between_counts_nothing_twice(account, clock, monkeypatch):
@@ -89,17 +89,17 @@ def test_a_fold_that_stops_in_between_counts_nothing_twice(account, clock, monke
 
 
 def test_what_is_written_but_not_listed_buys_nothing(account, clock, monkeypatch):
-    monkeypatch.setattr("airflow_provider_faceswap.spending.book.listed", lambda _: [])
+    monkeypatch.setattr(book, "listed_below", lambda _, names: {name: [] for name in names})
     with pytest.raises(FaceSwapError, match="could not be read"):
         account().reserve("one", Decimal(1), TASK)
 
 
 def test_a_storage_that_fails_buys_nothing_and_keeps_nothing(account, clock, monkeypatch):
-    def fail(_):
+    def fail(*_):
         raise PermissionError("no")
 
     with monkeypatch.context() as patch:
-        patch.setattr(book, "listed", fail)
+        patch.setattr(book, "listed_below", fail)
         with pytest.raises(FaceSwapError, match=r"could not be read.*Nothing was bought"):
             account().reserve("one", Decimal(1), TASK)
     assert left(account()) == 0
@@ -130,8 +130,8 @@ print(made)
 """
 
 
-def bought_by_many(uri, env=None):
-    processes, many = 8, 200 if SIZES is FULL else 12
+def bought_by_many(uri, env=None, few=12):
+    processes, many = 8, 200 if SIZES is FULL else few
     cap = processes * many * 5 // 8
     commands = [
         [sys.executable, "-c", BUYER, uri, f"p{number}", str(many), str(cap)] for number in range(processes)
