@@ -43,10 +43,11 @@ class SpendingOperator(SettlingOperator):
     def _given_price(self) -> Any:
         return as_amount("price", self.price) if is_set(self.price) else None
 
-    def _funds(self, context: Context, hook: JobHook) -> Funds | None:
+    def _funds(self, context: Context, hook: JobHook, kind: str | None = None) -> Funds | None:
         """
         The money for this task's job at a connection; ``None`` without a budget.
 
+        :param kind: That of a job which was submitted before; default: the operator's.
         :raises InvalidRequestError: ``[faceswap] budget`` is wrong.
         """
         unit = hook.vendor.cost_unit
@@ -62,7 +63,7 @@ class SpendingOperator(SettlingOperator):
             budget,
             Buyer.of(context["ti"], epoch_of(context), *more),
             hook.vendor.name,
-            self.kind,
+            kind or self.kind,
             hook.conn_id,
             unit,
             self._given_price(),
@@ -73,7 +74,8 @@ class SpendingOperator(SettlingOperator):
         record = super()._close(context, submission, waited)
         # Without a store of records, only the process that reserved knows it.
         reservation = getattr(record or self._bought_from, "reservation", None)
-        if reservation and (funds := self._funds(context, self._hook_of(submission))) is not None:
+        funds = self._funds(context, self._hook_of(submission), submission.kind) if reservation else None
+        if funds is not None:
             funds.ended(reservation, waited.job, submission.cost)
         return record
 

@@ -130,8 +130,8 @@ print(made)
 """
 
 
-def bought_by_many(uri, env=None, few=12):
-    processes, many = 8, 200 if SIZES is FULL else few
+def bought_by_many(uri, env=None):
+    processes, many = 8, 200 if SIZES is FULL else 12
     cap = processes * many * 5 // 8
     commands = [
         [sys.executable, "-c", BUYER, uri, f"p{number}", str(many), str(cap)] for number in range(processes)

@@ -15,9 +15,10 @@ from tests.spending.test_account import TASK, account_at, bought_by_many, left
 pytestmark = pytest.mark.program
 
 
+@pytest.mark.full
 def test_eight_processes_on_s3_reserve_all_of_a_budget_and_no_more(s3, moto, bucket, connection):
     uri = f"s3://{connection(moto)}@{bucket.name}/budget"
-    made, cap = bought_by_many(uri, dict(os.environ), few=3)
+    made, cap = bought_by_many(uri, dict(os.environ))
     assert made == cap
     assert left(account_at(uri, cap)) == cap
 
