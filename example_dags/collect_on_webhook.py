@@ -85,7 +85,7 @@ def jobs_to_collect(open_jobs: str) -> list[dict[str, str]]:
     return records
 
 
-@task(map_index_template="{{ task.op_kwargs['job_id'] or task.op_args[1] }}")
+@task(map_index_template="{{ task.op_args[1] }}")
 def close(open_jobs: str, job_id: str) -> None:
     """Delete the record of a job whose result is archived."""
     (ObjectStoragePath(open_jobs) / f"{job_id}.json").unlink(missing_ok=True)

@@ -21,6 +21,8 @@ MODULES = [
         "operators.faceswap",
         "operators.batch",
         "operators.archive",
+        "operators.publish",
+        "gallery.approval",
         "operators.balance",
         "sensors.job",
     )
