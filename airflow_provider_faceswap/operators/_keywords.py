@@ -92,6 +92,11 @@ class FailoverArguments(TaskArguments, total=False):
     max_submissions: int
     resume_job_id: Any
     preflight: Preflight
+    budget: Any
+    price: float | None
+    reuse: Literal["run", "archive"]
+    reuse_from: Any
+    reuse_links: Literal["link", "content"]
     multiple_outputs: bool
 
 
