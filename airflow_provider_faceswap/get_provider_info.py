@@ -26,8 +26,11 @@ def get_provider_info() -> dict[str, Any]:
                 "logo": "/docs/integration-logos/faceswap.svg",
                 "how-to-guide": _guides(
                     "failover",
+                    "image-anywhere",
                     "batch",
+                    "chains",
                     "archive",
+                    "approval",
                     "balance",
                     "budgets",
                     "reuse",

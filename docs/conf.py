@@ -52,7 +52,7 @@ nitpick_ignore_regex = [
     ("py:exc", r"Airflow\w+"),
     ("py:class", rf"({'|'.join(_OTHERS)})\b.*"),
     # Internal names that public signatures mention.
-    ("py:class", r"Preflight|ServiceMode|Overwrite|\w+Arguments"),
+    ("py:class", r"Decimal|Per|Preflight|ServiceMode|Overwrite|\w+Arguments"),
     ("py:class", r"airflow_provider_faceswap\.sandbox\.(\w+\.)*Sandbox"),
 ]
 

@@ -12,12 +12,33 @@ with DAG(
     dag_id="budgeted",
     schedule=None,
     params={
-        "pictures": Param(["https://example.com/1.jpg", "https://example.com/2.jpg"], type="array"),
-        "face_image": Param("https://example.com/face.jpg", type="string"),
-        "destination": Param("file:///tmp/faceswap", type="string"),
-        "budget": Param("file:///tmp/faceswap-budget", type="string"),
+        "pictures": Param(
+            ["https://example.com/1.jpg", "https://example.com/2.jpg"],
+            type="array",
+            title="Pictures",
+            description="The pictures whose faces are replaced: public links, or files in object storage",
+        ),
+        "face_image": Param(
+            "https://example.com/face.jpg",
+            type="string",
+            title="Face image",
+            description="The picture that donates the face: a public link, or a file in object storage",
+        ),
+        "destination": Param(
+            "file:///tmp/faceswap",
+            type="string",
+            title="Destination",
+            description="The folder in object storage that the results are written to",
+        ),
+        "budget": Param(
+            "file:///tmp/faceswap-budget",
+            type="string",
+            title="Budget",
+            description="The folder in object storage that holds what was spent",
+        ),
     },
     render_template_as_native_obj=True,
+    doc_md=__doc__,
     tags=["faceswap"],
 ) as dag:
     # [START budget]

@@ -13,11 +13,27 @@ with DAG(
     dag_id="nightly_new_rows",
     schedule=None,  # such as "@daily"
     params={
-        "pictures": Param(["https://example.com/1.jpg", "https://example.com/2.jpg"], type="array"),
-        "face_image": Param("https://example.com/face.jpg", type="string"),
-        "destination": Param("file:///tmp/faceswap", type="string"),
+        "pictures": Param(
+            ["https://example.com/1.jpg", "https://example.com/2.jpg"],
+            type="array",
+            title="Pictures",
+            description="The pictures whose faces are replaced: public links, or files in object storage",
+        ),
+        "face_image": Param(
+            "https://example.com/face.jpg",
+            type="string",
+            title="Face image",
+            description="The picture that donates the face: a public link, or a file in object storage",
+        ),
+        "destination": Param(
+            "file:///tmp/faceswap",
+            type="string",
+            title="Destination",
+            description="The folder in object storage that the results are written to",
+        ),
     },
     render_template_as_native_obj=True,
+    doc_md=__doc__,
     tags=["faceswap"],
 ) as dag:
 
@@ -34,6 +50,7 @@ with DAG(
         reuse_from="{{ params.destination }}",
         deferrable=True,
         retries=2,
+        map_index_template="{{ task.target_image.split('/')[-1] }}",  # the UI's name for each instance
     ).expand(target_image=rows("{{ params.pictures }}"))
     ArchiveOperator(
         task_id="archive",

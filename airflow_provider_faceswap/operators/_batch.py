@@ -18,7 +18,6 @@ from airflow_provider_faceswap.batch.items import Items
 from airflow_provider_faceswap.batch.manifest import BatchManifest
 from airflow_provider_faceswap.batch.options import JobOptions
 from airflow_provider_faceswap.batch.report import BatchReport, StepCount
-from airflow_provider_faceswap.batch.runner import BatchRunner
 from airflow_provider_faceswap.batch.sharded_store import ShardedStore
 from airflow_provider_faceswap.exceptions import ArchiveError, InvalidRequestError
 from airflow_provider_faceswap.foundation.clock import CLOCK
@@ -48,6 +47,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
     from airflow.providers.openlineage.extractors import OperatorLineage
 
+    from airflow_provider_faceswap.batch.runner import BatchRunner
     from airflow_provider_faceswap.batch.steps import PlannedStep
     from airflow_provider_faceswap.media.inputs import Preflight
     from airflow_provider_faceswap.operators._keywords import TaskArguments
@@ -198,6 +198,9 @@ class BatchOperator(BaseOperator):
             )
         manifest = BatchManifest(folder, run)
         limits = self._limits(jobs)
+        # Not where Dag files are parsed.
+        from airflow_provider_faceswap.batch.runner import BatchRunner
+
         runner = BatchRunner(
             jobs=jobs,
             records=None if store is None else ShardedStore(store, KEY),

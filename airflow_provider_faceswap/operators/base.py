@@ -73,7 +73,7 @@ class JobOperator(ReusingOperator):
     :param preflight: What is checked before a job is submitted: ``auto`` checks pictures that pass through this
         worker (bytes, files in object storage), ``check`` fetches and checks links too, ``fit`` also converts and
         shrinks what the vendor would refuse, ``off`` leaves all checks to the vendor.
-    :param budget: A :class:`~.budgets.Budget`, its JSON, or a list with one for each unit; default: that of the settings.
+    :param budget: A :class:`~airflow_provider_faceswap.budgets.Budget`, its JSON, or a list with one for each unit; default: that of the settings.
     :param price: What the job costs, in the budget's unit, until the budget has seen the cost of such a job.
     :param reuse: ``run``: a retry reuses the job of its own task instance. ``archive``: a request that was archived below
         ``reuse_from``, by whatever Dag and run, is not bought again.

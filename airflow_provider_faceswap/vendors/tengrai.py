@@ -95,7 +95,9 @@ _KIND_DEFAULTS: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
 def _artwork(name: str, path: str | None = None, **required: Any) -> Kind:
     """One kind: its path, and the parameters that its page marks as required."""
     fields: dict[str, Any] = {field: (kind, ...) for field, kind in required.items()}
-    parameters = create_model(f"{name}_parameters", __base__=Parameters, **fields)
+    parameters = create_model(
+        f"{name}_parameters", __base__=Parameters, __module__=Parameters.__module__, **fields
+    )
     arguments = create_model(name, __base__=Artwork, parameters=(parameters, ...))
     where = path or f"/v2/artworks/{name.replace('_', '-')}"
     return Kind(where, arguments, Timing(first=3, cap=20), _RETENTION)

@@ -99,7 +99,14 @@ def test_airflow_lists_the_group_and_loads_nothing_of_it_but_names(environment):
     assert re.search(r"^\s+faceswap\s+Swap faces", done.stdout, re.MULTILINE)
     assert done.stderr.split() == [
         f"airflow_provider_faceswap{module}"
-        for module in ("", ".cli", ".cli.definition", ".cli.exits", ".get_provider_info")
+        for module in (
+            "",
+            ".cli",
+            ".cli.definition",
+            ".cli.exits",
+            ".cli.money_definition",
+            ".get_provider_info",
+        )
     ]
 
 

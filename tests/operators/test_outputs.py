@@ -9,6 +9,7 @@ from airflow.sdk import DAG
 
 from airflow_provider_faceswap.get_provider_info import get_provider_info
 from airflow_provider_faceswap.operators.archive import ArchiveOperator
+from airflow_provider_faceswap.operators.batch import Step
 from airflow_provider_faceswap.operators.gptunnel import GPTunnelFaceSwapOperator
 from tests.conftest import FakeTaskInstance
 
@@ -33,6 +34,7 @@ ANY = {
     "parent_job_id": "1",
     "prompt": "A cat",
     "source": PICTURE,
+    "steps": [Step("swap", "gptunnel_default", "face_swap")],
     "target_image": PICTURE,
     "target_video": PICTURE,
     "task_type": "txt2img",
