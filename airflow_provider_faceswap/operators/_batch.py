@@ -10,15 +10,10 @@ from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_faceswap.archive.manifest import RunInfo
 from airflow_provider_faceswap.archive.names import check_known, folder_of
-from airflow_provider_faceswap.archive.store import archive_at
-from airflow_provider_faceswap.archive.thumbnails import keeper
 from airflow_provider_faceswap.batch.ending import cancel_all
 from airflow_provider_faceswap.batch.item_storage import ItemStorage
-from airflow_provider_faceswap.batch.items import Items
-from airflow_provider_faceswap.batch.manifest import BatchManifest
 from airflow_provider_faceswap.batch.options import JobOptions
 from airflow_provider_faceswap.batch.report import BatchReport, StepCount
-from airflow_provider_faceswap.batch.sharded_store import ShardedStore
 from airflow_provider_faceswap.exceptions import ArchiveError, InvalidRequestError
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.foundation.validation import as_choice, as_conn_ids, as_count, as_seconds
@@ -174,6 +169,14 @@ class BatchOperator(BaseOperator):
     @failure_shown
     def execute(self, context: Context) -> dict[str, Any]:
         """Check every item, then submit, wait and archive. The manifest is written in any case."""
+        # A Dag file that is only parsed needs none of these.
+        from airflow_provider_faceswap.archive.store import archive_at
+        from airflow_provider_faceswap.archive.thumbnails import keeper
+        from airflow_provider_faceswap.batch.items import Items
+        from airflow_provider_faceswap.batch.manifest import BatchManifest
+        from airflow_provider_faceswap.batch.runner import BatchRunner
+        from airflow_provider_faceswap.batch.sharded_store import ShardedStore
+
         start = CLOCK.monotonic()
         folder = folder_of(self.destination, self.destination_conn_id)
         items = Items(self.items)
@@ -198,9 +201,6 @@ class BatchOperator(BaseOperator):
             )
         manifest = BatchManifest(folder, run)
         limits = self._limits(jobs)
-        # Not where Dag files are parsed.
-        from airflow_provider_faceswap.batch.runner import BatchRunner
-
         runner = BatchRunner(
             jobs=jobs,
             records=None if store is None else ShardedStore(store, KEY),
