@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_faceswap.archive.sources import sources_of
 from airflow_provider_faceswap.batch.item_log import BufferedItemLog
 from airflow_provider_faceswap.batch.item_records import ARCHIVED, DONE, SUCCEEDED
-from airflow_provider_faceswap.batch.report import failed_end
+from airflow_provider_faceswap.batch.report import NO_MONEY, failed_end
 from airflow_provider_faceswap.batch.results import StepResult
 from airflow_provider_faceswap.batch.step_run import InputError, StepRun
 from airflow_provider_faceswap.batch.templates import names_in
@@ -190,6 +190,9 @@ class ItemRun:
         except Exception as error:
             if run.submission is None and type(error) is FaceSwapError:
                 raise  # the ledger's: without it nothing may be submitted
+            if isinstance(error, NO_MONEY):
+                runner.stop(run.conn_id, error)
+                return NOT_FINISHED if self._lines else NOT_STARTED
             if isinstance(error, _ACCOUNT_ERRORS) and error.job_id is None:
                 runner.stop(run.conn_id, error)
             end = self._failed(error, prepared.step, run)

@@ -6,10 +6,12 @@ import asyncio
 from contextlib import asynccontextmanager
 from heapq import heappop, heappush
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterable, Mapping
+
+    from airflow_provider_faceswap.hooks.base import JobHook
 
 
 class AccountLimit:
@@ -60,3 +62,30 @@ class AccountLimit:
                 turn.set_result(None)
                 return
         self._free = (self._free or 0) + 1
+
+
+def limits_of(hooks: Iterable[JobHook], wanted: int, log: Any) -> dict[str, int]:
+    """
+    How many jobs each connection's account may run at once, if its vendor says so.
+
+    :param wanted: What the task asks for; a lower limit is logged.
+    :param log: The task's logger.
+    """
+    limits: dict[str, int] = {}
+    for hook in hooks:
+        if (allowed := hook.concurrency_limit()) is None:
+            continue
+        limits[hook.conn_id] = max(1, allowed)
+        if allowed < wanted:
+            log.info("%s allows %d jobs at once for this account", hook.vendor.name, allowed)
+    return limits
+
+
+def concurrency_of(hooks: Iterable[JobHook], limits: Mapping[str, int], wanted: int) -> int:
+    """
+    The number of items at the same time: no more than their accounts can have jobs.
+
+    :param limits: By connection.
+    """
+    accounts = {hook.conn_id for hook in hooks}
+    return max(1, min(wanted, sum(limits.values())) if accounts == limits.keys() else wanted)

@@ -11,6 +11,8 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_faceswap.exceptions import (
     BatchFailedError,
     BatchRefusedError,
+    BudgetBusyError,
+    BudgetExceededError,
     FaceSwapError,
     InvalidRequestError,
 )
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 #: Jobs whose items are gone that the return value names; the log and the manifest name all.
 MAX_LEFT_BEHIND = 100
 
+#: Errors of a budget. They stop the batch, and no item fails by them.
+NO_MONEY = (BudgetBusyError, BudgetExceededError)
 #: The status of a wrong item that was left out.
 SKIPPED = "skipped"
 
@@ -190,7 +194,13 @@ class BatchReport:
             )
         if self.stopped is not None:
             text = f"{self.stopped.message}; the batch stopped early: {self.line()}; {manifest_uri}"
-            raise self.stopped.replaced(message=text) from None
+            if not isinstance(self.stopped, NO_MONEY):
+                raise self.stopped.replaced(message=text) from None
+            advice = self.stopped.advice.removeprefix("Nothing was bought. ")
+            raise self.stopped.replaced(
+                message=f"{text}; {self.total - self.ended} items are left",
+                advice=f"Nothing more was bought. {advice} A later attempt goes on, and pays for nothing twice.",
+            ) from None
         if self.ended < self.total:
             raise BatchFailedError(
                 f"the task was ended before all items were started: {self.line()}; {manifest_uri} lists each item",

@@ -15,7 +15,8 @@ from airflow_provider_faceswap.batch.item_log import FailedItemLog
 from airflow_provider_faceswap.batch.item_records import ItemRecords
 from airflow_provider_faceswap.batch.item_run import NOT_STARTED, ItemRun
 from airflow_provider_faceswap.batch.limits import AccountLimit
-from airflow_provider_faceswap.batch.report import BatchReport, skipped_end
+from airflow_provider_faceswap.batch.money import BatchMoney
+from airflow_provider_faceswap.batch.report import NO_MONEY, BatchReport, skipped_end
 from airflow_provider_faceswap.foundation.clock import CLOCK
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class BatchRunner:
     :param log: The task's logger.
     :param wrong: What is wrong with an item that is to be left out, by its position.
     :param limits: By connection, how many jobs there may be at the same time, if its vendor says so.
+    :param money: The budgets that jobs are bought from.
     """
 
     jobs: JobOptions
@@ -60,6 +62,7 @@ class BatchRunner:
     log: Any
     wrong: Mapping[int, str] = field(default_factory=dict)
     limits: Mapping[str, int] = field(default_factory=dict)
+    money: BatchMoney = field(default_factory=BatchMoney)
 
     def __post_init__(self) -> None:
         #: True once nothing more may be submitted, whatever the reason.
@@ -169,7 +172,9 @@ class BatchRunner:
     def stop(self, conn_id: str, error: FaceSwapError) -> None:
         """Start no more items, because of an error of an account, which every other item would have too."""
         self.report.stopped = self.report.stopped or error
-        if self.jobs.is_chain:
+        if isinstance(error, NO_MONEY):
+            self._broken |= self.money.sharing(conn_id)
+        elif self.jobs.is_chain:
             # Items that are between two steps do not send it what it would refuse.
             self._broken.add(conn_id)
 

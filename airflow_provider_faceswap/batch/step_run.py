@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_faceswap.batch.report import RunningJob, describe
 from airflow_provider_faceswap.batch.results import StepResult
 from airflow_provider_faceswap.exceptions import (
+    BudgetBusyError,
     FaceSwapError,
     RateLimitError,
     SubmissionUncertainError,
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_faceswap.batch.item_log import BufferedItemLog
     from airflow_provider_faceswap.batch.items import BatchItem
+    from airflow_provider_faceswap.batch.money import StepFunds
     from airflow_provider_faceswap.batch.options import PreparedStep
     from airflow_provider_faceswap.batch.runner import BatchRunner
     from airflow_provider_faceswap.hooks.base import JobHook
@@ -58,6 +61,7 @@ class StepRun:
     :param known: The results of the steps before it, as far as they are known without a request.
     :param usable: Makes results with links that work, or with what replaces them; it blocks.
     :ivar submission: The last job that was submitted or resumed.
+    :ivar funds: What the last job is bought from; ``None`` without a budget.
     :ivar conn_id: Of the connection that was tried last.
     """
 
@@ -69,6 +73,7 @@ class StepRun:
     known: Mapping[str, Any]
     usable: Callable[[], Mapping[str, Any]]
     submission: Submission | None = None
+    funds: StepFunds | None = None
     conn_id: str = ""
 
     async def go(self) -> StepResult:
@@ -149,12 +154,15 @@ class StepRun:
         :param is_last: Whether no other connection can be tried.
         """
         async with self.runner.limit_of(hook).job_of(self.item.position):
-            self.submission, job = await self.obtain(self._purchase(hook), is_last=is_last)
-            return await self.wait(hook, self.submission, job)
+            purchase = self._purchase(hook)
+            async with nullcontext() if self.funds is None else self.funds.turn(self.runner.in_thread):
+                self.submission, job = await self.obtain(purchase, is_last=is_last)
+                return await self.wait(hook, self.submission, job)
 
     def _purchase(self, hook: JobHook) -> Purchase:
         runner, step = self.runner, self.prepared.step
-        _, request = self.prepared.requests[hook.conn_id]
+        kind, request = self.prepared.requests[hook.conn_id]
+        self.funds = runner.money.funds(step, hook, kind, self.keys[hook.conn_id])
         return Purchase(
             hook,
             runner.item_records.ledger(self.keys[hook.conn_id]),
@@ -166,6 +174,7 @@ class StepRun:
             may_submit=partial(self._may_submit, hook.conn_id),
             attempt=runner.jobs.attempt,
             made=partial(self._made, hook, request) if step.inputs else None,
+            funds=self.funds,
         )
 
     def _made(self, hook: JobHook, request: Request) -> Request:
@@ -196,6 +205,9 @@ class StepRun:
         while True:
             try:
                 return await asyncio.get_running_loop().run_in_executor(runner.submitters, submit)
+            except BudgetBusyError:
+                if self.funds is None or not await self.funds.may_try_again():
+                    raise
             except (RateLimitError, VendorUnavailableError) as error:
                 retry_after = getattr(error, "retry_after", None)
                 seconds = pause if retry_after is None else max(retry_after, FIRST_PAUSE)
@@ -254,7 +266,14 @@ class StepRun:
                 # Another connection may be paid only if the record says that this job is over.
                 ledger = runner.item_records.ledger(self.keys[hook.conn_id])
                 await runner.in_thread(lambda: ledger.settle(submission.job_id, waited.outcome))
+            await runner.in_thread(partial(self._settle_funds, hook, submission, waited.job))
         cost = cost_of(submission, waited)
         runner.report.add_cost(cost.model_dump() if cost else None, earlier=submission.reused, step=step.name)
         result = result_of(hook, submission, waited)
         return StepResult(step.name, hook, result, job=waited.job)
+
+    def _settle_funds(self, hook: JobHook, submission: Submission, job: Job | None) -> None:
+        """Settle the reservation of a job that has ended, whichever attempt made it."""
+        if self.funds is not None:
+            record = self.runner.item_records.record_of(self.keys[hook.conn_id])
+            self.funds.ended(getattr(record or self.funds, "reservation", None), job, submission.cost)

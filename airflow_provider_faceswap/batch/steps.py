@@ -13,10 +13,12 @@ from airflow_provider_faceswap.foundation.redaction import cut
 from airflow_provider_faceswap.foundation.rendered import is_set
 from airflow_provider_faceswap.foundation.validation import as_choice, as_conn_id, as_conn_ids, as_seconds
 from airflow_provider_faceswap.media.inputs import PREFLIGHTS
+from airflow_provider_faceswap.spending.amounts import as_amount
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from datetime import timedelta
+    from decimal import Decimal
 
     from airflow_provider_faceswap.hooks.base import JobHook
     from airflow_provider_faceswap.media.inputs import Preflight
@@ -46,6 +48,8 @@ class Step:
     :param timeout: Seconds for each job of this step. Default: that of the operator.
     :param poll_interval: Minimum seconds between two polls of one job. Default: that of the operator.
     :param preflight: What is checked of its pictures before the submission. Default: that of the operator.
+    :param price: What its job costs, in the budget's unit, until the budget has seen a cost of this kind. Default: that of
+        the operator.
     :param arguments: The arguments of that kind of job under the names that the operators use: ``prompt``, ``model``,
         ``target_image``, ``face_image``, ``parent_job_id`` and so on.
     :raises InvalidRequestError: One of these is wrong. Nothing was bought.
@@ -61,6 +65,7 @@ class Step:
         timeout: float | timedelta | None = None,
         poll_interval: float | None = None,
         preflight: Preflight | None = None,
+        price: float | None = None,
         **arguments: Any,
     ) -> None:
         self.name = _step_name(name)
@@ -75,6 +80,7 @@ class Step:
             self.preflight: Preflight | None = (
                 None if preflight is None else as_choice("preflight", preflight, PREFLIGHTS)
             )
+            self.price = as_amount("price", price) if is_set(price) else None
             self.arguments = {name: parsed(name, value) for name, value in arguments.items()}
         except InvalidRequestError as error:
             raise self._wrong(error.message, error.advice) from None
@@ -140,6 +146,7 @@ class PlannedStep:
     :param poll_interval: Minimum seconds between two polls of a job, ``None`` for the kind's own schedule.
     :param arguments: Its parsed arguments; ``None`` if they are the columns of the item.
     :param inputs: The earlier steps whose results it takes.
+    :param price: What its job costs according to the author of the Dag.
     """
 
     name: str
@@ -150,6 +157,7 @@ class PlannedStep:
     preflight: Preflight
     arguments: Mapping[str, Any] | None = None
     inputs: frozenset[str] = frozenset()
+    price: Decimal | None = None
 
 
 class Columns:

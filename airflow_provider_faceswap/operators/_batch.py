@@ -12,9 +12,10 @@ from airflow_provider_faceswap.archive.manifest import RunInfo
 from airflow_provider_faceswap.archive.names import check_known, folder_of
 from airflow_provider_faceswap.batch.ending import cancel_all
 from airflow_provider_faceswap.batch.item_storage import ItemStorage
+from airflow_provider_faceswap.batch.limits import concurrency_of, limits_of
 from airflow_provider_faceswap.batch.options import JobOptions
 from airflow_provider_faceswap.batch.report import BatchReport, StepCount
-from airflow_provider_faceswap.exceptions import ArchiveError, InvalidRequestError
+from airflow_provider_faceswap.exceptions import ArchiveError, BudgetExceededError, InvalidRequestError
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.foundation.validation import as_choice, as_conn_ids, as_count, as_seconds
 from airflow_provider_faceswap.hooks.private_host import check_private_host
@@ -30,13 +31,14 @@ from airflow_provider_faceswap.operators._clears import (
     unrecorded_since,
 )
 from airflow_provider_faceswap.operators._failure import failure_shown
+from airflow_provider_faceswap.operators._spending import batch_money, check_budget, given_price, later
 from airflow_provider_faceswap.storage.task_records import store_of
 from airflow_provider_faceswap.telemetry import lineage
 from airflow_provider_faceswap.telemetry.openlineage import facets
 from airflow_provider_faceswap.triggers._airflow_internals import ENDED_STATES, UNSUPERVISED, task_state_sync
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import timedelta
 
     from airflow.providers.common.compat.sdk import Context
@@ -84,10 +86,16 @@ class BatchOperator(BaseOperator):
         ``max_submissions`` and ``preflight``. A picture in object storage is read once, when all items are checked; one that
         goes inside a request may be read again when its job is submitted, if there are many.
     :param thumbnails: Keep small JPEGs of each output and of its inputs, as the archive operator does.
+    :param budget: The :class:`~airflow_provider_faceswap.budgets.Budget`, its JSON, or a list of these with one for each
+        unit. Default: ``[faceswap] budget``. Where a job would go over the cap, nothing more is bought and no item is
+        started; the jobs that run are waited for.
+    :param price: What a job costs, in the budget's unit, until the budget has seen a cost of this kind.
     :param multiple_outputs: Store each key of the summary as an XCom of its own too, for ``batch.output["manifest_uri"]``.
     :raises InvalidRequestError: An argument or an item is wrong. Nothing was bought.
     :raises BatchFailedError: More items failed than ``fail_on`` allows, or the task was ended before all
         items were started. The items that succeeded are archived.
+    :raises BudgetExceededError: A job would have gone over a budget's cap. The error says how many items are left.
+    :raises BudgetBusyError: A budget waits for the cost of another task's job.
     :raises ArchiveError: All items succeeded, but the batch's manifest could not be written.
     :raises FaceSwapError: The batch stopped early, because its records or its items could not be read or
         written. The message says how many jobs continue, and which of them could not be recorded.
@@ -115,6 +123,8 @@ class BatchOperator(BaseOperator):
         on_bad_item: Literal["fail", "skip"] = "fail",
         picture_conn_ids: Sequence[str] = (),
         thumbnails: bool = True,
+        budget: Any = None,
+        price: float | None = None,
         multiple_outputs: bool = True,
         **kwargs: Unpack[TaskArguments],
     ) -> None:
@@ -141,6 +151,10 @@ class BatchOperator(BaseOperator):
         self.on_bad_item = as_choice("on_bad_item", on_bad_item, ("fail", "skip"))
         self.picture_conn_ids = as_conn_ids("picture_conn_ids", picture_conn_ids)
         self.thumbnails = thumbnails
+        check_budget(budget)
+        self.budget = budget
+        self.price = price
+        given_price(price)
         self.outcome: dict[str, Any] | None = None
         self._running: tuple[Context, BatchRunner] | None = None
 
@@ -184,6 +198,7 @@ class BatchOperator(BaseOperator):
         for hook in jobs.hooks:
             check_private_host(hook.endpoint())
         store = store_of(context)
+        money = batch_money(self, self.budget, context, jobs, remembers=store is not None)
         first_shard = f"{KEY}.0"
         certain = unrecorded_since(context, self.retries or 0) is None or is_kept(store, first_shard)
         if not certain and self.on_clear == "reuse":
@@ -200,7 +215,7 @@ class BatchOperator(BaseOperator):
                 "task may pay for jobs again."
             )
         manifest = BatchManifest(folder, run)
-        limits = self._limits(jobs)
+        limits = limits_of(jobs.hooks, self.concurrency, self.log)
         runner = BatchRunner(
             jobs=jobs,
             records=None if store is None else ShardedStore(store, KEY),
@@ -212,10 +227,11 @@ class BatchOperator(BaseOperator):
             ),
             manifest=manifest,
             report=report,
-            concurrency=concurrency_of(jobs, limits, min(self.concurrency, report.total)),
+            concurrency=concurrency_of(jobs.hooks, limits, min(self.concurrency, report.total)),
             limits=limits,
             log=self.log,
             wrong=checked.wrong,
+            money=money,
         )
         self._running = (context, runner)
         try:
@@ -227,7 +243,10 @@ class BatchOperator(BaseOperator):
             summary = self.outcome = report.summary(CLOCK.monotonic() - start, manifest.uri)
         self.log.info("%s; %s", report.line(), manifest.uri)
         lineage.collect(folder, lineage.batch_lineage(summary, self.items, folder))
-        report.raise_if_failed(self.fail_on, manifest.uri)
+        try:
+            report.raise_if_failed(self.fail_on, manifest.uri)
+        except BudgetExceededError as error:
+            raise later(self, error) from None
         if not_written is not None:
             raise ArchiveError(
                 f"{not_written}; {report.line()}",
@@ -242,17 +261,6 @@ class BatchOperator(BaseOperator):
         """The items, the folder and the batch's manifest, the number of jobs and their cost, for OpenLineage."""
         del task_instance
         return facets(lineage.batch_lineage(self.outcome, self.items, self.destination))
-
-    def _limits(self, jobs: JobOptions) -> dict[str, int]:
-        """How many jobs each connection's account may run at once, if its vendor says so."""
-        limits: dict[str, int] = {}
-        for hook in jobs.hooks:
-            if (allowed := hook.concurrency_limit()) is None:
-                continue
-            limits[hook.conn_id] = max(1, allowed)
-            if allowed < self.concurrency:
-                self.log.info("%s allows %d jobs at once for this account", hook.vendor.name, allowed)
-        return limits
 
     def on_kill(self) -> None:
         """
@@ -278,16 +286,6 @@ class BatchOperator(BaseOperator):
             len(jobs),
             cancel_all(jobs, CANCEL_TIMEOUT),
         )
-
-
-def concurrency_of(jobs: JobOptions, limits: Mapping[str, int], wanted: int) -> int:
-    """
-    The number of items at the same time: no more than their accounts can have jobs.
-
-    :param limits: By connection.
-    """
-    accounts = {hook.conn_id for hook in jobs.hooks}
-    return max(1, min(wanted, sum(limits.values())) if accounts == limits.keys() else wanted)
 
 
 def vendors_of(jobs: JobOptions) -> str:

@@ -124,6 +124,8 @@ class BatchArguments(TaskArguments, total=False):
     on_bad_item: Literal["fail", "skip"]
     picture_conn_ids: Sequence[str]
     thumbnails: bool
+    budget: Any
+    price: float | None
     multiple_outputs: bool
 
 

@@ -5,15 +5,12 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_faceswap.archive.index import Index, request_key
 from airflow_provider_faceswap.archive.names import check_known, folder_of
-from airflow_provider_faceswap.archive.reuse import mark_of, result_of_archived
 from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError, SubmissionUncertainError
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.foundation.iterations import iteration_of
 from airflow_provider_faceswap.foundation.rendered import is_set
 from airflow_provider_faceswap.foundation.validation import as_choice
-from airflow_provider_faceswap.http.download import download
 from airflow_provider_faceswap.lifecycle.ledger import Stage, epoch_of
 from airflow_provider_faceswap.lifecycle.outcomes import Outcome
 from airflow_provider_faceswap.media.image import Image
@@ -28,6 +25,7 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_faceswap.archive.index import Index
     from airflow_provider_faceswap.hooks.base import JobHook
     from airflow_provider_faceswap.jobs import JobResult, Submission
     from airflow_provider_faceswap.lifecycle.ledger import Record
@@ -88,6 +86,9 @@ class ReusingOperator(SpendingOperator):
         :raises InvalidRequestError: It is no folder, or one on the worker's disk that no setting allows: no later task
             could use a picture from there.
         """
+        # A Dag file that reuses nothing does not pay for this import.
+        from airflow_provider_faceswap.archive.index import Index
+
         place = self.reuse_from
         if isinstance(place, str) and ("{{" in place or "{%" in place):
             place = self.render_template(place, context)
@@ -105,6 +106,8 @@ class ReusingOperator(SpendingOperator):
         return Index(folder)
 
     def _key(self, hook: JobHook, request: Request, arguments: Mapping[str, Any]) -> str:
+        from airflow_provider_faceswap.archive.index import request_key
+
         contents = {}
         if self.reuse_links == "content":
             media = hook.vendor.kind(self.kind).media
@@ -118,6 +121,8 @@ class ReusingOperator(SpendingOperator):
 
         :param key: The request's, in the index.
         """
+        from airflow_provider_faceswap.archive.reuse import result_of_archived
+
         index = self._index(context)
         manifests = index.find(key)
         return result_of_archived(manifests, index.folder, hook.vendor.cost_unit or "") if manifests else None
@@ -132,6 +137,8 @@ class ReusingOperator(SpendingOperator):
         :raises ReusedError: It is there.
         :raises FaceSwapError: The archive cannot be read, or another task is making the picture.
         """
+        from airflow_provider_faceswap.archive.reuse import mark_of
+
         index = self._index(context)
         template.provenance["reuse"] = mark_of(key, index.folder)
         record = self._ledger(context, hook.conn_id).read()
@@ -209,6 +216,8 @@ def _content_of(link: str) -> str:
 
     :raises FaceSwapError: It could not be fetched.
     """
+    from airflow_provider_faceswap.http.download import download
+
     into = io.BytesIO()
     try:
         download(link, into, max_bytes=MAX_BYTES, open_hosts=open_hosts(), seconds=max_transfer_seconds())

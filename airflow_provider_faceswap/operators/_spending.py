@@ -10,16 +10,89 @@ from airflow_provider_faceswap.foundation.rendered import is_set
 from airflow_provider_faceswap.lifecycle.ledger import attempt_of, epoch_of
 from airflow_provider_faceswap.operators._settlement import SettlingOperator
 from airflow_provider_faceswap.spending.amounts import as_amount
-from airflow_provider_faceswap.spending.budget import budget_for, budgets_of
-from airflow_provider_faceswap.spending.funds import Buyer, Funds
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from decimal import Decimal
 
+    from airflow.providers.common.compat.sdk import BaseOperator, Context
+
+    from airflow_provider_faceswap.batch.money import BatchMoney
+    from airflow_provider_faceswap.batch.options import JobOptions
     from airflow_provider_faceswap.hooks.base import JobHook
     from airflow_provider_faceswap.jobs import Submission
     from airflow_provider_faceswap.lifecycle.ledger import Record
     from airflow_provider_faceswap.lifecycle.outcomes import WaitResult
+    from airflow_provider_faceswap.spending.budget import Budget
+    from airflow_provider_faceswap.spending.funds import Funds
+
+
+def check_budget(value: Any) -> None:
+    """
+    Check the budget that an operator was given.
+
+    :raises InvalidRequestError: It is none.
+    """
+    if value is not None:
+        # A Dag file without a budget does not pay for this import.
+        from airflow_provider_faceswap.spending.budget import budgets_of
+
+        budgets_of(value)
+
+
+def given_price(price: Any) -> Decimal | None:
+    """
+    The price that an operator was given.
+
+    :raises InvalidRequestError: It is no amount.
+    """
+    return as_amount("price", price) if is_set(price) else None
+
+
+def budget_at(operator: BaseOperator, value: Any, hook: JobHook, context: Context) -> Budget | None:
+    """
+    The budget for an operator's jobs at a connection; ``None`` if there is none.
+
+    :param value: The operator's own.
+    :raises InvalidRequestError: It, or ``[faceswap] budget``, is wrong.
+    """
+    from airflow_provider_faceswap.spending.budget import budget_for
+
+    budget = budget_for(value, hook.vendor.cost_unit)
+    if budget is not None and ("{{" in budget.uri or "{%" in budget.uri):
+        return budget.at(operator.render_template(budget.uri, context))
+    return budget
+
+
+def batch_money(
+    operator: BaseOperator, value: Any, context: Context, jobs: JobOptions, *, remembers: bool
+) -> BatchMoney:
+    """
+    The budgets of a batch, by connection.
+
+    :param value: The operator's own.
+    :param remembers: Whether the next attempt knows what this one has bought.
+    :raises InvalidRequestError: A step cannot be bought from its budget.
+    """
+    from airflow_provider_faceswap.batch.money import BatchMoney
+
+    found = {hook.conn_id: budget_at(operator, value, hook, context) for hook in jobs.hooks}
+    money = BatchMoney(
+        {conn_id: budget for conn_id, budget in found.items() if budget is not None},
+        context["ti"],
+        jobs.epoch,
+        *(() if remembers else (jobs.attempt,)),
+    )
+    money.check(jobs.steps)
+    return money
+
+
+def later(operator: BaseOperator, error: FaceSwapError) -> FaceSwapError:
+    """The error to raise: one that waits for a budget's next period, if the task's retry policy can."""
+    end = error.period_end if isinstance(error, BudgetExceededError) else None
+    if end is None or not getattr(getattr(operator, "retry_policy", None), "reschedules", False):
+        return error
+    seconds = max(0.0, end.timestamp() - CLOCK.now())
+    return BudgetBusyError(error.message, vendor=error.vendor, advice=error.advice, retry_after=seconds)
 
 
 class SpendingOperator(SettlingOperator):
@@ -33,15 +106,12 @@ class SpendingOperator(SettlingOperator):
 
     def __init__(self, *, budget: Any = None, price: float | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        budgets_of(budget)
+        check_budget(budget)
         self.budget = budget
         self.price = price
-        self._given_price()
+        given_price(price)
         #: What this process buys from.
         self._bought_from: Funds | None = None
-
-    def _given_price(self) -> Any:
-        return as_amount("price", self.price) if is_set(self.price) else None
 
     def _funds(self, context: Context, hook: JobHook, kind: str | None = None) -> Funds | None:
         """
@@ -50,23 +120,22 @@ class SpendingOperator(SettlingOperator):
         :param kind: That of a job which was submitted before; default: the operator's.
         :raises InvalidRequestError: ``[faceswap] budget`` is wrong.
         """
-        unit = hook.vendor.cost_unit
-        budget = budget_for(self.budget, unit)
+        budget = budget_at(self, self.budget, hook, context)
         if budget is None:
             return None
-        if "{{" in budget.uri or "{%" in budget.uri:
-            budget = budget.at(self.render_template(budget.uri, context))
         # Without a record, an attempt cannot know what the one before has bought: it makes a reservation of its own.
         remembers = self._ledger(context, hook.conn_id).remembers
         more = (hook.conn_id,) if remembers else (hook.conn_id, attempt_of(context))
+        from airflow_provider_faceswap.spending.funds import Buyer, Funds
+
         return Funds(
             budget,
             Buyer.of(context["ti"], epoch_of(context), *more),
             hook.vendor.name,
             kind or self.kind,
             hook.conn_id,
-            unit,
-            self._given_price(),
+            hook.vendor.cost_unit,
+            given_price(self.price),
         )
 
     def _close(self, context: Context, submission: Submission, waited: WaitResult) -> Record | None:
@@ -80,10 +149,4 @@ class SpendingOperator(SettlingOperator):
         return record
 
     def _later(self, error: FaceSwapError) -> FaceSwapError:
-        """The error to raise: one that waits for a budget's next period, if this task's retry policy can."""
-        policy = getattr(self, "retry_policy", None)
-        end = error.period_end if isinstance(error, BudgetExceededError) else None
-        if end is None or not getattr(policy, "reschedules", False):
-            return error
-        seconds = max(0.0, end.timestamp() - CLOCK.now())
-        return BudgetBusyError(error.message, vendor=error.vendor, advice=error.advice, retry_after=seconds)
+        return later(self, error)

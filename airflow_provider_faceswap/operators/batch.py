@@ -12,6 +12,7 @@ from airflow_provider_faceswap.foundation.rendered import is_set
 from airflow_provider_faceswap.foundation.validation import as_choice
 from airflow_provider_faceswap.hooks.base import hook_for_connection
 from airflow_provider_faceswap.operators._batch import KEY, BatchOperator
+from airflow_provider_faceswap.operators._spending import given_price
 from airflow_provider_faceswap.vendors.base import GENERATED
 
 if TYPE_CHECKING:
@@ -46,7 +47,17 @@ class FaceSwapBatchOperator(BatchOperator):
     def planned_steps(self) -> tuple[PlannedStep, ...]:
         """The one step, whose arguments are the columns of the item."""
         hook = hook_for_connection(self.conn_id)
-        return (PlannedStep(self.kind, self.kind, (hook,), self.timeout, self.poll_interval, self.preflight),)
+        return (
+            PlannedStep(
+                self.kind,
+                self.kind,
+                (hook,),
+                self.timeout,
+                self.poll_interval,
+                self.preflight,
+                price=given_price(self.price),
+            ),
+        )
 
 
 class MediaBatchOperator(BatchOperator):
@@ -98,6 +109,7 @@ class MediaBatchOperator(BatchOperator):
                     step.preflight or self.preflight,
                     step.arguments,
                     frozenset(step.names & {before.name for before in planned}),
+                    given_price(self.price) if step.price is None else step.price,
                 )
             )
         return tuple(planned)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from airflow_provider_faceswap.jobs import Cost, Job
-    from airflow_provider_faceswap.spending.account import Account
+    from airflow_provider_faceswap.spending.account import Account, Reservation
     from airflow_provider_faceswap.spending.budget import Budget
 
 _log = logging.getLogger(__name__)
@@ -62,7 +62,8 @@ class Funds:
 
     :param unit: The unit in which the vendor reports costs; empty if it reports none; ``None`` if it is not known.
     :param price: What a job costs according to the author of the Dag.
-    :ivar reservation: The one that was made last.
+    :ivar reservation: The name of the one that was made last.
+    :ivar made: The one that was made last.
     """
 
     budget: Budget
@@ -73,6 +74,7 @@ class Funds:
     unit: str | None
     price: Decimal | None = None
     reservation: str | None = None
+    made: Reservation | None = None
 
     def reserve(self, number: int) -> str:
         """
@@ -86,6 +88,21 @@ class Funds:
         :raises BudgetBusyError: The cost of another job is not known yet.
         :raises FaceSwapError: The budget could not be read or written.
         """
+        budget, price = self.budget, self.known_price()
+        account = budget.account(CLOCK.moment(), self.buyer.task)
+        about = self._about(cap=plain(account.cap.amount), reserved_at=CLOCK.moment().isoformat())
+        made = self.made = account.reserve(f"{self.buyer.mark}-{number}", price, about)
+        warn(budget, account, made, about)
+        self.reservation = f"{account.period.name}/{made.key}"
+        return self.reservation
+
+    def known_price(self) -> Decimal | None:
+        """
+        What the next job is expected to cost; ``None`` if nothing is known yet.
+
+        :raises InvalidRequestError: The vendor charges in another unit, or reports no costs and there is no price.
+        :raises FaceSwapError: The budget could not be read.
+        """
         budget = self.budget
         if self.unit and self.unit != budget.unit:
             raise InvalidRequestError(
@@ -93,7 +110,6 @@ class Funds:
                 vendor=self.vendor,
                 advice=f"Nothing was bought. Give a budget in {self.unit}.",
             )
-        account = budget.account(CLOCK.moment(), self.buyer.task)
         price = self._price()
         if price is None and self.unit == "":
             raise InvalidRequestError(
@@ -101,11 +117,7 @@ class Funds:
                 vendor=self.vendor,
                 advice=f"Nothing was bought. Set price, in {budget.unit}.",
             )
-        about = self._about(cap=plain(account.cap.amount), reserved_at=CLOCK.moment().isoformat())
-        made = account.reserve(f"{self.buyer.mark}-{number}", price, about)
-        warn(budget, account, made, about)
-        self.reservation = f"{account.period.name}/{made.key}"
-        return self.reservation
+        return price
 
     def _price(self) -> Decimal | None:
         """The highest cost that this budget has seen of this kind, else the given price."""

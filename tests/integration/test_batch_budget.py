@@ -1,0 +1,199 @@
+"""The budget of a batch: each job reserved before it is bought, the batch stopped at the cap, and gone on with later."""
+
+from __future__ import annotations
+
+import json
+
+import httpx
+import pytest
+
+from airflow_provider_faceswap.budgets import Budget
+from airflow_provider_faceswap.exceptions import BudgetExceededError, InvalidRequestError
+from airflow_provider_faceswap.operators.batch import FaceSwapBatchOperator, MediaBatchOperator, Step
+
+pytestmark = pytest.mark.sandbox
+
+
+@pytest.fixture
+def rows(sandbox):
+    """So many different items."""
+
+    def make(number):
+        face = f"{sandbox.url}/samples/anna.jpg"
+        return [
+            {"target_image": f"{sandbox.url}/samples/emil.png", "face_image": f"{face}?n={n}"}
+            for n in range(number)
+        ]
+
+    return make
+
+
+@pytest.fixture
+def batch(tmp_path, context):
+    def run(items, **more):
+        more = {"conn_id": "gptunnel_default", "concurrency": 8, "timeout": 86_400, **more}
+        made = FaceSwapBatchOperator(
+            task_id="batch", items=items, destination=f"file://{tmp_path}/out", **more
+        )
+        return made.execute(context)
+
+    return run
+
+
+@pytest.fixture
+def budget(tmp_path):
+    def of(amount, unit="RUB", **more):
+        return Budget(f"file://{tmp_path}/budget-{unit}", amount=amount, unit=unit, per="ever", **more)
+
+    return of
+
+
+@pytest.fixture
+def kept(tmp_path):
+    """The amounts of the objects of a stage."""
+
+    def of(stage, unit="RUB"):
+        folder = tmp_path / f"budget-{unit}"
+        return [float(path.name.rpartition("~")[2]) for path in folder.glob(f"*/*-{stage}/*~*")]
+
+    return of
+
+
+def bought(ledger, vendor="gptunnel"):
+    return ledger()["requests"].get(vendor, {}).get("create", 0)
+
+
+@pytest.fixture
+def cost(batch, rows, ledger, context, sandbox):
+    """What a swap costs at GPTunneL."""
+    [amount] = batch(rows(1))["cost"].values()
+    context["task_state_store"].values.clear()
+    httpx.post(f"{sandbox.url}/sandbox/reset").raise_for_status()
+    return amount
+
+
+@pytest.mark.parametrize("price", [None, "known"])
+def test_the_batch_stops_at_the_cap_and_says_how_many_are_left(
+    batch, rows, budget, kept, ledger, cost, price, context
+):
+    price = price and cost
+    with pytest.raises(BudgetExceededError, match=r"7 items are left.*Nothing more was bought"):
+        batch(rows(10), budget=budget(cost * 3.5), price=price)
+    assert bought(ledger) == 3
+    assert kept("spent") == [cost] * 3
+    assert kept("reserved") == kept("bought") == []
+
+
+def test_a_retry_with_more_money_goes_on(batch, rows, budget, kept, ledger, cost, context):
+    with pytest.raises(BudgetExceededError):
+        batch(rows(5), budget=budget(cost * 2), price=cost)
+    summary = batch(rows(5), budget=budget(cost * 5), price=cost)
+    assert (summary["archived"], summary["reused"]) == (5, 2)
+    assert bought(ledger) == 5
+    assert kept("spent") == [cost] * 5
+
+
+def test_the_setting_holds_for_batches(batch, rows, budget, ledger, cost, monkeypatch):
+    monkeypatch.setenv("AIRFLOW__FACESWAP__BUDGET", json.dumps(budget(cost).serialize()))
+    with pytest.raises(BudgetExceededError, match="3 items are left"):
+        batch(rows(4))
+    assert bought(ledger) == 1
+
+
+def test_without_room_for_one_job_nothing_is_bought(batch, rows, budget, kept, ledger):
+    with pytest.raises(BudgetExceededError, match="2 items are left"):
+        batch(rows(2), budget=budget(5), price=5.01)
+    assert bought(ledger) == 0
+    assert kept("reserved") == []
+
+
+def test_a_budget_in_another_unit_is_refused_before_anything_is_bought(batch, rows, budget, ledger):
+    with pytest.raises(InvalidRequestError, match=r"charges in RUB.*Nothing was bought"):
+        batch(rows(2), budget=budget(5, "point"))
+    assert bought(ledger) == 0
+
+
+def test_a_vendor_that_reports_no_costs_needs_a_price(batch, rows, budget, ledger):
+    with pytest.raises(InvalidRequestError, match=r"needs price.*Nothing was bought"):
+        batch(rows(2), conn_id="tengrai_default", budget=budget(5))
+    assert bought(ledger, "tengrai") == 0
+
+
+def test_a_failed_job_gives_its_money_back_if_the_vendor_does(rows, batch, budget, kept, fault, ledger):
+    fault("piapi", "create", times=1, type="fail_job", message="something broke")
+    summary = batch(rows(3), conn_id="piapi_default", fail_on="all", budget=budget(1e9, "point"))
+    assert summary["failed"] == 1
+    assert len(kept("spent", "point")) == 2
+    assert kept("reserved", "point") == kept("bought", "point") == []
+
+
+def test_each_step_of_a_chain_has_the_budget_of_its_unit_and_its_own_price(
+    sandbox, tmp_path, context, budget, kept, ledger
+):
+    picture = {"conn_id": "gptunnel_default", "kind": "image", "model": "gpt-image-1-low"}
+    swap = {"conn_id": "piapi_default", "kind": "face_swap"}
+
+    def chain(points, **more):
+        return MediaBatchOperator(
+            task_id="chains",
+            items=[{"n": str(n)} for n in range(4)],
+            steps=[
+                Step("picture", **picture, prompt="{n} people", price=100),
+                Step(
+                    "swap",
+                    **swap,
+                    target_image="{picture}",
+                    face_image=f"{sandbox.url}/samples/anna.jpg",
+                    **more,
+                ),
+            ],
+            destination=f"file://{tmp_path}/out",
+            budget=[budget(10_000), budget(points, "point")],
+            timeout=86_400,
+        ).execute(context)
+
+    with pytest.raises(BudgetExceededError, match="4 items are left"):
+        chain(10, price=11)
+    assert bought(ledger, "piapi") == 0
+    summary = chain(1e9)
+    assert summary["archived"] == 4
+    assert bought(ledger, "gptunnel") == bought(ledger, "piapi") == 4
+    assert sum(kept("spent")) == summary["cost_in_all"]["RUB"]
+    assert sum(kept("spent", "point")) == summary["cost_in_all"]["point"]
+
+
+def test_jobs_of_unknown_price_run_one_at_a_time_until_one_has_a_cost(batch, rows, budget, kept, ledger):
+    """PiAPI tells a cost, and nothing may be bought meanwhile."""
+    summary = batch(rows(6), conn_id="piapi_default", budget=budget(1e9, "point"))
+    assert summary["archived"] == 6
+    assert len(kept("spent", "point")) == 6
+
+
+def test_the_next_attempt_settles_what_a_killed_one_had_reserved(
+    batch, rows, budget, kept, ledger, cost, monkeypatch
+):
+    class Killed(BaseException):
+        pass
+
+    def kill(*_, **__):
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr("airflow_provider_faceswap.batch.step_run.StepRun.wait", kill)
+        with pytest.raises(Killed):
+            batch(rows(3), budget=budget(cost * 3), price=cost)
+    held = kept("reserved") + kept("bought")
+    assert held
+    assert set(held) == {cost}
+    assert batch(rows(3), budget=budget(cost * 3), price=cost)["archived"] == 3
+    assert bought(ledger) == 3
+    assert kept("spent") == [cost] * 3
+    assert kept("reserved") == kept("bought") == []
+
+
+def test_a_batch_without_records_reserves_for_each_attempt(batch, rows, budget, kept, cost, context):
+    del context["task_state_store"]
+    for _ in range(2):
+        assert batch(rows(2), budget=budget(cost * 9), price=cost)["archived"] == 2
+    assert sum(kept("spent")) == cost * 4
+    assert kept("reserved") == kept("bought") == []
