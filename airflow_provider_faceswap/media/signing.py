@@ -94,7 +94,9 @@ def _use_signature_4(fs: Any) -> None:
     options = getattr(fs, "config_kwargs", None)
     if isinstance(options, dict) and "signature_version" not in options and not getattr(fs, "anon", True):
         fs.config_kwargs = {**options, "signature_version": "s3v4"}
-        fs.connect(refresh=True)
+        # Not connect(refresh=True): older s3fs then makes a session without the connection's credentials.
+        fs._s3 = None  # noqa: SLF001 - there is no public name for it
+        fs.connect()
 
 
 def _warn_of_session(path: ObjectStoragePath, link: str) -> None:

@@ -7,6 +7,7 @@ import wave
 
 import pytest
 
+from tests.conftest import needs
 from tests.sandbox.test_gptunnel import KEY, finished, media, midjourney, picture_of, result
 
 
@@ -116,7 +117,9 @@ def test_the_cause_of_a_failure_is_where_the_fault_puts_it(desk, family, field, 
     assert {key: failed.get(key) for key in ("message", "error")} == {"message": None, "error": None} | shown
 
 
-@pytest.mark.parametrize("form", ["webp", "avif"])
+@pytest.mark.parametrize(
+    "form", ["webp", pytest.param("avif", marks=needs("AVIF in Pillow", at="PIL.AvifImagePlugin"))]
+)
 def test_a_midjourney_link_may_lead_to_another_format(desk, form):
     desk.order({"type": "result_format", "format": form}, operation="create", kind="imagine")
     grid = finished(desk, midjourney(desk, "imagine", prompt="p"))
