@@ -153,6 +153,10 @@ class ReusingOperator(SpendingOperator):
                 raise ReusedError(found)
             holder = index.claim(key, _owner(context), self.timeout + _TO_ARCHIVE)
             if holder is None:
+                # It may have been archived, and its claim ended, just before this one.
+                if (found := self._archived(context, hook, key)) is not None:
+                    self._unclaim(context, template.provenance)
+                    raise ReusedError(found)
                 return
             if not told:
                 self.log.info("Task %s is making the same picture: waiting for its archive", holder)

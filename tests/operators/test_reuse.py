@@ -106,6 +106,22 @@ def test_what_was_archived_is_not_bought_again(vendor, bought, swap, another):
     assert json.loads(json.dumps(result)) == result
 
 
+def test_what_was_archived_just_before_the_claim_is_not_bought_again(
+    vendor, bought, swap, another, monkeypatch, tmp_path
+):
+    kept = bought()
+    find, keys = Index.find, []
+
+    def find_late(index, key):
+        keys.append(key)
+        return find(index, key) if len(keys) > 1 else None
+
+    monkeypatch.setattr(Index, "find", find_late)
+    assert swap().execute(another())["reused_from"] == kept["manifest_uri"]
+    assert len(vendor.creates) == 1
+    assert Index(ObjectStoragePath(f"file://{tmp_path}/kept")).claim(keys[0], "a third task", 60) is None
+
+
 def test_a_result_that_was_bought_looks_as_before(vendor, answer, swap, context, clock):
     vendor.will(answer("done", percent=100, result=URL))
     assert "reused_from" not in swap().execute(context)
