@@ -15,6 +15,7 @@ import pytest
 from airflow_provider_faceswap.archive.manifest import Archived, RunInfo
 from airflow_provider_faceswap.archive.store import Archive
 from airflow_provider_faceswap.batch import manifest as manifests
+from airflow_provider_faceswap.batch import runner
 from airflow_provider_faceswap.batch.options import JobOptions
 from airflow_provider_faceswap.batch.runner import BatchRunner
 from airflow_provider_faceswap.exceptions import ArchiveError, BatchFailedError, FaceSwapError
@@ -157,7 +158,7 @@ def batch(tmp_path, context, monkeypatch):
     monkeypatch.setattr(GPTunnelHook, "fetch", lambda _, job_id, kind: job(job_id, kind, JobState.RUNNING))
     monkeypatch.setattr(GPTunnelHook, "afetch", afetch)
     monkeypatch.setattr(Archive, "keep", lambda *_: KEPT)
-    monkeypatch.setattr(operators, "BatchRunner", run.run)
+    monkeypatch.setattr(runner, "BatchRunner", run.run)
     return run
 
 
