@@ -13,6 +13,7 @@ import base64
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath, conf
@@ -146,13 +147,14 @@ class MediaPreparer:
         if self.preflight not in {"check", "fit"} or url.startswith(f"{_PLACEHOLDER_HOST}/"):
             return url, url
         from airflow_provider_faceswap.http.download import download
+        from airflow_provider_faceswap.http.patience import UNKNOWN, Patience
 
         with tempfile.SpooledTemporaryFile(MAX_BYTES) as spool:
             file = cast("BinaryIO", spool)
             try:
-                download(
-                    url, file, max_bytes=MAX_BYTES, open_hosts=open_hosts(), seconds=max_transfer_seconds()
-                )
+                fetch = partial(download, url, file, max_bytes=MAX_BYTES, open_hosts=open_hosts())
+                # It may be the result of a job that has just ended.
+                Patience().of(partial(fetch, seconds=max_transfer_seconds()), UNKNOWN)
             except ArchiveError as error:
                 final = isinstance(error, AirflowFailException)
                 raise (InvalidRequestError if final else FaceSwapError)(

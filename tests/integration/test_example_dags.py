@@ -72,6 +72,9 @@ PICTURES = {
 #: Examples whose vendors are not busy: one submits in a task without retries, and the retries of the other wait for half a
 #: minute.
 NOT_BUSY = {"taskflow_swap.py", "check_balance_first.py"}
+#: An example whose first picture is there at once and is looked at before the swap. Time passes faster for the package here
+#: than for the sandbox, so all of its tries come before the file.
+NOT_LATE = {"seedream_swap_archive.py"}
 
 
 @pytest.fixture
@@ -145,8 +148,9 @@ def test_an_example_runs_to_its_end(ran, file):
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("file", CASES)
 def test_an_example_ends_the_same_where_the_vendors_are_unkind(ran, unkind, file):
+    left_out = [*(["refuse"] if file in NOT_BUSY else []), *(["not_ready"] if file in NOT_LATE else [])]
     counted = []
-    run = ran(file, lambda: counted.append(unkind(*(["refuse"] if file in NOT_BUSY else []))))
+    run = ran(file, lambda: counted.append(unkind(*left_out)))
     [met] = counted
     assert met()["no_output"]
     # A busy vendor costs one attempt; nothing else does.
