@@ -40,6 +40,10 @@ PATIENCE = 60.0
 #: Seconds between two looks, at first and at most; they double.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 
+#: The next step after an error of the storage: before a purchase, and after one.
+_NOT_RESERVED = "Nothing was bought. Retry when its storage works again."
+_STAYS = "The reservation holds its money. Settle it when its storage works again: airflow faceswap budget."
+
 
 @dataclass(frozen=True)
 class Cap:
@@ -157,11 +161,15 @@ class Account:
         left = self.cap.amount - spent - held
         if left > 0 if own.amount is None else left >= own.amount:
             return None
-        needs = "whose price is not known yet" if own.amount is None else f"of {plain(own.amount)}"
+        needs = (
+            "whose price is not known yet"
+            if own.amount is None
+            else f"of {plain(own.amount)} {self.cap.unit}"
+        )
         end = self.period.end
         return BudgetExceededError(
             f"{self.cap.shown}: {plain(spent)} {self.cap.unit} spent and {plain(held)} {self.cap.unit} reserved, "
-            f"so there is no room for a job {needs} {self.cap.unit}".replace("yet " + self.cap.unit, "yet"),
+            f"so there is no room for a job {needs}",
             period_end=end,
             advice="Nothing was bought. "
             + (
@@ -212,7 +220,7 @@ class Account:
         :param amount: What the vendor says that it costs; ``None``: the amount that was reserved.
         :raises FaceSwapError: The budget could not be read or written.
         """
-        with self._reachable("written"):
+        with self._reachable("written", _STAYS):
             old = _open(self.book.standing(), key)
             if amount is None and old:
                 amount = max(old, key=lambda entry: entry.stage).amount
@@ -228,7 +236,7 @@ class Account:
         :returns: False if there is no such reservation any more.
         :raises FaceSwapError: The budget could not be read or written.
         """
-        with self._reachable("written"):
+        with self._reachable("written", _STAYS):
             standing = self.book.standing()
             if not (old := _open(standing, key)):
                 return False
@@ -255,7 +263,7 @@ class Account:
 
         :raises FaceSwapError: The budget could not be read or written.
         """
-        with self._reachable("written"):
+        with self._reachable("written", _STAYS):
             for entry in _open(self.book.standing(), key):
                 self.book.remove(entry)
 
@@ -265,7 +273,7 @@ class Account:
                 self.book.remove(entry)
 
     @contextmanager
-    def _reachable(self, done: str) -> Iterator[None]:
+    def _reachable(self, done: str, advice: str = _NOT_RESERVED) -> Iterator[None]:
         """Make an error of the storage one of the budget."""
         try:
             yield
@@ -274,7 +282,7 @@ class Account:
         except Exception as error:  # noqa: BLE001 - every storage has its own errors
             raise FaceSwapError(
                 f"{self.cap.shown} could not be {done} ({error_line(error)})",
-                advice="Nothing was bought. Retry when its storage works again.",
+                advice=advice,
             ) from None
 
 

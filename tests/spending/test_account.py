@@ -94,6 +94,19 @@ def test_what_is_written_but_not_listed_buys_nothing(account, clock, monkeypatch
         account().reserve("one", Decimal(1), TASK)
 
 
+def test_a_storage_that_fails_after_a_purchase_does_not_say_that_nothing_was_bought(
+    account, clock, monkeypatch
+):
+    def fail(*_):
+        raise PermissionError("no")
+
+    account().reserve("one", Decimal(1), TASK)
+    monkeypatch.setattr(book, "listed_below", fail)
+    with pytest.raises(FaceSwapError, match="The reservation holds its money") as caught:
+        account().settle("one", Decimal(1), TASK)
+    assert "Nothing was bought" not in str(caught.value)
+
+
 def test_a_storage_that_fails_buys_nothing_and_keeps_nothing(account, clock, monkeypatch):
     def fail(*_):
         raise PermissionError("no")
