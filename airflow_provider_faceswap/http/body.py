@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     import httpx
 
 
+#: Bytes that are hashed and written at once.
+_BLOCK = 256 * 1024
+
+
 @dataclass(frozen=True, slots=True)
 class Downloaded:
     """
@@ -50,11 +54,14 @@ class Target:
         with self._lock:
             self._closed = True
 
-    def _write(self, chunk: bytes) -> None:
+    def _check_time(self) -> None:
+        if self._closed or CLOCK.monotonic() > self._end:
+            raise TimeoutError
+
+    def _write(self, block: bytearray) -> None:
         with self._lock:
-            if self._closed or CLOCK.monotonic() > self._end:
-                raise TimeoutError
-            self._file.write(chunk)
+            self._check_time()
+            self._file.write(block)
 
     def fill(self, response: httpx.Response, shown: str) -> Downloaded:
         """
@@ -72,11 +79,18 @@ class Target:
             raise too_large
         digest = hashlib.sha256()
         size = 0
-        # As they arrive: a fixed size of chunks would wait for bytes that come one by one.
+        block = bytearray()
+        # As they arrive, so that the time is seen also where bytes come one by one.
         for chunk in response.iter_bytes():
+            self._check_time()
             size += len(chunk)
             if size > self._max_bytes:
                 raise too_large
-            digest.update(chunk)
-            self._write(chunk)
+            block += chunk
+            if len(block) >= _BLOCK:
+                digest.update(block)
+                self._write(block)
+                block.clear()
+        digest.update(block)
+        self._write(block)
         return Downloaded(size, digest.hexdigest())
