@@ -208,6 +208,13 @@ def get_provider_info() -> dict[str, Any]:
                         default="33554432",
                         example=None,
                     ),
+                    "max_picture_bytes": _option(
+                        "Largest picture or video, in bytes, that is read or downloaded on a worker before a job is "
+                        "submitted.",
+                        kind="integer",
+                        default="67108864",
+                        example=None,
+                    ),
                     "max_transfer_seconds": _option(
                         "Seconds that one try to download a file, or to read a picture from storage, may take.",
                         kind="integer",

@@ -86,7 +86,7 @@ def test_an_empty_file_is_refused(tmp_path):
 
 
 def test_a_huge_file_is_not_read_into_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr("airflow_provider_faceswap.media.image.MAX_BYTES", 10)
+    monkeypatch.setenv("AIRFLOW__FACESWAP__MAX_PICTURE_BYTES", "10")
     (tmp_path / "a.png").write_bytes(bytes(11))
     with pytest.raises(InvalidRequestError, match="is larger than 10 bytes"):
         Image.read(tmp_path / "a.png")

@@ -12,7 +12,7 @@ from airflow_provider_faceswap.http.download import download
 from airflow_provider_faceswap.jobs import Job, JobState
 from airflow_provider_faceswap.media.image import Image
 from airflow_provider_faceswap.media.inputs import open_hosts
-from airflow_provider_faceswap.media.limits import MAX_BYTES, max_transfer_seconds
+from airflow_provider_faceswap.media.limits import max_picture_bytes, max_transfer_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -111,12 +111,12 @@ def _check(url: str) -> None:
 
     :raises ResultExpiredError: It does not.
     """
-    with tempfile.SpooledTemporaryFile(MAX_BYTES) as spool:
+    with tempfile.SpooledTemporaryFile(max_picture_bytes()) as spool:
         try:
             download(
                 url,
                 cast("BinaryIO", spool),
-                max_bytes=MAX_BYTES,
+                max_bytes=max_picture_bytes(),
                 open_hosts=open_hosts(),
                 seconds=max_transfer_seconds(),
             )

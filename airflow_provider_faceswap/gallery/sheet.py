@@ -161,7 +161,7 @@ class Sheet:
 
         :raises Exception: The storage's own error.
         """
-        write(path, io.BytesIO(self.html(title).encode()))
+        write(path, io.BytesIO(self.html(title).encode()), "text/html; charset=utf-8")
 
     def _costs(self) -> dict[str, float]:
         costs: dict[str, float] = {}

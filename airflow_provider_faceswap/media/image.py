@@ -12,7 +12,7 @@ from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestEr
 from airflow_provider_faceswap.foundation.file_structure import examine
 from airflow_provider_faceswap.foundation.redaction import without_queries
 from airflow_provider_faceswap.http.limits import in_thread
-from airflow_provider_faceswap.media.limits import MAX_BYTES, max_transfer_seconds
+from airflow_provider_faceswap.media.limits import max_picture_bytes, max_transfer_seconds
 from airflow_provider_faceswap.storage.files import path_of
 from airflow_provider_faceswap.storage.local_files import check_regular, is_local
 
@@ -47,7 +47,7 @@ class Image:
         :param source: A path on this machine, or the URI or path object of an object store.
         :param conn_id: Airflow connection for that storage, if the URI names none.
         :raises InvalidRequestError: There is no such file, it is no regular file, it is empty, or it is larger than
-            64 MiB.
+            ``[faceswap] max_picture_bytes``.
         :raises FaceSwapError: It could not be read; a retry may help.
         """
         name = without_queries(str(source))
@@ -68,10 +68,9 @@ class Image:
                 f"{name} could not be read ({type(error).__name__})",
                 advice="This attempt bought nothing. Retry when the storage is available again.",
             ) from None
-        if not data or len(data) > MAX_BYTES:
-            raise InvalidRequestError(
-                f"{name} {'is empty' if not data else f'is larger than {MAX_BYTES} bytes'}"
-            )
+        limit = max_picture_bytes()
+        if not data or len(data) > limit:
+            raise InvalidRequestError(f"{name} {'is empty' if not data else f'is larger than {limit} bytes'}")
         return cls(data)
 
     @cached_property
@@ -101,4 +100,4 @@ class Image:
 
 def _content(path: ObjectStoragePath) -> bytes:
     with path.open("rb") as file:
-        return bytes(file.read(MAX_BYTES + 1))
+        return bytes(file.read(max_picture_bytes() + 1))

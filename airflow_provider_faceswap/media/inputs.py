@@ -30,7 +30,7 @@ from airflow_provider_faceswap.lifecycle.provenance import archived_uri
 from airflow_provider_faceswap.media.doubts import doubts_about
 from airflow_provider_faceswap.media.fit import check_whole, fitted, problems_with, upright
 from airflow_provider_faceswap.media.image import Image
-from airflow_provider_faceswap.media.limits import MAX_BYTES, max_transfer_seconds
+from airflow_provider_faceswap.media.limits import max_picture_bytes, max_transfer_seconds
 from airflow_provider_faceswap.media.metadata import orientation_of, without_metadata
 from airflow_provider_faceswap.media.remembered import remembered
 from airflow_provider_faceswap.media.signing import signed_link
@@ -149,10 +149,10 @@ class MediaPreparer:
         from airflow_provider_faceswap.http.download import download
         from airflow_provider_faceswap.http.patience import UNKNOWN, Patience
 
-        with tempfile.SpooledTemporaryFile(MAX_BYTES) as spool:
+        with tempfile.SpooledTemporaryFile(max_picture_bytes()) as spool:
             file = cast("BinaryIO", spool)
             try:
-                fetch = partial(download, url, file, max_bytes=MAX_BYTES, open_hosts=open_hosts())
+                fetch = partial(download, url, file, max_bytes=max_picture_bytes(), open_hosts=open_hosts())
                 # It may be the result of a job that has just ended.
                 Patience().of(partial(fetch, seconds=max_transfer_seconds()), UNKNOWN)
             except ArchiveError as error:

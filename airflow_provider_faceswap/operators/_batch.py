@@ -21,6 +21,7 @@ from airflow_provider_faceswap.foundation.validation import as_choice, as_conn_i
 from airflow_provider_faceswap.hooks.private_host import check_private_host
 from airflow_provider_faceswap.lifecycle.clears import deleted_record_error
 from airflow_provider_faceswap.lifecycle.ledger import attempt_of, epoch_of
+from airflow_provider_faceswap.lifecycle.provenance import joined_private, split_private
 from airflow_provider_faceswap.lifecycle.purchase import PurchasePolicy
 from airflow_provider_faceswap.links import GalleryLink, ManifestLink
 from airflow_provider_faceswap.media.inputs import PREFLIGHTS
@@ -136,7 +137,8 @@ class BatchOperator(BaseOperator):
                 f"fail_on: must be 'any', 'all' or a share above 0.0 and up to 1.0, got {fail_on!r}"
             )
         check_known(destination, destination_conn_id)
-        self.items = items
+        # Airflow stores the rendered items: a column that may contain a token is kept back, and rendered at the start.
+        self.items, self._private_columns = split_private(items)
         self.destination = destination
         self.destination_conn_id = destination_conn_id
         self.concurrency = as_count("concurrency", concurrency)
@@ -193,7 +195,11 @@ class BatchOperator(BaseOperator):
 
         start = CLOCK.monotonic()
         folder = folder_of(self.destination, self.destination_conn_id)
-        items = Items(self.items)
+        items = Items(
+            joined_private(self.items, self.render_template(self._private_columns, context))
+            if self._private_columns
+            else self.items
+        )
         jobs = self.job_options(context)
         for hook in jobs.hooks:
             check_private_host(hook.endpoint())

@@ -15,7 +15,7 @@ from airflow_provider_faceswap.lifecycle.ledger import Stage, epoch_of
 from airflow_provider_faceswap.lifecycle.outcomes import Outcome
 from airflow_provider_faceswap.media.image import Image
 from airflow_provider_faceswap.media.inputs import open_hosts
-from airflow_provider_faceswap.media.limits import MAX_BYTES, max_transfer_seconds
+from airflow_provider_faceswap.media.limits import max_picture_bytes, max_transfer_seconds
 from airflow_provider_faceswap.operators._spending import SpendingOperator
 from airflow_provider_faceswap.storage.local_files import allowed
 from airflow_provider_faceswap.telemetry import lineage
@@ -224,7 +224,9 @@ def _content_of(link: str) -> str:
 
     into = io.BytesIO()
     try:
-        download(link, into, max_bytes=MAX_BYTES, open_hosts=open_hosts(), seconds=max_transfer_seconds())
+        download(
+            link, into, max_bytes=max_picture_bytes(), open_hosts=open_hosts(), seconds=max_transfer_seconds()
+        )
     except FaceSwapError as error:
         raise FaceSwapError(
             f"a picture could not be fetched for reuse_links='content': {error.message}",

@@ -8,6 +8,7 @@ import logging
 import httpx
 import pytest
 
+from airflow_provider_faceswap.operators.batch import FaceSwapBatchOperator
 from airflow_provider_faceswap.operators.faceswap import FaceSwapOperator
 from airflow_provider_faceswap.operators.gptunnel import GPTunnelFaceSwapOperator, GPTunnelImageOperator
 from airflow_provider_faceswap.operators.piapi import (
@@ -91,3 +92,21 @@ def test_a_webhook_given_to_an_operator_is_sent(received, everything, operator, 
 def test_a_webhook_of_the_connection_is_sent(sandbox, connections, received, everything, operator, arguments):
     connections(sandbox.url, webhook=ADDRESS, webhook_secret=SECRET)
     check(received, *everything(operator, arguments))
+
+
+def test_the_webhook_of_a_row_is_sent_and_not_stored_with_the_rendered_rows(
+    sandbox, received, context, tmp_path
+):
+    row = {name: f"{sandbox.url}/samples/{value}" for name, value in TWO.items()}
+    operator = FaceSwapBatchOperator(
+        task_id="t",
+        conn_id="gptunnel_default",
+        items=[{**row, "webhook": f"{ADDRESS}/{{{{ ti.run_id }}}}"}, row],
+        destination=f"file://{tmp_path}",
+    )
+    operator.render_template_fields(context)
+    assert operator.items == [row, row]
+    assert operator.execute(context)["archived"] == 2
+    sandbox.sandbox.webhooks.settle()
+    assert [path for path, *_ in received] == [f"/{TOKEN}/{context['ti'].run_id}"]
+    assert TOKEN not in "".join(path.read_text() for path in tmp_path.glob("*.json*"))
