@@ -1,23 +1,25 @@
-"""Swap a face in each picture of a list that grows, every night: only the new rows are bought."""
+"""
+Swap a face in each row of a file that grows, every night: only the new rows are bought.
+
+If the destination is a folder on the worker's disk, ``[faceswap] allowed_local_paths`` must name it, because the pictures of
+earlier nights are read from there.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from airflow.sdk import DAG, ObjectStoragePath, Param, get_current_context, task
 
-from airflow.sdk import DAG, Param, task
-
-from airflow_provider_faceswap.operators.archive import ArchiveOperator
-from airflow_provider_faceswap.operators.piapi import PiAPIFaceSwapOperator
+from airflow_provider_faceswap.operators.batch import FaceSwapBatchOperator
 
 with DAG(
     dag_id="nightly_new_rows",
     schedule=None,  # such as "@daily"
     params={
         "pictures": Param(
-            ["https://example.com/1.jpg", "https://example.com/2.jpg"],
+            ["https://example.com/one.jpg", "https://example.com/two.jpg"],
             type="array",
             title="Pictures",
-            description="The pictures whose faces are replaced: public links, or files in object storage",
+            description="The pictures whose faces are replaced, one link on each line",
         ),
         "face_image": Param(
             "https://example.com/face.jpg",
@@ -29,33 +31,29 @@ with DAG(
             "file:///tmp/faceswap",
             type="string",
             title="Destination",
-            description="The folder in object storage that the results are written to",
+            description="The folder in object storage that the result is written to",
         ),
     },
-    render_template_as_native_obj=True,
     doc_md=__doc__,
     tags=["faceswap"],
 ) as dag:
-
-    @task
-    def rows(pictures: Any) -> list[str]:
-        """The list of tonight; in your Dag, a query."""
-        return list(pictures)
-
     # [START reuse]
-    swap = PiAPIFaceSwapOperator.partial(
-        task_id="swap",
-        face_image="{{ params.face_image }}",
+    @task
+    def export_rows() -> str:
+        """Write all rows of tonight, old and new; in your Dag, a query."""
+        params = get_current_context()["params"]
+        path = ObjectStoragePath(params["destination"]) / "rows.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        rows = [f"{picture},{params['face_image']}" for picture in params["pictures"]]
+        path.write_text("\n".join(["target_image,face_image", *rows]))
+        return str(path)
+
+    FaceSwapBatchOperator(
+        task_id="swaps",
+        conn_id="piapi_default",
+        items=export_rows(),
+        destination="{{ params.destination }}/swaps",
         reuse="archive",
-        reuse_from="{{ params.destination }}",
-        deferrable=True,
-        retries=2,
-        map_index_template="{{ task.target_image.split('/')[-1] }}",  # the UI's name for each instance
-    ).expand(target_image=rows("{{ params.pictures }}"))
-    ArchiveOperator(
-        task_id="archive",
-        source=swap.output,
-        destination="{{ params.destination }}",
         retries=3,
     )
     # [END reuse]

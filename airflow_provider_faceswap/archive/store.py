@@ -7,6 +7,7 @@ import logging
 import tempfile
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from airflow.providers.common.compat.sdk import conf
@@ -24,6 +25,7 @@ from airflow_provider_faceswap.http.download import download
 from airflow_provider_faceswap.http.patience import Patience
 from airflow_provider_faceswap.media.inputs import open_hosts
 from airflow_provider_faceswap.media.limits import max_transfer_seconds
+from airflow_provider_faceswap.storage.places import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -98,8 +100,8 @@ class Archive:
     def _keep(self, source: ArchiveSource, file: BinaryIO) -> Archived:
         if (
             is_reused(source)
-            and self.filename is None
-            and (there := already_in(self.folder, source)) is not None
+            and (there := already_in(self.folder, source))
+            and self._is_name_of(there, source)
         ):
             return there
         fetched = self._fetch(source, file)
@@ -129,6 +131,14 @@ class Archive:
             return Manifest.of(source, archived, self.run).model_copy(update={"thumbnails": thumbnails})
 
         return self._put(names, file, manifest)
+
+    def _is_name_of(self, there: Archived, source: ArchiveSource) -> bool:
+        """Whether an archived file has the name that this archive would give it."""
+        if self.filename is None:
+            return True
+        suffix = PurePosixPath(there.uri).suffix
+        names = names_of(source, self.filename, sha256=there.sha256, suffix=suffix)
+        return place_of(str(self.folder / names.name)) == place_of(there.uri)
 
     def _put(self, names: Names, file: BinaryIO, manifest: Callable[[Place], Manifest]) -> Archived:
         """

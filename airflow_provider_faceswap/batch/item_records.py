@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_faceswap.lifecycle.ledger import Ledger, Record, Stage, marks_of
 from airflow_provider_faceswap.lifecycle.outcomes import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from airflow_provider_faceswap.batch.sharded_store import ShardedStore
     from airflow_provider_faceswap.hooks.base import JobHook
@@ -87,6 +87,28 @@ class ItemRecords:
         if end.get("epoch") != self._epoch:
             return None
         return end if end["status"] in SUCCEEDED or end["final"] else None
+
+    def standing(
+        self, keys: Iterable[str], *, on_clear: Literal["reuse", "resubmit"]
+    ) -> tuple[dict[str, Any] | None, bool]:
+        """
+        The final end of a step in an earlier attempt, and whether it has a job that is to be resumed.
+
+        :param keys: Those of its records, one for each connection.
+        :raises Exception: The store's own error.
+        """
+        ends, live = [], False
+        for key in keys:
+            if (end := self.earlier_end(key)) is not None:
+                ends.append(end)
+                continue
+            record = self.ledger(key).read()
+            is_old = record is not None and record.epoch != self._epoch
+            live |= record is not None and record.may_be_paid and not (is_old and on_clear == "resubmit")
+        if succeeded := [end for end in ends if end["status"] in SUCCEEDED]:
+            return succeeded[0], False
+        # Of several connections, the last one whose job has failed.
+        return (ends[-1] if ends and not live else None), live
 
     def end_of(self, key: str) -> dict[str, Any]:
         """

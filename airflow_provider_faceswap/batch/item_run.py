@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_faceswap.archive.sources import sources_of
+from airflow_provider_faceswap.batch.item_lines import ItemLines
 from airflow_provider_faceswap.batch.item_log import BufferedItemLog
 from airflow_provider_faceswap.batch.item_records import ARCHIVED, DONE, SUCCEEDED
+from airflow_provider_faceswap.batch.options import PARENT
 from airflow_provider_faceswap.batch.report import NO_MONEY, failed_end
 from airflow_provider_faceswap.batch.results import StepResult
+from airflow_provider_faceswap.batch.reuse import ItemReuse
 from airflow_provider_faceswap.batch.step_run import InputError, StepRun
 from airflow_provider_faceswap.batch.templates import names_in
 from airflow_provider_faceswap.exceptions import (
@@ -40,8 +44,6 @@ NOT_STARTED, NOT_FINISHED = {"status": "not started"}, {"status": "not finished"
 _ACCOUNT_ERRORS = (AuthenticationError, InsufficientBalanceError, PermissionDeniedError)
 #: The result of a step whose record has vanished, while that of a later step has not.
 _UNKNOWN = {"vendor": "unknown", "job_id": "unknown", "url": None}
-#: The argument that takes a job, and not its picture.
-_PARENT = "parent_job_id"
 
 
 class ItemRun:
@@ -56,8 +58,7 @@ class ItemRun:
         #: By step, the key of the record at each connection.
         self._keys: list[dict[str, str]] = []
         self._results: dict[str, StepResult] = {}
-        #: What the manifest says about each step.
-        self._lines: dict[str, dict[str, Any]] = {}
+        self._lines = ItemLines()
 
     async def go(self) -> None:
         """Go through the steps. The end of the item is in the manifest and in the report."""
@@ -69,15 +70,48 @@ class ItemRun:
             # The picture was there when all items were checked.
             runner.add(self._item, self._failed(error))
             return
+        self._reuse = ItemReuse(runner, self._prepared, self._keys, self._log)
         first, end = await runner.in_thread(self._earlier)
         if end is not None:
             runner.report.reused += end["status"] == ARCHIVED
             runner.add(self._item, self._shown(end))
             return
-        for number in range(first, len(self._prepared)):
-            if (end := await self._step(number)) is not None:
-                runner.add(self._item, self._shown(end))
-                return
+        last = len(self._prepared) - 1
+        wanted = [number for number in range(last, first - 1, -1) if self._reuse.is_wanted(number)]
+        if self._records_of(first)[1]:  # that job is resumed
+            wanted = [number for number in wanted if number > first and number < last]
+        elif wanted:
+            first, end = await self._from_archive(first, wanted, claim=last)
+        while end is None:
+            if first in wanted and first != last:
+                first, end = await self._from_archive(first, [first], claim=first)
+            end = await self._step(first) if end is None else end
+            first += 1
+        if wanted and end["status"] != ARCHIVED:
+            await runner.in_thread(partial(self._reuse.give_up, end))
+        runner.add(self._item, self._shown(end))
+
+    async def _from_archive(
+        self, first: int, wanted: list[int], *, claim: int
+    ) -> tuple[int, dict[str, Any] | None]:
+        """
+        Take a step from the archive, if it is there.
+
+        :returns: The step to go on with, and the end of the item if it has one.
+        """
+        try:
+            if (found := await self._reuse.look(wanted, claim=claim)) is None:
+                return first, None
+            number, made = found
+            step, is_last = self._prepared[number].step, number == len(self._prepared) - 1
+            end = await self._finish(number, made, is_last=is_last)
+        except NotSubmittedError:
+            return first, NOT_FINISHED if self._lines else NOT_STARTED
+        except Exception as error:  # noqa: BLE001 - every storage has its own errors
+            return first, self._failed(error, self._prepared[claim].step)
+        self._runner.report.add_cost(None, earlier=True, step=step.name)
+        self._runner.report.reused += is_last
+        return number + 1, end if is_last else None
 
     def _keys_of(self, prepared: PreparedStep) -> dict[str, str]:
         hooks = {hook.conn_id: hook for hook in prepared.step.hooks}
@@ -96,7 +130,7 @@ class ItemRun:
         """
         first, end, last = 0, None, len(self._prepared) - 1
         for number in range(last, -1, -1):
-            ended, live = self._record_at(number)
+            ended, live = self._records_of(number)
             if live or (ended is not None and number == last and ended["status"] == DONE):
                 first = number
             elif ended is None:
@@ -110,23 +144,9 @@ class ItemRun:
             self._remember(number)
         return first, end
 
-    def _record_at(self, number: int) -> tuple[dict[str, Any] | None, bool]:
-        """The final end of a step in an earlier attempt, and whether it has a job that is to be resumed."""
-        records, policy = self._runner.item_records, self._jobs.policy
-        ends, live = [], False
-        for key in self._keys[number].values():
-            if (end := records.earlier_end(key)) is not None:
-                ends.append(end)
-                continue
-            record = records.ledger(key).read()
-            is_old = record is not None and record.epoch != self._jobs.epoch
-            live |= (
-                record is not None and record.may_be_paid and not (is_old and policy.on_clear == "resubmit")
-            )
-        if succeeded := [end for end in ends if end["status"] in SUCCEEDED]:
-            return succeeded[0], False
-        # Of several connections, the last one whose job has failed.
-        return (ends[-1] if ends and not live else None), live
+    def _records_of(self, number: int) -> tuple[dict[str, Any] | None, bool]:
+        keys, on_clear = self._keys[number].values(), self._jobs.policy.on_clear
+        return self._runner.item_records.standing(keys, on_clear=on_clear)
 
     def _remember(self, number: int) -> None:
         """Take the result of a step that an earlier attempt has finished."""
@@ -144,7 +164,7 @@ class ItemRun:
             if self._jobs.is_chain:
                 result = self._recorded(prepared, hook, record)
                 self._results[step.name] = StepResult(step.name, hook, result, end.get("files") or ())
-                self._note(step, result, end or {"status": DONE, "cost": cost}, reused=True)
+                self._lines.note(step.name, result, end or {"status": DONE, "cost": cost}, reused=True)
             return
 
     def _recorded(self, prepared: PreparedStep, hook: JobHook, record: Record) -> GivenResult:
@@ -182,7 +202,7 @@ class ItemRun:
         is_last = number == len(self._prepared) - 1
         try:
             made = await run.go()
-            end = await self._finish(prepared.step, made, is_last=is_last)
+            end = await self._finish(number, made, is_last=is_last)
         except NotSubmittedError:
             return NOT_FINISHED if self._lines else NOT_STARTED
         except InputError as failed:
@@ -200,12 +220,12 @@ class ItemRun:
         await runner.in_thread(lambda: runner.item_records.remember(key, end))
         return end if is_last or end["status"] == "failed" else None
 
-    async def _finish(self, step: PlannedStep, made: StepResult, *, is_last: bool) -> dict[str, Any]:
+    async def _finish(self, number: int, made: StepResult, *, is_last: bool) -> dict[str, Any]:
         """Archive the output of a step, if it is to be kept."""
-        result = made.result
+        result, step = made.result, self._prepared[number].step
         files: list[Archived] = []
         if self._jobs.is_kept(step):
-            files = await self._runner.in_thread(lambda: self._archive_output(step, made))
+            files = await self._runner.in_thread(lambda: self._archive_output(number, made))
         end: dict[str, Any] = {
             "status": ARCHIVED if is_last else DONE,
             "job_id": result.job_id,
@@ -216,28 +236,27 @@ class ItemRun:
         if self._jobs.is_chain and result.submitted_at and result.finished_at:
             seconds = (result.finished_at - result.submitted_at).total_seconds()
             end["seconds"] = round(max(0.0, seconds), 3)
+        if result.reused_from is not None:
+            end["reused_from"] = result.reused_from
         made.files = end["files"]
         self._results[step.name] = made
-        self._note(step, result, end, reused=bool(result.attempt_reused))
+        self._lines.note(step.name, result, end, reused=bool(result.attempt_reused))
         return end
 
-    def _archive_output(self, step: PlannedStep, made: StepResult) -> list[Archived]:
+    def _archive_output(self, number: int, made: StepResult) -> list[Archived]:
+        step = self._prepared[number].step
+
         def fetch(_vendor: str, _conn_id: str, job_id: str, kind: str) -> Job:
             return made.hook.fetch(job_id, kind)
 
         runner, name = self._runner, self._jobs.filename_of(self._item, step)
         archive = replace(runner.archive, filename=name) if name else runner.archive
-        inputs = self._inputs(step, made.hook)
+        inputs = self._jobs.inputs(step, made.hook, self._item, self._known(step))
         sources = (source.model_copy(update={"inputs": inputs}) for source in sources_of(made.result, fetch))
-        return [archive.keep(source) for source in sources]
-
-    def _inputs(self, step: PlannedStep, hook: JobHook) -> Mapping[str, Any]:
-        """The arguments of a step as they were given, for the thumbnails of its inputs."""
-        if step.arguments is None:
-            return self._item.columns
-        _, arguments = self._jobs.arguments(step, hook, self._item, self._known(step))
-        parent = arguments.get(_PARENT)
-        return {**arguments, _PARENT: parent["job_id"]} if isinstance(parent, dict) else arguments
+        files = [archive.keep(source) for source in sources]
+        if runner.index is not None and made.result.reused_from is None:
+            self._reuse.record(number, made.hook, [file.uri for file in files])
+        return files
 
     # -- results of earlier steps ---------------------------------------------------------------------
 
@@ -248,9 +267,7 @@ class ItemRun:
 
     def _usable(self, step: PlannedStep) -> dict[str, Any]:
         """The results that a step takes. A job whose picture is not needed needs no link."""
-        pictures = names_in(
-            {name: value for name, value in (step.arguments or {}).items() if name != _PARENT}
-        )
+        pictures = names_in({name: value for name, value in (step.arguments or {}).items() if name != PARENT})
         if missing := sorted(step.inputs - self._results.keys()):
             raise ResultExpiredError(f"the record of step {missing[0]!r} has vanished from its store")
         return {
@@ -260,33 +277,10 @@ class ItemRun:
 
     # -- what is said about it ------------------------------------------------------------------------
 
-    def _note(self, step: PlannedStep, result: GivenResult, end: Mapping[str, Any], *, reused: bool) -> None:
-        """Note a step for the line of the item in the manifest."""
-        files = list(end.get("files") or ())
-        self._lines[step.name] = {
-            "step": step.name,
-            "status": ARCHIVED if files else end["status"],
-            "vendor": result.vendor,
-            "kind": result.kind,
-            "conn_id": result.conn_id,
-            "job_id": result.job_id,
-            "cost": end.get("cost"),
-            "seconds": end.get("seconds"),
-            "attempt_reused": reused,
-            "uri": files[0]["uri"] if files else None,
-            "files": files,
-        }
-
     def _shown(self, end: Mapping[str, Any]) -> Mapping[str, Any]:
         """The end of the item for the manifest: of a chain, with its steps."""
-        if not self._jobs.is_chain:
-            return end
-        lines = dict(self._lines)
-        if end["status"] == "failed" and (name := end.get("step")) is not None:
-            facts = {"step": name, "status": "failed", "error": end["error"], "job_id": end["job_id"]}
-            lines[name] = {**lines.get(name, {}), **facts}
         order = [prepared.step.name for prepared in self._prepared]
-        return {**end, "steps": [lines[name] for name in order if name in lines]}
+        return self._lines.shown(end, order) if self._jobs.is_chain else end
 
     def _failed(
         self, error: Exception, step: PlannedStep | None = None, run: StepRun | None = None

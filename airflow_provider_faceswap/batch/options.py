@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Stands for the picture of an earlier step in a request: each attempt may have another link to it. No preflight fetches it.
 _RESULT = "https://picture.invalid/step-"
+#: The argument that takes a job, and not its picture.
+PARENT = "parent_job_id"
 #: Characters of the id of a job that is not known yet.
 _ID = 24
 
@@ -128,6 +130,16 @@ class JobOptions:
             if new is not None:
                 arguments[name] = new
         return hook.vendor.job_of(step.kind, arguments)
+
+    def inputs(
+        self, step: PlannedStep, hook: JobHook, item: BatchItem, results: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """The arguments of a step as they were given, for the thumbnails of its inputs."""
+        if step.arguments is None:
+            return item.columns
+        _, arguments = self.arguments(step, hook, item, results)
+        parent = arguments.get(PARENT)
+        return {**arguments, PARENT: parent["job_id"]} if isinstance(parent, dict) else arguments
 
     def request_at(
         self, step: PlannedStep, hook: JobHook, item: BatchItem, results: Mapping[str, Any]

@@ -50,6 +50,8 @@ class StepResult:
         :raises ResultExpiredError: There is none of these.
         :raises VendorError: The vendor could not be asked now.
         """
+        if self.result.reused_from is not None and self.files:
+            return self._archived()
         try:
             job = self._live()
         except (JobLostError, ResultExpiredError) as error:
@@ -62,8 +64,7 @@ class StepResult:
                 return Image(job.inline[0])
             why = f"the vendor reports it as {job.status}"
         if self.files:
-            uri = self.files[0]["uri"]
-            return {"uri": uri, "manifest_uri": f"{uri}.json", "sha256": self.files[0]["sha256"]}
+            return self._archived()
         raise ResultExpiredError(
             f"the result of step {self.name!r} can no longer be used: {why}",
             vendor=self.result.vendor,
@@ -71,6 +72,10 @@ class StepResult:
             advice="Its job is paid for. keep='all' archives the pictures of all steps, and a retry then uses those. "
             "To make this one again, clear the task with on_clear='resubmit'.",
         )
+
+    def _archived(self) -> dict[str, Any]:
+        uri = self.files[0]["uri"]
+        return {"uri": uri, "manifest_uri": f"{uri}.json", "sha256": self.files[0]["sha256"]}
 
     def _live(self) -> Job:
         """

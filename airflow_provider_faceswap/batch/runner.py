@@ -22,6 +22,7 @@ from airflow_provider_faceswap.foundation.clock import CLOCK
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
+    from airflow_provider_faceswap.archive.index import Index
     from airflow_provider_faceswap.archive.store import Archive
     from airflow_provider_faceswap.batch.items import BatchItem
     from airflow_provider_faceswap.batch.manifest import BatchManifest
@@ -51,6 +52,8 @@ class BatchRunner:
     :param wrong: What is wrong with an item that is to be left out, by its position.
     :param limits: By connection, how many jobs there may be at the same time, if its vendor says so.
     :param money: The budgets that jobs are bought from.
+    :param index: The archive's, if jobs that were archived before are not to be bought again.
+    :param owner: The task instance, the same in all its attempts, for claims in the index.
     """
 
     jobs: JobOptions
@@ -63,6 +66,8 @@ class BatchRunner:
     wrong: Mapping[int, str] = field(default_factory=dict)
     limits: Mapping[str, int] = field(default_factory=dict)
     money: BatchMoney = field(default_factory=BatchMoney)
+    index: Index | None = None
+    owner: str = ""
 
     def __post_init__(self) -> None:
         #: True once nothing more may be submitted, whatever the reason.

@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_faceswap.archive.reuse import mark_of
 from airflow_provider_faceswap.batch.report import RunningJob, describe
 from airflow_provider_faceswap.batch.results import StepResult
+from airflow_provider_faceswap.batch.reuse import key_at
 from airflow_provider_faceswap.exceptions import (
     BudgetBusyError,
     FaceSwapError,
@@ -162,12 +164,15 @@ class StepRun:
     def _purchase(self, hook: JobHook) -> Purchase:
         runner, step = self.runner, self.prepared.step
         kind, request = self.prepared.requests[hook.conn_id]
+        template = runner.jobs.template(step, hook, self.item, self.known)
+        if runner.index is not None and runner.jobs.is_kept(step):
+            template.provenance["reuse"] = mark_of(key_at(hook, (kind, request)), runner.index.folder)
         self.funds = runner.money.funds(step, hook, kind, self.keys[hook.conn_id])
         return Purchase(
             hook,
             runner.item_records.ledger(self.keys[hook.conn_id]),
             request,
-            runner.jobs.template(step, hook, self.item, self.known),
+            template,
             epoch=runner.jobs.epoch,
             policy=runner.jobs.policy,
             log=self.log,

@@ -64,8 +64,8 @@ class BatchOperator(BaseOperator):
     for nothing twice. A failed item does not stop the others. One worker slot is held for the whole batch.
 
     Returns a dict: ``total``, ``archived``, ``failed``, ``skipped``, ``not_started``, ``reused`` (from an earlier
-    attempt), ``errors`` (class to number), ``cost`` (unit to amount, of this attempt), ``cost_in_all`` (with earlier
-    attempts), ``seconds`` and ``manifest_uri``.
+    attempt, or from the archive), ``errors`` (class to number), ``cost`` (unit to amount, of this attempt),
+    ``cost_in_all`` (with earlier attempts), ``seconds`` and ``manifest_uri``.
 
     :param items: A list of mappings; another task's output; or the URI of a JSON Lines, CSV or Parquet file in object
         storage. A column ``filename`` names the archived file. A column that is not used is copied to the manifest.
@@ -91,6 +91,8 @@ class BatchOperator(BaseOperator):
         unit. Default: ``[faceswap] budget``. Where a job would go over the cap, nothing more is bought and no item is
         started; the jobs that run are waited for.
     :param price: What a job costs, in the budget's unit, until the budget has seen a cost of this kind.
+    :param reuse: ``run``: a retry or a cleared task reuses its own jobs. ``archive``: a request that was archived in
+        ``destination`` before, by whatever Dag and run, is not bought again.
     :param multiple_outputs: Store each key of the summary as an XCom of its own too, for ``batch.output["manifest_uri"]``.
     :raises InvalidRequestError: An argument or an item is wrong. Nothing was bought.
     :raises BatchFailedError: More items failed than ``fail_on`` allows, or the task was ended before all
@@ -126,6 +128,7 @@ class BatchOperator(BaseOperator):
         thumbnails: bool = True,
         budget: Any = None,
         price: float | None = None,
+        reuse: Literal["run", "archive"] = "run",
         multiple_outputs: bool = True,
         **kwargs: Unpack[TaskArguments],
     ) -> None:
@@ -157,6 +160,7 @@ class BatchOperator(BaseOperator):
         self.budget = budget
         self.price = price
         given_price(price)
+        self.reuse = as_choice("reuse", reuse, ("run", "archive"))
         self.outcome: dict[str, Any] | None = None
         self._running: tuple[Context, BatchRunner] | None = None
 
@@ -192,6 +196,7 @@ class BatchOperator(BaseOperator):
         from airflow_provider_faceswap.batch.manifest import BatchManifest
         from airflow_provider_faceswap.batch.runner import BatchRunner
         from airflow_provider_faceswap.batch.sharded_store import ShardedStore
+        from airflow_provider_faceswap.operators._reuse import index_of, owner_of
 
         start = CLOCK.monotonic()
         folder = folder_of(self.destination, self.destination_conn_id)
@@ -238,6 +243,8 @@ class BatchOperator(BaseOperator):
             log=self.log,
             wrong=checked.wrong,
             money=money,
+            index=index_of(folder) if self.reuse == "archive" else None,
+            owner=owner_of(context),
         )
         self._running = (context, runner)
         try:

@@ -126,6 +126,7 @@ class BatchArguments(TaskArguments, total=False):
     thumbnails: bool
     budget: Any
     price: float | None
+    reuse: Literal["run", "archive"]
     multiple_outputs: bool
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow.providers.common.compat.sdk import Context
+    from airflow.sdk import ObjectStoragePath
 
     from airflow_provider_faceswap.archive.index import Index
     from airflow_provider_faceswap.hooks.base import JobHook
@@ -86,24 +87,17 @@ class ReusingOperator(SpendingOperator):
         :raises InvalidRequestError: It is no folder, or one on the worker's disk that no setting allows: no later task
             could use a picture from there.
         """
-        # A Dag file that reuses nothing does not pay for this import.
-        from airflow_provider_faceswap.archive.index import Index
-
         place = self.reuse_from
         if isinstance(place, str) and ("{{" in place or "{%" in place):
             place = self.render_template(place, context)
         try:
-            folder = folder_of(place, None)
-            if folder.protocol in {"", "file", "local"}:
-                # Nothing is there before the first archive.
-                allowed(folder / "any")
+            return index_of(folder_of(place, None))
         except FaceSwapError as error:
             message = error.message.removeprefix("destination: ")
             raise error.replaced(
                 message=f"reuse_from: {message}",
                 advice=error.advice.replace("Nothing was archived", "Nothing was bought"),
             ) from None
-        return Index(folder)
 
     def _key(self, hook: JobHook, request: Request, arguments: Mapping[str, Any]) -> str:
         from airflow_provider_faceswap.archive.index import request_key
@@ -151,7 +145,7 @@ class ReusingOperator(SpendingOperator):
         while True:
             if (found := self._archived(context, hook, key)) is not None:
                 raise ReusedError(found)
-            holder = index.claim(key, _owner(context), self.timeout + _TO_ARCHIVE)
+            holder = index.claim(key, owner_of(context), self.timeout + _TO_ARCHIVE)
             if holder is None:
                 # It may have been archived, and its claim ended, just before this one.
                 if (found := self._archived(context, hook, key)) is not None:
@@ -196,12 +190,27 @@ class ReusingOperator(SpendingOperator):
         if self.reuse != "archive" or not isinstance(mark := provenance.get("reuse"), dict):
             return
         try:
-            self._index(context).release(str(mark.get("key")), _owner(context))
+            self._index(context).release(str(mark.get("key")), owner_of(context))
         except Exception as error:  # noqa: BLE001 - every storage has its own errors
             self.log.warning("The claim on the picture stays until it ends (%s)", type(error).__name__)
 
 
-def _owner(context: Context) -> str:
+def index_of(folder: ObjectStoragePath) -> Index:
+    """
+    The index of an archive.
+
+    :raises FaceSwapError: The folder is on the worker's disk, and no setting allows to read from there.
+    """
+    # A Dag file that reuses nothing does not pay for this import.
+    from airflow_provider_faceswap.archive.index import Index
+
+    if folder.protocol in {"", "file", "local"}:
+        # Nothing is there before the first archive.
+        allowed(folder / "any")
+    return Index(folder)
+
+
+def owner_of(context: Context) -> str:
     """The task instance, the same in all its attempts."""
     instance: Any = context["ti"]
     ids = [instance.dag_id, instance.run_id, instance.task_id, instance.map_index, iteration_of(instance)]

@@ -1,0 +1,169 @@
+"""What a batch takes from its archive instead of buying it, and the claims on what it makes for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_faceswap.archive.index import Index, request_key
+from airflow_provider_faceswap.archive.reuse import result_of_archived
+from airflow_provider_faceswap.batch.options import PARENT
+from airflow_provider_faceswap.batch.results import StepResult
+from airflow_provider_faceswap.batch.templates import names_in
+from airflow_provider_faceswap.exceptions import FaceSwapError
+from airflow_provider_faceswap.foundation.clock import CLOCK
+from airflow_provider_faceswap.foundation.redaction import error_line
+from airflow_provider_faceswap.lifecycle.submitter import NotSubmittedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from airflow_provider_faceswap.batch.options import PreparedStep
+    from airflow_provider_faceswap.batch.runner import BatchRunner
+    from airflow_provider_faceswap.hooks.base import JobHook
+    from airflow_provider_faceswap.vendors.messages import Request
+
+#: Seconds that a claim lasts after the last deadline of the item: the result must be archived by then.
+_TO_ARCHIVE = 3600.0
+#: Seconds between two looks for a picture that another task, or another item, is making.
+_PAUSE = 5.0
+#: Errors of jobs that made nothing: others may make the picture.
+_MADE_NOTHING = frozenset({"ContentRefusedError", "JobCanceledError", "JobFailedError", "NoFaceError"})
+
+
+def key_at(hook: JobHook, prepared: tuple[str, Request]) -> str:
+    """
+    The key of a step's request in the index. A step that takes results has their requests in it.
+
+    :param prepared: The kind and the request that identify its job.
+    """
+    kind, request = prepared
+    return request_key(hook.vendor.name, kind, request, {})
+
+
+@dataclass
+class ItemReuse:
+    """
+    The requests of one item in the archive's index.
+
+    :param prepared: The steps of the item.
+    :param keys: By step, the key of the record at each connection.
+    """
+
+    runner: BatchRunner
+    prepared: list[PreparedStep]
+    keys: list[dict[str, str]]
+    log: Any
+
+    def __post_init__(self) -> None:
+        self._claimed: dict[str, str] = {}
+
+    @property
+    def _index(self) -> Index:
+        if self.runner.index is None:
+            raise AssertionError
+        return self.runner.index
+
+    def is_wanted(self, number: int) -> bool:
+        """Whether a step may be taken from the archive: its picture is kept there, and no later step needs its job."""
+        jobs, step = self.runner.jobs, self.prepared[number].step
+        if self.runner.index is None or not jobs.is_kept(step) or self._is_wanted_anew():
+            return False
+        parents = [later.step.arguments or {} for later in self.prepared[number + 1 :]]
+        return not any(step.name in names_in(arguments.get(PARENT)) for arguments in parents)
+
+    def _is_wanted_anew(self) -> bool:
+        jobs, records = self.runner.jobs, self.runner.item_records
+        if jobs.policy.on_clear != "resubmit":
+            return False
+        found = [records.record_of(key) for keys in self.keys for key in keys.values()]
+        return any(record is not None and record.epoch != jobs.epoch for record in found)
+
+    async def look(self, numbers: Iterable[int], *, claim: int) -> tuple[int, StepResult] | None:
+        """
+        Look for steps in the archive. If none is there, claim one, so that no other task or item makes it meanwhile.
+
+        :param numbers: The steps to look for, the best first.
+        :param claim: The step to claim.
+        :returns: The step that was found, and its result; ``None`` if this item is to make the picture.
+        :raises NotSubmittedError: The batch ended meanwhile.
+        :raises FaceSwapError: The archive cannot be read, or another task is making the picture for too long.
+        """
+        runner, numbers = self.runner, list(numbers)
+        until, told = CLOCK.monotonic() + self.prepared[claim].step.timeout, False
+        while True:
+            if (found := await runner.in_thread(lambda: self._find(numbers))) is not None:
+                return found
+            if (holder := await runner.in_thread(lambda: self._claim(claim))) is None:
+                # It may have been archived, and its claim ended, just before this one.
+                if (found := await runner.in_thread(lambda: self._find(numbers))) is not None:
+                    await runner.in_thread(self._release)
+                return found
+            if runner.ending or runner.report.stopped is not None:
+                raise NotSubmittedError
+            if not told:
+                self.log.info("%s is making the same picture: waiting for its archive", holder)
+                told = True
+            if CLOCK.monotonic() >= until:
+                raise FaceSwapError(
+                    f"{holder} is making the same picture, and has not archived it yet",
+                    advice="Nothing was bought. Retry later.",
+                )
+            await CLOCK.asleep(_PAUSE)
+
+    def _requests(self, number: int) -> dict[str, JobHook]:
+        """The hooks of a step, by the key of its request there."""
+        prepared = self.prepared[number]
+        hooks = {hook.conn_id: hook for hook in prepared.step.hooks}
+        return {
+            key_at(hooks[conn_id], request): hooks[conn_id] for conn_id, request in prepared.requests.items()
+        }
+
+    def _find(self, numbers: list[int]) -> tuple[int, StepResult] | None:
+        for number in numbers:
+            for key, hook in self._requests(number).items():
+                if manifests := self._index.find(key):
+                    result = result_of_archived(manifests, self._index.folder, hook.vendor.cost_unit or "")
+                    return number, StepResult(self.prepared[number].step.name, hook, result)
+        return None
+
+    def _claim(self, number: int) -> str | None:
+        """Claim a step; what :meth:`~airflow_provider_faceswap.archive.index.Index.claim` returns."""
+        key = next(iter(self._requests(number)))
+        # Equal items of a batch have records of their own, and one of them buys.
+        owner = f"{self.runner.owner}#{next(iter(self.keys[number].values()))}"
+        seconds = sum(prepared.step.timeout for prepared in self.prepared) + _TO_ARCHIVE
+        holder = self._index.claim(key, owner, seconds)
+        if holder is None:
+            self._claimed[key] = owner
+            return None
+        return f"task {holder.partition('#')[0]}"
+
+    def record(self, number: int, hook: JobHook, files: list[str]) -> None:
+        """Write the index entry of a step whose files are all archived. It never raises: they are archived all the same."""
+        try:
+            self._index.record(key_at(hook, self.prepared[number].requests[hook.conn_id]), files)
+        except Exception as error:  # noqa: BLE001 - every storage has its own errors
+            self.log.warning(
+                "a request cannot be reused: its entry could not be written (%s)", error_line(error)
+            )
+
+    def give_up(self, end: Mapping[str, Any]) -> None:
+        """
+        Give the claims back, unless a job may still make the picture. It never raises.
+
+        :param end: The end of the item.
+        """
+        error, job_id = end.get("error"), end.get("job_id")
+        if end["status"] == "failed":
+            made_nothing = error in _MADE_NOTHING and job_id not in self.runner.running
+            if error == "SubmissionUncertainError" or (job_id is not None and not made_nothing):
+                return
+        self._release()
+
+    def _release(self) -> None:
+        for key, owner in self._claimed.items():
+            try:
+                self._index.release(key, owner)
+            except Exception as failed:  # noqa: BLE001 - every storage has its own errors
+                self.log.warning("The claim on the picture stays until it ends (%s)", type(failed).__name__)

@@ -1,0 +1,211 @@
+"""A batch takes what its archive has, and buys the rest."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_faceswap.operators.batch import FaceSwapBatchOperator, MediaBatchOperator, Step
+from tests.conftest import FakeStore, FakeTaskInstance
+
+pytestmark = pytest.mark.sandbox
+
+
+@pytest.fixture
+def rows(sandbox):
+    """So many different items."""
+
+    def make(number):
+        face = f"{sandbox.url}/samples/anna.jpg"
+        return [
+            {"target_image": f"{sandbox.url}/samples/emil.png", "face_image": f"{face}?n={n}", "id": n}
+            for n in range(number)
+        ]
+
+    return make
+
+
+@pytest.fixture
+def another(context):
+    """The context of another run."""
+
+    def of(run_id="another", **more):
+        instance = FakeTaskInstance()
+        vars(instance).update(run_id=run_id, **more)
+        return {"ti": instance, "task_state_store": FakeStore()}
+
+    return of
+
+
+@pytest.fixture
+def batch(tmp_path):
+    def run(items, context, **more):
+        given = {"conn_id": "gptunnel_default", "concurrency": 8, "timeout": 86_400, "reuse": "archive"}
+        return FaceSwapBatchOperator(
+            **{"task_id": "batch", "items": items, "destination": f"file://{tmp_path}/out", **given, **more}
+        ).execute(context)
+
+    return run
+
+
+@pytest.fixture
+def chain(sandbox, tmp_path):
+    def run(faces, context, **more):
+        steps = [
+            Step(
+                "picture",
+                conn_id="gptunnel_default",
+                kind="image",
+                model="gpt-image-1-low",
+                prompt="portrait of {role}",
+            ),
+            Step(
+                "swap",
+                conn_id="piapi_default",
+                kind="face_swap",
+                target_image="{picture}",
+                face_image="{face}",
+            ),
+        ]
+        items = [{"role": "captain", "face": f"{sandbox.url}/samples/anna.jpg?n={n}"} for n in faces]
+        given = {"steps": steps, "timeout": 86_400, "reuse": "archive", "concurrency": 1}
+        return MediaBatchOperator(
+            **{"task_id": "chains", "items": items, "destination": f"file://{tmp_path}/out", **given, **more}
+        ).execute(context)
+
+    return run
+
+
+def bought(ledger, vendor="gptunnel"):
+    return ledger()["requests"].get(vendor, {}).get("create", 0)
+
+
+def asked(ledger):
+    """The requests about jobs; PiAPI is asked once a batch how many jobs the account may have."""
+    return [(requests.get("create"), requests.get("fetch")) for requests in ledger()["requests"].values()]
+
+
+def lines(summary):
+    text = Path(summary["manifest_uri"].removeprefix("file://")).read_text(encoding="utf-8")
+    return sorted(map(json.loads, text.splitlines()), key=lambda line: line["position"])
+
+
+@pytest.mark.parametrize("names", [False, True])
+def test_the_next_run_buys_the_new_rows_only(batch, rows, context, another, ledger, names):
+    def named(number):
+        return [{**row, **({"filename": f"row{row['id']}"} if names else {})} for row in rows(number)]
+
+    batch(named(3), context)
+    for night in range(2, 4):  # the files of the first night stay what the index says
+        summary = batch(named(3 + night), another(f"night {night}"))
+        assert bought(ledger) == 3 + night
+    assert (summary["archived"], summary["reused"]) == (6, 5)
+    old, new = lines(summary)[0], lines(summary)[-1]
+    assert (old["cost"]["amount"], old["status"]) == (0, "archived")
+    assert old["reused_from"] == old["files"][0]["uri"] + ".json"
+    assert new["cost"]["amount"] > 0
+    assert "reused_from" not in new
+
+
+def test_without_reuse_each_run_buys(batch, rows, context, another, ledger):
+    batch(rows(2), context)
+    batch(rows(2), another(), reuse="run")
+    assert bought(ledger) == 4
+
+
+def test_a_picture_that_is_damaged_is_bought_again_and_the_index_repaired(
+    batch, rows, context, another, ledger
+):
+    [line] = lines(batch(rows(1), context))
+    path = Path(line["files"][0]["uri"].removeprefix("file://"))
+    path.write_bytes(path.read_bytes() + b"more")
+    batch(rows(1), another("second"))
+    assert bought(ledger) == 2
+    batch(rows(1), another("third"))
+    assert bought(ledger) == 2
+
+
+def test_equal_items_of_one_batch_are_bought_once(batch, rows, context, ledger):
+    summary = batch(rows(1) * 3, context)
+    assert (summary["archived"], summary["reused"]) == (3, 2)
+    assert bought(ledger) == 1
+
+
+def test_a_failed_job_gives_its_claim_back(batch, rows, context, another, ledger, fault):
+    fault("gptunnel", "create", type="fail_job", message="something broke")
+    assert batch(rows(1) * 2, context, fail_on="all")["archived"] == 1
+    assert bought(ledger) == 2
+
+
+def test_two_runs_at_the_same_time_buy_once(batch, rows, context, another, ledger):
+    summaries = []
+    runs = [
+        threading.Thread(target=lambda one=one: summaries.append(batch(rows(4), one)))
+        for one in (context, another())
+    ]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join()
+    assert [summary["archived"] for summary in summaries] == [4, 4]
+    assert sum(summary["reused"] for summary in summaries) == 4
+    assert bought(ledger) == 4
+
+
+def test_a_chain_whose_last_picture_is_there_buys_nothing(chain, context, another, ledger):
+    chain([1, 2], context)
+    before = asked(ledger)
+    summary = chain([1, 2], another())
+    assert asked(ledger) == before
+    assert (summary["archived"], summary["reused"], summary["cost"]) == (2, 2, {})
+    assert summary["steps"]["swap"]["reused"] == 2
+
+
+def test_a_kept_picture_of_an_earlier_step_is_not_bought_again(chain, context, another, ledger):
+    chain([1], context, keep="all")
+    summary = chain([2, 3], another(), keep="all")
+    assert (bought(ledger), bought(ledger, "piapi")) == (1, 3)
+    assert summary["archived"] == 2
+    [picture, swap] = lines(summary)[0]["steps"]
+    assert picture["reused_from"].endswith(".json")
+    assert picture["cost"]["amount"] == 0
+    assert swap["cost"]["amount"] > 0
+
+
+def test_a_cleared_task_that_resubmits_buys_again(batch, rows, context, ledger):
+    batch(rows(1), context)
+    context["ti"].max_tries, context["ti"].try_number = 1, 2
+    batch(rows(1), context, on_clear="resubmit")
+    assert bought(ledger) == 2
+
+
+def test_a_retry_of_the_same_run_resumes_its_own_job(batch, rows, context, ledger, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    def kill(*_, **__):
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr("airflow_provider_faceswap.batch.step_run.StepRun.wait", kill)
+        with pytest.raises(Killed):
+            batch(rows(1), context)
+    assert batch(rows(1), context)["archived"] == 1
+    assert bought(ledger) == 1
+
+
+def test_equal_items_with_names_of_their_own_have_a_file_each(
+    batch, rows, context, another, ledger, tmp_path
+):
+    [row] = rows(1)
+    named = [{**row, "filename": name} for name in ("one", "two")]
+    for run in (context, another()):
+        assert batch(named, run)["archived"] == 2
+    assert bought(ledger) == 1
+    found = {
+        path.stem for path in (tmp_path / "out").glob("[!.]*.*") if path.suffix not in {".json", ".jsonl"}
+    }
+    assert found == {"one", "two"}
