@@ -23,7 +23,7 @@ from airflow_provider_faceswap.storage.local_files import allowed
 from airflow_provider_faceswap.storage.places import place_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from airflow.sdk import ObjectStoragePath
 
@@ -86,11 +86,12 @@ def _path(source: ArchiveSource) -> ObjectStoragePath:
         ) from None
 
 
-def already_in(folder: ObjectStoragePath, source: ArchiveSource) -> Archived | None:
-    """The archived file of a reused source, if it is whole and in this folder; then there is nothing to write."""
-    path = _path(source)
-    if not place_of(str(path)).startswith(place_of(str(folder)).rstrip("/") + "/"):
-        return None
+def whole(path: ObjectStoragePath) -> Manifest | None:
+    """
+    The manifest of an archived file; ``None`` unless the file is the one that it describes.
+
+    :raises Exception: The storage's own error.
+    """
     manifest_path = path.with_name(f"{path.name}.json")
     try:
         manifest = Manifest.parse(manifest_path.fs.cat_file(manifest_path.path, start=0))
@@ -98,7 +99,32 @@ def already_in(folder: ObjectStoragePath, source: ArchiveSource) -> Archived | N
         return None
     if not manifest.is_of(path) or not holds(path, manifest.file.bytes, manifest.file.sha256):
         return None
-    return manifest.file.model_copy(update={"uri": str(source.url), "manifest_uri": f"{source.url}.json"})
+    return manifest
+
+
+def already_at(
+    source: ArchiveSource, place_for: Callable[[Manifest, ObjectStoragePath], ObjectStoragePath]
+) -> Archived | None:
+    """
+    The archived file of a reused source where it is to be, so that there is nothing to write.
+
+    :param place_for: Where it is to be, by its manifest and where it is now.
+    :returns: ``None`` if it is not there, or is not whole.
+    """
+    path = _path(source)
+    original = source.checked or whole(path)
+    if original is None:
+        return None
+    place = place_for(original, path)
+    if place_of(str(place)) == place_of(str(path)):
+        return original.file.model_copy(update={"uri": str(source.url), "manifest_uri": f"{source.url}.json"})
+    try:
+        copy = whole(place)
+    except Exception:  # noqa: BLE001 - a store that may be written to but not read: it is written again
+        return None
+    if copy is None or not copy.is_same_picture(original):
+        return None
+    return copy.file.model_copy(update={"uri": str(place), "manifest_uri": f"{place}.json"})
 
 
 def copied(source: ArchiveSource, into: BinaryIO, max_bytes: int) -> Downloaded:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from airflow_provider_faceswap.archive.manifest import Manifest
 from airflow_provider_faceswap.exceptions import ArchiveError, FaceSwapError, InvalidRequestError
 from airflow_provider_faceswap.foundation.rendered import OUTPUT_ADVICE, is_text_of_result
 from airflow_provider_faceswap.foundation.text import as_name
@@ -35,6 +36,7 @@ class ArchiveSource(BaseModel):
     :param of: How many outputs the job has.
     :param number: The number at the end of its file name, if it shares the name with other sources.
     :param inputs: The arguments of its job as they were given, if they are known; else the result names them.
+    :param checked: The manifest of an archived picture, if the two were compared just now.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -46,6 +48,7 @@ class ArchiveSource(BaseModel):
     of: int = 1
     number: int | None = None
     inputs: Mapping[str, Any] | None = Field(default=None, repr=False)
+    checked: Manifest | None = Field(default=None, repr=False)
 
     @property
     def job_id(self) -> str | None:

@@ -7,7 +7,6 @@ import logging
 import tempfile
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from airflow.providers.common.compat.sdk import conf
@@ -15,7 +14,7 @@ from airflow.providers.common.compat.sdk import conf
 from airflow_provider_faceswap.archive.manifest import Archived, Manifest, RunInfo
 from airflow_provider_faceswap.archive.names import check_filename, folder_of, names_of
 from airflow_provider_faceswap.archive.place import Overwrite, Place, TakenError
-from airflow_provider_faceswap.archive.reuse import already_in, copied, is_reused
+from airflow_provider_faceswap.archive.reuse import already_at, copied, is_reused
 from airflow_provider_faceswap.exceptions import ArchiveError, FaceSwapError, NotAnImageError, TooLargeError
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.foundation.file_structure import examine
@@ -98,11 +97,7 @@ class Archive:
             ) from None
 
     def _keep(self, source: ArchiveSource, file: BinaryIO) -> Archived:
-        if (
-            is_reused(source)
-            and (there := already_in(self.folder, source))
-            and self._is_name_of(there, source)
-        ):
+        if is_reused(source) and (there := already_at(source, partial(self._place_of, source))):
             return there
         fetched = self._fetch(source, file)
         found = examine(file)
@@ -132,13 +127,15 @@ class Archive:
 
         return self._put(names, file, manifest)
 
-    def _is_name_of(self, there: Archived, source: ArchiveSource) -> bool:
-        """Whether an archived file has the name that this archive would give it."""
-        if self.filename is None:
-            return True
-        suffix = PurePosixPath(there.uri).suffix
-        names = names_of(source, self.filename, sha256=there.sha256, suffix=suffix)
-        return place_of(str(self.folder / names.name)) == place_of(there.uri)
+    def _place_of(
+        self, source: ArchiveSource, archived: Manifest, path: ObjectStoragePath
+    ) -> ObjectStoragePath:
+        """Where the picture of a reused source is to be, which is archived already: there, if that is in this folder."""
+        folder = place_of(str(self.folder)).rstrip("/") + "/"
+        if self.filename is None and place_of(str(path)).startswith(folder):
+            return path
+        names = names_of(source, self.filename, sha256=archived.file.sha256, suffix=path.suffix)
+        return self.folder / names.name
 
     def _put(self, names: Names, file: BinaryIO, manifest: Callable[[Place], Manifest]) -> Archived:
         """

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_faceswap.archive.sources import sources_of
 from airflow_provider_faceswap.batch.item_lines import ItemLines
 from airflow_provider_faceswap.batch.item_log import BufferedItemLog
-from airflow_provider_faceswap.batch.item_records import ARCHIVED, DONE, SUCCEEDED
+from airflow_provider_faceswap.batch.item_plan import ItemPlan
+from airflow_provider_faceswap.batch.item_records import ARCHIVED, DONE
 from airflow_provider_faceswap.batch.options import PARENT
 from airflow_provider_faceswap.batch.report import NO_MONEY, failed_end
 from airflow_provider_faceswap.batch.results import StepResult
@@ -55,8 +57,6 @@ class ItemRun:
         self._item = item
         self._log = BufferedItemLog(runner.log, item.position, lambda: runner.ending)
         self._prepared: list[PreparedStep] = []
-        #: By step, the key of the record at each connection.
-        self._keys: list[dict[str, str]] = []
         self._results: dict[str, StepResult] = {}
         self._lines = ItemLines()
 
@@ -65,28 +65,26 @@ class ItemRun:
         runner = self._runner
         try:
             self._prepared = await runner.in_thread(lambda: self._jobs.request(self._item))
-            self._keys = [self._keys_of(prepared) for prepared in self._prepared]
+            self._plan = ItemPlan(self._jobs, runner.item_records, self._prepared)
         except Exception as error:  # noqa: BLE001 - every storage has its own errors
             # The picture was there when all items were checked.
             runner.add(self._item, self._failed(error))
             return
-        self._reuse = ItemReuse(runner, self._prepared, self._keys, self._log)
-        first, end = await runner.in_thread(self._earlier)
+        self._reuse = ItemReuse(runner, self._prepared, self._plan.keys, self._log)
+        first, end, wanted, now = await runner.in_thread(self._earlier)
         if end is not None:
             runner.report.reused += end["status"] == ARCHIVED
             runner.add(self._item, self._shown(end))
             return
-        last = len(self._prepared) - 1
-        wanted = [number for number in range(last, first - 1, -1) if self._reuse.is_wanted(number)]
-        if self._records_of(first)[1]:  # that job is resumed
-            wanted = [number for number in wanted if number > first and number < last]
-        elif wanted:
+        last = self._plan.last
+        if now:
             first, end = await self._from_archive(first, wanted, claim=last)
         while end is None:
-            if first in wanted and first != last:
-                first, end = await self._from_archive(first, [first], claim=first)
-            end = await self._step(first) if end is None else end
-            first += 1
+            number = first
+            if number in wanted and number != last:
+                first, end = await self._from_archive(number, [number], claim=number)
+            if end is None and first == number:
+                first, end = number + 1, await self._step(number)
         if wanted and end["status"] != ARCHIVED:
             await runner.in_thread(partial(self._reuse.give_up, end))
         runner.add(self._item, self._shown(end))
@@ -113,47 +111,27 @@ class ItemRun:
         self._runner.report.reused += is_last
         return number + 1, end if is_last else None
 
-    def _keys_of(self, prepared: PreparedStep) -> dict[str, str]:
-        hooks = {hook.conn_id: hook for hook in prepared.step.hooks}
-        return {
-            conn_id: self._runner.item_records.key_of(hooks[conn_id], kind, request)
-            for conn_id, (kind, request) in prepared.requests.items()
-        }
-
     # -- earlier attempts -----------------------------------------------------------------------------
 
-    def _earlier(self) -> tuple[int, dict[str, Any] | None]:
+    def _earlier(self) -> tuple[int, dict[str, Any] | None, list[int], bool]:
         """
-        The step to go on with, and the end of the item if an earlier attempt has reached it.
+        The step to go on with, the end of the item if an earlier attempt has reached it, and what the archive may have.
 
-        The last step with a job that may be paid is the one: its record identifies the whole chain before it.
+        It takes the results of the steps before.
         """
-        first, end, last = 0, None, len(self._prepared) - 1
-        for number in range(last, -1, -1):
-            ended, live = self._records_of(number)
-            if live or (ended is not None and number == last and ended["status"] == DONE):
-                first = number
-            elif ended is None:
-                continue
-            elif ended["status"] in SUCCEEDED and number < last:
-                first = number + 1
-            else:
-                end = ended
-            break
+        first, end = self._plan.earlier()
         for number in range(len(self._prepared) if end is not None else first):
             self._remember(number)
-        return first, end
-
-    def _records_of(self, number: int) -> tuple[dict[str, Any] | None, bool]:
-        keys, on_clear = self._keys[number].values(), self._jobs.policy.on_clear
-        return self._runner.item_records.standing(keys, on_clear=on_clear)
+        if end is not None or self._runner.index is None:
+            return first, end, [], False
+        return first, end, *self._plan.wanted(first)
 
     def _remember(self, number: int) -> None:
         """Take the result of a step that an earlier attempt has finished."""
         prepared, records = self._prepared[number], self._runner.item_records
         step = prepared.step
         for hook in step.hooks:
-            key = self._keys[number].get(hook.conn_id)
+            key = self._plan.keys[number].get(hook.conn_id)
             record = None if key is None else records.record_of(key)
             if key is None or record is None or not (record.may_be_paid or records.earlier_end(key)):
                 continue
@@ -194,7 +172,7 @@ class ItemRun:
             runner,
             self._item,
             prepared,
-            self._keys[number],
+            self._plan.keys[number],
             self._log,
             self._known(prepared.step),
             lambda: self._usable(prepared.step),
@@ -216,7 +194,7 @@ class ItemRun:
             if isinstance(error, _ACCOUNT_ERRORS) and error.job_id is None:
                 runner.stop(run.conn_id, error)
             end = self._failed(error, prepared.step, run)
-        key = self._keys[number][run.conn_id]
+        key = self._plan.keys[number][run.conn_id]
         await runner.in_thread(lambda: runner.item_records.remember(key, end))
         return end if is_last or end["status"] == "failed" else None
 
@@ -252,8 +230,10 @@ class ItemRun:
         runner, name = self._runner, self._jobs.filename_of(self._item, step)
         archive = replace(runner.archive, filename=name) if name else runner.archive
         inputs = self._jobs.inputs(step, made.hook, self._item, self._known(step))
-        sources = (source.model_copy(update={"inputs": inputs}) for source in sources_of(made.result, fetch))
-        files = [archive.keep(source) for source in sources]
+        files = [
+            archive.keep(source.model_copy(update={"inputs": inputs, "checked": checked}))
+            for source, checked in zip_longest(sources_of(made.result, fetch), made.checked)
+        ]
         if runner.index is not None and made.result.reused_from is None:
             self._reuse.record(number, made.hook, [file.uri for file in files])
         return files

@@ -17,6 +17,7 @@ from airflow_provider_faceswap.media.limits import max_picture_bytes, max_transf
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from airflow_provider_faceswap.archive.manifest import Manifest
     from airflow_provider_faceswap.hooks.base import JobHook
     from airflow_provider_faceswap.jobs import GivenResult
 
@@ -30,6 +31,7 @@ class StepResult:
     :param result: Without a link if an earlier attempt saw it, and the vendor can be asked for it.
     :param files: Its archived files, each with ``uri`` and ``sha256``; empty if they are not archived.
     :param job: The job as this attempt saw it end; ``None`` if an earlier attempt did.
+    :param checked: The manifests of its pictures, if it is from the archive: they were compared with the pictures just now.
     """
 
     name: str
@@ -37,6 +39,7 @@ class StepResult:
     result: GivenResult
     files: Sequence[Mapping[str, Any]] = ()
     job: Job | None = field(default=None, repr=False)
+    checked: Sequence[Manifest] = field(default=(), repr=False)
 
     @property
     def known(self) -> dict[str, Any]:

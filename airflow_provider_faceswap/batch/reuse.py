@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_faceswap.archive.index import Index, request_key
 from airflow_provider_faceswap.archive.reuse import result_of_archived
-from airflow_provider_faceswap.batch.options import PARENT
 from airflow_provider_faceswap.batch.results import StepResult
-from airflow_provider_faceswap.batch.templates import names_in
 from airflow_provider_faceswap.exceptions import FaceSwapError
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.foundation.redaction import error_line
 from airflow_provider_faceswap.lifecycle.submitter import NotSubmittedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from airflow_provider_faceswap.batch.options import PreparedStep
     from airflow_provider_faceswap.batch.runner import BatchRunner
@@ -41,6 +39,31 @@ def key_at(hook: JobHook, prepared: tuple[str, Request]) -> str:
     return request_key(hook.vendor.name, kind, request, {})
 
 
+def requests_of(prepared: PreparedStep) -> dict[str, JobHook]:
+    """The hooks of a step, by the key of its request there, in the order in which they are tried."""
+    hooks = {hook.conn_id: hook for hook in prepared.step.hooks}
+    return {key_at(hooks[conn_id], request): hooks[conn_id] for conn_id, request in prepared.requests.items()}
+
+
+def find(
+    index: Index, prepared: Sequence[PreparedStep], numbers: Iterable[int]
+) -> tuple[int, StepResult] | None:
+    """
+    Look for steps of an item in an archive.
+
+    :param prepared: All steps of the item.
+    :param numbers: Those to look for, the best first.
+    :returns: The step that was found, and its result.
+    :raises FaceSwapError: The archive cannot be read.
+    """
+    for number in numbers:
+        for key, hook in requests_of(prepared[number]).items():
+            if manifests := index.find(key):
+                result = result_of_archived(manifests, index.folder, hook.vendor.cost_unit or "")
+                return number, StepResult(prepared[number].step.name, hook, result, checked=manifests)
+    return None
+
+
 @dataclass
 class ItemReuse:
     """
@@ -63,21 +86,6 @@ class ItemReuse:
         if self.runner.index is None:
             raise AssertionError
         return self.runner.index
-
-    def is_wanted(self, number: int) -> bool:
-        """Whether a step may be taken from the archive: its picture is kept there, and no later step needs its job."""
-        jobs, step = self.runner.jobs, self.prepared[number].step
-        if self.runner.index is None or not jobs.is_kept(step) or self._is_wanted_anew():
-            return False
-        parents = [later.step.arguments or {} for later in self.prepared[number + 1 :]]
-        return not any(step.name in names_in(arguments.get(PARENT)) for arguments in parents)
-
-    def _is_wanted_anew(self) -> bool:
-        jobs, records = self.runner.jobs, self.runner.item_records
-        if jobs.policy.on_clear != "resubmit":
-            return False
-        found = [records.record_of(key) for keys in self.keys for key in keys.values()]
-        return any(record is not None and record.epoch != jobs.epoch for record in found)
 
     async def look(self, numbers: Iterable[int], *, claim: int) -> tuple[int, StepResult] | None:
         """
@@ -111,25 +119,12 @@ class ItemReuse:
                 )
             await CLOCK.asleep(_PAUSE)
 
-    def _requests(self, number: int) -> dict[str, JobHook]:
-        """The hooks of a step, by the key of its request there."""
-        prepared = self.prepared[number]
-        hooks = {hook.conn_id: hook for hook in prepared.step.hooks}
-        return {
-            key_at(hooks[conn_id], request): hooks[conn_id] for conn_id, request in prepared.requests.items()
-        }
-
     def _find(self, numbers: list[int]) -> tuple[int, StepResult] | None:
-        for number in numbers:
-            for key, hook in self._requests(number).items():
-                if manifests := self._index.find(key):
-                    result = result_of_archived(manifests, self._index.folder, hook.vendor.cost_unit or "")
-                    return number, StepResult(self.prepared[number].step.name, hook, result)
-        return None
+        return find(self._index, self.prepared, numbers)
 
     def _claim(self, number: int) -> str | None:
         """Claim a step; what :meth:`~airflow_provider_faceswap.archive.index.Index.claim` returns."""
-        key = next(iter(self._requests(number)))
+        key = next(iter(requests_of(self.prepared[number])))
         # Equal items of a batch have records of their own, and one of them buys.
         owner = f"{self.runner.owner}#{next(iter(self.keys[number].values()))}"
         seconds = sum(prepared.step.timeout for prepared in self.prepared) + _TO_ARCHIVE

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from airflow_provider_faceswap.archive.index import Index
+from airflow_provider_faceswap.batch.step_run import StepRun
 from airflow_provider_faceswap.operators.batch import FaceSwapBatchOperator, MediaBatchOperator, Step
 from tests.conftest import FakeStore, FakeTaskInstance
 
@@ -202,10 +206,39 @@ def test_equal_items_with_names_of_their_own_have_a_file_each(
 ):
     [row] = rows(1)
     named = [{**row, "filename": name} for name in ("one", "two")]
-    for run in (context, another()):
-        assert batch(named, run)["archived"] == 2
+    batch(named, context)
+    written = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.*")}
+    summary = batch(named, another())
+    assert (summary["archived"], summary["reused"]) == (2, 2)
     assert bought(ledger) == 1
-    found = {
-        path.stem for path in (tmp_path / "out").glob("[!.]*.*") if path.suffix not in {".json", ".jsonl"}
-    }
-    assert found == {"one", "two"}
+    pictures = {Path(line["files"][0]["uri"]).stem for line in lines(summary)}
+    assert pictures == {"one", "two"}
+    again = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.*")}
+    changed = {name for name in again if again[name] != written.get(name)}
+    assert {Path(name).suffix for name in changed} == {".jsonl"}, (
+        "a copy of the first night is not written again"
+    )
+
+
+def test_who_wants_a_picture_that_another_run_is_making_waits_for_it(
+    batch, rows, context, another, ledger, monkeypatch
+):
+    refused = threading.Event()
+    claim, wait = Index.claim, StepRun.wait
+
+    def seen(self, *arguments):
+        if (holder := claim(self, *arguments)) is not None:
+            refused.set()
+        return holder
+
+    async def until_another_wants_it(self, *arguments):
+        await asyncio.to_thread(refused.wait, 60)
+        return await wait(self, *arguments)
+
+    monkeypatch.setattr(Index, "claim", seen)
+    monkeypatch.setattr(StepRun, "wait", until_another_wants_it)
+    with ThreadPoolExecutor() as runs:
+        summaries = list(runs.map(lambda one: batch(rows(1), one), (context, another())))
+    assert refused.is_set()
+    assert sorted(summary["reused"] for summary in summaries) == [0, 1]
+    assert bought(ledger) == 1

@@ -1,0 +1,90 @@
+"""Where an item stands before this attempt: the records of its steps, and the steps that its archive may have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_faceswap.batch.item_records import DONE, SUCCEEDED
+from airflow_provider_faceswap.batch.options import PARENT
+from airflow_provider_faceswap.batch.templates import names_in
+
+if TYPE_CHECKING:
+    from airflow_provider_faceswap.batch.item_records import ItemRecords
+    from airflow_provider_faceswap.batch.options import JobOptions, PreparedStep
+
+
+class ItemPlan:
+    """
+    Where an item stands.
+
+    It is made in one thread, in the order of the items, because equal items have records with numbers.
+
+    :param records: Those of all items.
+    :param prepared: The steps of the item.
+    :ivar keys: By step, the key of the record at each connection.
+    """
+
+    def __init__(self, jobs: JobOptions, records: ItemRecords, prepared: list[PreparedStep]) -> None:
+        self._jobs = jobs
+        self._records = records
+        self.prepared = prepared
+        self.keys = [self._keys_of(step) for step in prepared]
+        self.last = len(prepared) - 1
+
+    def _keys_of(self, prepared: PreparedStep) -> dict[str, str]:
+        hooks = {hook.conn_id: hook for hook in prepared.step.hooks}
+        return {
+            conn_id: self._records.key_of(hooks[conn_id], kind, request)
+            for conn_id, (kind, request) in prepared.requests.items()
+        }
+
+    def earlier(self) -> tuple[int, dict[str, Any] | None]:
+        """
+        The step to go on with, and the end of the item if an earlier attempt has reached it.
+
+        The last step with a job that may be paid is the one: its record identifies the whole chain before it.
+
+        :raises Exception: The store's own error.
+        """
+        for number in range(self.last, -1, -1):
+            ended, live = self._standing(number)
+            if live or (ended is not None and number == self.last and ended["status"] == DONE):
+                return number, None
+            if ended is not None:
+                if ended["status"] in SUCCEEDED and number < self.last:
+                    return number + 1, None
+                return number, ended
+        return 0, None
+
+    def _standing(self, number: int) -> tuple[dict[str, Any] | None, bool]:
+        return self._records.standing(self.keys[number].values(), on_clear=self._jobs.policy.on_clear)
+
+    def wanted(self, first: int) -> tuple[list[int], bool]:
+        """
+        The steps that may be taken from the archive, the last one first, and whether to look for all of them now.
+
+        A step may be taken if its picture is kept there, and no later step needs its job. A job of an earlier attempt is
+        resumed first.
+
+        :param first: The step to go on with.
+        :raises Exception: The store's own error.
+        """
+        if self._is_wanted_anew():
+            return [], False
+        wanted = [number for number in range(self.last, first - 1, -1) if self._may_be_taken(number)]
+        if self._standing(first)[1]:
+            return [number for number in wanted if first < number < self.last], False
+        return wanted, bool(wanted)
+
+    def _may_be_taken(self, number: int) -> bool:
+        step = self.prepared[number].step
+        parents = [later.step.arguments or {} for later in self.prepared[number + 1 :]]
+        return self._jobs.is_kept(step) and not any(
+            step.name in names_in(arguments.get(PARENT)) for arguments in parents
+        )
+
+    def _is_wanted_anew(self) -> bool:
+        if self._jobs.policy.on_clear != "resubmit":
+            return False
+        found = [self._records.record_of(key) for keys in self.keys for key in keys.values()]
+        return any(record is not None and record.epoch != self._jobs.epoch for record in found)
