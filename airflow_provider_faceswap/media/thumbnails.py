@@ -14,6 +14,9 @@ from airflow_provider_faceswap.media.colours import as_rgb
 SIDE = 320
 #: JPEG quality. A picture of 320 pixels has about 10 KiB.
 QUALITY = 78
+#: How many times larger than the thumbnail a picture may stay when its pixels are averaged in whole blocks, before it is
+#: resampled. 1.0 is the fastest: of a megapixel it takes 3 ms of a core, where Pillow's own choice takes 8 ms.
+REDUCING_GAP = 1.0
 #: Pixels of a picture that is decoded. Its pixels take up to four bytes each.
 MAX_PIXELS = 50_000_000
 #: Pillow's name of each media type that is decoded.
@@ -93,7 +96,9 @@ def _made(file: BinaryIO, form: str) -> Thumbnail:
             raise NoThumbnailError(f"it has {opened.width} x {opened.height} pixels")
         # A JPEG can be decoded at a fraction of its size.
         opened.draft("RGB", (SIDE, SIDE))
-        opened.thumbnail((SIDE, SIDE))
+        # Pillow averages no blocks of grey with 16 bits.
+        gap = None if opened.mode.startswith("I;") else REDUCING_GAP
+        opened.thumbnail((SIDE, SIDE), reducing_gap=gap)
         picture = as_rgb(ImageOps.exif_transpose(opened), transparency=False)
         out = io.BytesIO()
         picture.save(out, "JPEG", quality=QUALITY, optimize=True, exif=b"", comment=b"")

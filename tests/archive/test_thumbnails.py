@@ -89,7 +89,8 @@ def test_a_swap_costs_two_requests_and_at_most_sixty_milliseconds_of_a_core(web,
     result = GivenResult.parse(made(provenance=provenance({"target_image": TARGET, "face_image": FACE})))
     source = ArchiveSource(url=None, data=file.getvalue(), result=result)
     spent = []
-    for tried in range(1, 11):
+    # What else the machine does makes some of the rounds slower, and none faster.
+    for tried in range(1, 31):
         web.will(target, face)
         begun = time.process_time()
         kept = ThumbnailKeeper().keep(source, file, folder)

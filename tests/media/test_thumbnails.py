@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 
 import pytest
 from PIL import Image
@@ -24,6 +25,33 @@ def test_the_longer_side_has_320_pixels(form):
     assert (made.width, made.height) == (320, 240)
     assert made.data[:3] == b"\xff\xd8\xff"
     assert Image.open(io.BytesIO(made.data)).size == (320, 240)
+
+
+def spent_on(work):
+    """Seconds of a core."""
+    begun = time.process_time()
+    work()
+    return time.process_time() - begun
+
+
+def test_all_but_the_decoding_costs_a_fraction_of_it():
+    """A noisy megapixel, which compresses badly: its decompression is most of the time."""
+    noise = Image.effect_noise((1024, 1024), 12)
+    file = io.BytesIO()
+    Image.merge("RGB", [noise, noise.rotate(90), noise.rotate(180)]).save(file, "PNG")
+
+    def decode():
+        with Image.open(file) as opened:
+            opened.load()
+
+    whole, decoding = [], []
+    # What else the machine does makes some of the rounds slower, and none faster.
+    for _ in range(60):
+        whole.append(spent_on(lambda: thumbnail(file)))
+        decoding.append(spent_on(decode))
+        if min(whole) < 1.6 * min(decoding):
+            break
+    assert min(whole) < 1.6 * min(decoding)
 
 
 def test_a_small_picture_is_not_made_larger():
