@@ -15,7 +15,7 @@ from airflow_provider_faceswap.http.limits import in_thread
 from airflow_provider_faceswap.jobs import GivenResult
 from airflow_provider_faceswap.lifecycle.provenance import archived_uri
 from airflow_provider_faceswap.media.image import Image
-from airflow_provider_faceswap.media.inputs import open_hosts
+from airflow_provider_faceswap.media.limits import open_hosts
 from airflow_provider_faceswap.media.thumbnails import NoThumbnailError, TooSlowError
 
 if TYPE_CHECKING:

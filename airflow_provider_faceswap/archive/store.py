@@ -22,8 +22,7 @@ from airflow_provider_faceswap.foundation.redaction import bare_url, error_line
 from airflow_provider_faceswap.http.body import Downloaded
 from airflow_provider_faceswap.http.download import download
 from airflow_provider_faceswap.http.patience import Patience
-from airflow_provider_faceswap.media.inputs import open_hosts
-from airflow_provider_faceswap.media.limits import max_transfer_seconds
+from airflow_provider_faceswap.media.limits import max_transfer_seconds, open_hosts
 from airflow_provider_faceswap.storage.places import place_of
 
 if TYPE_CHECKING:

@@ -11,8 +11,7 @@ from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.http.download import download
 from airflow_provider_faceswap.jobs import Job, JobState
 from airflow_provider_faceswap.media.image import Image
-from airflow_provider_faceswap.media.inputs import open_hosts
-from airflow_provider_faceswap.media.limits import max_picture_bytes, max_transfer_seconds
+from airflow_provider_faceswap.media.limits import max_picture_bytes, max_transfer_seconds, open_hosts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -12,7 +12,7 @@ from airflow_provider_faceswap.exceptions import InvalidRequestError
 from airflow_provider_faceswap.foundation.redaction import cut
 from airflow_provider_faceswap.foundation.rendered import is_set
 from airflow_provider_faceswap.foundation.validation import as_choice, as_conn_id, as_conn_ids, as_seconds
-from airflow_provider_faceswap.media.inputs import PREFLIGHTS
+from airflow_provider_faceswap.media.preflight import PREFLIGHTS
 from airflow_provider_faceswap.spending.amounts import as_amount
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from airflow_provider_faceswap.hooks.base import JobHook
-    from airflow_provider_faceswap.media.inputs import Preflight
+    from airflow_provider_faceswap.media.preflight import Preflight
 
 #: Columns that an error lists.
 _LISTED = 20

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from airflow_provider_faceswap.cli.destination import Destination
     from airflow_provider_faceswap.hooks.base import JobHook
     from airflow_provider_faceswap.jobs import Job, Submission
-    from airflow_provider_faceswap.media.inputs import Preflight
+    from airflow_provider_faceswap.media.preflight import Preflight
 
 #: Fields of a job in the report, in this order; a result has all of them.
 _JOB_FIELDS = (

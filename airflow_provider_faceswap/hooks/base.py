@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_faceswap.http.endpoint import Endpoint
     from airflow_provider_faceswap.jobs import Balance, Job
-    from airflow_provider_faceswap.media.inputs import Preflight
+    from airflow_provider_faceswap.media.preflight import Preflight
     from airflow_provider_faceswap.vendors.base import Vendor
     from airflow_provider_faceswap.vendors.messages import Reply, Request
 

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_faceswap.exceptions import InvalidRequestError
 from airflow_provider_faceswap.foundation.rendered import is_rendered_to_nothing, is_set, set_arguments
 from airflow_provider_faceswap.foundation.text import check_sendable
-from airflow_provider_faceswap.media.inputs import PREFLIGHTS, MediaPreparer, with_uploaded_links
+from airflow_provider_faceswap.media.placeholders import with_uploaded_links
+from airflow_provider_faceswap.media.preflight import PREFLIGHTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from airflow_provider_faceswap.media.inputs import Preflight
+    from airflow_provider_faceswap.media.preflight import Preflight
     from airflow_provider_faceswap.vendors.base import Vendor
     from airflow_provider_faceswap.vendors.messages import Reply, Request
 
@@ -47,6 +48,9 @@ def build_submission(
             given[name] = options[name]
     for name, value in given.items():
         check_sendable(name, value)
+    # Not when a Dag is parsed: what opens pictures is a fifth of an operator's import.
+    from airflow_provider_faceswap.media.inputs import MediaPreparer
+
     media = MediaPreparer(vendor, preflight)
     sent, named = media.arguments(spec.media, given)
     request = replace(vendor.submit(kind, sent), doubts=tuple(media.doubts))

@@ -8,7 +8,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from airflow_provider_faceswap.exceptions import InvalidRequestError
 from airflow_provider_faceswap.http.addresses import is_private, resolves_to_private
-from airflow_provider_faceswap.media.inputs import open_hosts
+from airflow_provider_faceswap.media.limits import open_hosts
 
 if TYPE_CHECKING:
     from airflow_provider_faceswap.http.endpoint import Endpoint

@@ -9,7 +9,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError
-from airflow_provider_faceswap.foundation.file_structure import examine
 from airflow_provider_faceswap.foundation.redaction import without_queries
 from airflow_provider_faceswap.http.limits import in_thread
 from airflow_provider_faceswap.media.limits import max_picture_bytes, max_transfer_seconds
@@ -86,6 +85,9 @@ class Image:
     @cached_property
     def structure(self) -> Structure:
         """The size in pixels, and whether the file is whole."""
+        # Not when a Dag is parsed.
+        from airflow_provider_faceswap.foundation.file_structure import examine
+
         return examine(self.file)
 
     @property

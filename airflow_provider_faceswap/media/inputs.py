@@ -14,9 +14,9 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath, conf
+from airflow.providers.common.compat.sdk import AirflowFailException, ObjectStoragePath
 
 from airflow_provider_faceswap.exceptions import (
     ArchiveError,
@@ -30,8 +30,9 @@ from airflow_provider_faceswap.lifecycle.provenance import archived_uri
 from airflow_provider_faceswap.media.doubts import doubts_about
 from airflow_provider_faceswap.media.fit import check_whole, fitted, problems_with, upright
 from airflow_provider_faceswap.media.image import Image
-from airflow_provider_faceswap.media.limits import max_picture_bytes, max_transfer_seconds
+from airflow_provider_faceswap.media.limits import max_picture_bytes, max_transfer_seconds, open_hosts
 from airflow_provider_faceswap.media.metadata import orientation_of, without_metadata
+from airflow_provider_faceswap.media.placeholders import placeholder_at, placeholder_for, stands_for_picture
 from airflow_provider_faceswap.media.remembered import remembered
 from airflow_provider_faceswap.media.signing import signed_link
 from airflow_provider_faceswap.storage.files import usable_path
@@ -40,21 +41,9 @@ from airflow_provider_faceswap.storage.local_files import allowed
 if TYPE_CHECKING:
     from typing import BinaryIO
 
+    from airflow_provider_faceswap.media.preflight import Preflight
     from airflow_provider_faceswap.vendors.base import Vendor
     from airflow_provider_faceswap.vendors.kinds import Accepts
-    from airflow_provider_faceswap.vendors.messages import Request
-
-Preflight = Literal["auto", "check", "fit", "off"]
-PREFLIGHTS = ("auto", "check", "fit", "off")
-
-#: Host of a placeholder for a picture whose link is not known yet, or changes with each attempt. It cannot exist.
-_PLACEHOLDER_HOST = "https://picture.invalid"
-
-
-def open_hosts() -> frozenset[str]:
-    """The hosts of ``[faceswap] allowed_private_hosts``, in lower case."""
-    hosts = conf.get("faceswap", "allowed_private_hosts", fallback="") or ""
-    return frozenset(host.strip().lower() for host in hosts.split(",") if host.strip())
 
 
 @dataclass
@@ -144,7 +133,7 @@ class MediaPreparer:
 
     def _link(self, url: str, accepts: Accepts) -> tuple[str, str]:
         """A link, which the vendor fetches; it is checked here only on request."""
-        if self.preflight not in {"check", "fit"} or url.startswith(f"{_PLACEHOLDER_HOST}/"):
+        if self.preflight not in {"check", "fit"} or stands_for_picture(url):
             return url, url
         from airflow_provider_faceswap.http.download import download
         from airflow_provider_faceswap.http.patience import UNKNOWN, Patience
@@ -181,8 +170,7 @@ class MediaPreparer:
             signed, why = made.link, made.why
         if signed is not None and self.preflight == "off":
             # On Airflow 3.1 the bucket still contains the connection id.
-            place = (path.protocol, path.bucket.rpartition("@")[2], path.key.strip("/"))
-            return signed, "/".join((_PLACEHOLDER_HOST, *filter(None, place)))
+            return signed, placeholder_at(path.protocol, path.bucket.rpartition("@")[2], path.key.strip("/"))
         pictures, conditions = remembered(), (self.vendor.name, self.preflight, accepts)
         if signed is not None and (known := pictures.placeholder(path, conditions)) is not None:
             return signed, known
@@ -192,7 +180,7 @@ class MediaPreparer:
             raise PictureNotTakenError("it is neither a picture nor a video")
         fit = self._checked(image, accepts, by_link=signed is not None)
         if signed is not None and fit.data == image.data:
-            return signed, pictures.keep(path, conditions, _placeholder(image))
+            return signed, pictures.keep(path, conditions, placeholder_for(image))
         return self._bytes(fit, accepts, image, unsigned_because=why)
 
     def _checked(self, image: Image, accepts: Accepts, *, by_link: bool = False) -> Image:
@@ -242,7 +230,7 @@ class MediaPreparer:
         """
         if original is None:
             original, image = image, self._checked(image, accepts)
-        placeholder = _placeholder(original)
+        placeholder = placeholder_for(original)
         # Metadata are no part of the fingerprint's picture, so that a retry finds a job that an older version submitted.
         known = image
         if self.preflight != "off":
@@ -282,25 +270,3 @@ def _inline(image: Image) -> str:
     """A picture as a ``data:`` URI."""
     name = image.media.name if image.media else "application/octet-stream"
     return f"data:{name};base64,{base64.b64encode(image.data).decode()}"
-
-
-def _placeholder(image: Image) -> str:
-    """The text that replaces a picture in the fingerprint of a request."""
-    return f"{_PLACEHOLDER_HOST}/{image.sha256}{image.media.suffix if image.media else ''}"
-
-
-def with_uploaded_links(request: Request, links: Mapping[str, str]) -> Request:
-    """
-    A request whose placeholders are replaced by the links of its uploads.
-
-    :param links: Placeholder to link.
-    """
-
-    def replaced(value: Any) -> Any:
-        if isinstance(value, Mapping):
-            return {key: replaced(part) for key, part in value.items()}
-        if isinstance(value, list | tuple):
-            return [replaced(part) for part in value]
-        return links.get(value, value) if isinstance(value, str) else value
-
-    return replace(request, body=replaced(request.body), uploads={})

@@ -1,4 +1,4 @@
-"""How large a picture may be, and how long it may take to arrive."""
+"""How large a picture may be, how long it may take to arrive, and which private hosts it may come from."""
 
 from __future__ import annotations
 
@@ -27,3 +27,9 @@ def max_decoded_pixels() -> int:
 def max_transfer_seconds() -> float:
     """``[faceswap] max_transfer_seconds``."""
     return float(conf.getint("faceswap", "max_transfer_seconds", fallback=int(DOWNLOAD_LIMIT)))
+
+
+def open_hosts() -> frozenset[str]:
+    """The hosts of ``[faceswap] allowed_private_hosts``, in lower case."""
+    hosts = conf.get("faceswap", "allowed_private_hosts", fallback="") or ""
+    return frozenset(host.strip().lower() for host in hosts.split(",") if host.strip())

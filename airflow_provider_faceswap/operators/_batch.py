@@ -24,7 +24,7 @@ from airflow_provider_faceswap.lifecycle.ledger import attempt_of, epoch_of
 from airflow_provider_faceswap.lifecycle.provenance import joined_private, split_private
 from airflow_provider_faceswap.lifecycle.purchase import PurchasePolicy
 from airflow_provider_faceswap.links import GalleryLink, ManifestLink
-from airflow_provider_faceswap.media.inputs import PREFLIGHTS
+from airflow_provider_faceswap.media.preflight import PREFLIGHTS
 from airflow_provider_faceswap.operators._clears import (
     failure_noted,
     is_kept,
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_faceswap.batch.runner import BatchRunner
     from airflow_provider_faceswap.batch.steps import PlannedStep
-    from airflow_provider_faceswap.media.inputs import Preflight
+    from airflow_provider_faceswap.media.preflight import Preflight
     from airflow_provider_faceswap.operators._keywords import TaskArguments
 
 #: Prefix of the keys of the records' shards.

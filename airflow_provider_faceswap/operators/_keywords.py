@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import DAG, Context, TaskGroup
 
-    from airflow_provider_faceswap.media.inputs import Preflight
+    from airflow_provider_faceswap.media.preflight import Preflight
 
     Callback = Callable[[Context], None]
     Callbacks = None | Callback | list[Callback]

@@ -14,8 +14,7 @@ from airflow_provider_faceswap.foundation.validation import as_choice
 from airflow_provider_faceswap.lifecycle.ledger import Stage, epoch_of
 from airflow_provider_faceswap.lifecycle.outcomes import Outcome
 from airflow_provider_faceswap.media.image import Image
-from airflow_provider_faceswap.media.inputs import open_hosts
-from airflow_provider_faceswap.media.limits import max_picture_bytes, max_transfer_seconds
+from airflow_provider_faceswap.media.limits import max_picture_bytes, max_transfer_seconds, open_hosts
 from airflow_provider_faceswap.operators._spending import SpendingOperator
 from airflow_provider_faceswap.storage.local_files import allowed
 from airflow_provider_faceswap.telemetry import lineage

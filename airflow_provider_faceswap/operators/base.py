@@ -25,7 +25,7 @@ from airflow_provider_faceswap.lifecycle.purchase import Purchase, PurchasePolic
 from airflow_provider_faceswap.lifecycle.submissions import SubmissionTemplate, latest_deadline
 from airflow_provider_faceswap.lifecycle.waiting import is_over, wait
 from airflow_provider_faceswap.links import GalleryLink, ResultLink
-from airflow_provider_faceswap.media.inputs import PREFLIGHTS
+from airflow_provider_faceswap.media.preflight import PREFLIGHTS
 from airflow_provider_faceswap.operators._clears import failure_noted, note_in_ledger, unrecorded_since
 from airflow_provider_faceswap.operators._earlier_job import names_earlier_job
 from airflow_provider_faceswap.operators._failure import failure_shown
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from airflow_provider_faceswap.jobs import Job, Submission
     from airflow_provider_faceswap.lifecycle.ledger import Ledger
     from airflow_provider_faceswap.lifecycle.outcomes import WaitResult
-    from airflow_provider_faceswap.media.inputs import Preflight
+    from airflow_provider_faceswap.media.preflight import Preflight
     from airflow_provider_faceswap.operators._keywords import TaskArguments
 
 

@@ -13,7 +13,7 @@ from airflow.cli.cli_config import GroupCommand
 from airflow_provider_faceswap.cli.__main__ import main
 from airflow_provider_faceswap.cli.definition import SANDBOX, SWAP, get_commands
 from airflow_provider_faceswap.cli.exits import MEANINGS, Exit
-from airflow_provider_faceswap.media.inputs import PREFLIGHTS
+from airflow_provider_faceswap.media.preflight import PREFLIGHTS
 from airflow_provider_faceswap.operators.base import JobOperator
 from airflow_provider_faceswap.sandbox import SandboxServer
 from airflow_provider_faceswap.sandbox.__main__ import main as sandbox_main

@@ -18,7 +18,8 @@ from PIL import Image as Pictures
 from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError, PictureNotTakenError
 from airflow_provider_faceswap.images import Image
 from airflow_provider_faceswap.lifecycle.ledger import fingerprint
-from airflow_provider_faceswap.media.inputs import MediaPreparer, with_uploaded_links
+from airflow_provider_faceswap.media.inputs import MediaPreparer
+from airflow_provider_faceswap.media.placeholders import with_uploaded_links
 from airflow_provider_faceswap.vendors.gptunnel import GPTunnel
 from airflow_provider_faceswap.vendors.messages import Request
 from airflow_provider_faceswap.vendors.piapi import PiAPI
