@@ -13,8 +13,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-import stamina
-
 from airflow_provider_faceswap.exceptions import (
     AuthenticationError,
     RateLimitError,
@@ -24,7 +22,6 @@ from airflow_provider_faceswap.exceptions import (
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.http.client import shared_session, sync_client
 from airflow_provider_faceswap.http.limits import seconds_left
-from airflow_provider_faceswap.http.retry_log import plain_retry_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,6 +63,11 @@ def retrying() -> Any:
 
     It repeats after "unavailable" and "too many requests", and honours a ``Retry-After`` of up to ten seconds.
     """
+    # Not when a Dag is parsed: no request is sent there.
+    import stamina
+
+    from airflow_provider_faceswap.http.retry_log import plain_retry_log
+
     plain_retry_log()
     return stamina.retry_context(
         on=_can_repeat, attempts=MAX_SENDS, timeout=None, wait_initial=0.5, wait_max=LONGEST_WAIT
