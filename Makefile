@@ -13,7 +13,7 @@ GROUPED := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 # The tests start hundreds of processes. Each would compile the package anew if none kept its byte code.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: axe clouds fab help demo quick test test-without-airflow test-on-airflow verify browser smoke test-matrix reliability \
+.PHONY: axe clouds fab pyright help demo quick test test-without-airflow test-on-airflow verify browser smoke test-matrix reliability \
 	bench lint audit format docs build constraints clean
 
 help: ## list the commands; times are for two cores
@@ -46,7 +46,7 @@ test-on-airflow: $(STAMP)
 	$(PYTEST) -m airflow --durations=10 --junitxml=build/tests-airflow.xml
 
 verify: export FACESWAP_TESTS := full
-verify: $(UV) axe fab test test-matrix ## before a release, or after touching the paid path: all cases, all versions (1 h 30 min)
+verify: $(UV) axe fab pyright test test-matrix ## before a release, or after touching the paid path: all cases, all versions (1 h 30 min)
 
 # Debian's where this user may install it, else Playwright's own. Without one, the tests in a browser are skipped.
 browser: $(STAMP)
@@ -60,6 +60,13 @@ axe:
 	@test -e build/axe/node_modules/axe-core/axe.min.js || \
 		npm install --silent --no-fund --no-audit --prefix build/axe axe-core@4.14.1 || \
 		echo "axe-core could not be installed"
+
+# For tests/test_typing.py. Without it, its test with pyright is skipped.
+pyright: $(UV)
+	@test -x build/pyright/bin/basedpyright || \
+		{ $(UV) venv --quiet build/pyright && \
+		$(UV) pip install --quiet --python build/pyright/bin/python basedpyright==1.40.2; } || \
+		{ rm -rf build/pyright; echo "Pyright could not be installed"; }
 
 # For tests/browser/test_gallery_with_fab.py, in an environment of its own: it brings Flask. Without it, its tests are
 # skipped.

@@ -68,20 +68,37 @@ JobSensor(task_id="t", conn_id="c", job_id="j", kind="face_swap", interval=5)
 """
 
 
+#: The engine of pyright, with the Node that it needs.
+PYRIGHT = ROOT / "build" / "pyright" / "bin" / "basedpyright"
+
+
 @pytest.mark.program
 @pytest.mark.full
-def test_a_type_checker_sees_each_mistake_in_a_dag(tmp_path):
+@pytest.mark.parametrize(
+    "checker",
+    [
+        pytest.param((sys.executable, "-m", "mypy", "--no-error-summary"), id="mypy"),
+        pytest.param(
+            (str(PYRIGHT), "--pythonpath", sys.executable, "--level", "error"),
+            id="pyright",
+            marks=pytest.mark.skipif(not PYRIGHT.exists(), reason="`make pyright` installs it"),
+        ),
+    ],
+)
+def test_a_type_checker_sees_each_mistake_in_a_dag(tmp_path, checker):
     dag = tmp_path / "mistakes.py"
     dag.write_text(MISTAKES)
     checked = subprocess.run(
-        [sys.executable, "-m", "mypy", "--no-error-summary", str(dag)],
+        [*checker, str(dag)],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
     errors = [
-        line.partition("mistakes.py:")[2] for line in checked.stdout.splitlines() if ": error: " in line
+        line.partition("mistakes.py:")[2]
+        for line in checked.stdout.splitlines()
+        if ": error: " in line or " - error: " in line
     ]
     seen = {int(error.partition(":")[0]) for error in errors if error}
     lines = MISTAKES.splitlines()
