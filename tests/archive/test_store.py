@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import time
 from datetime import UTC, datetime
 
 import httpx
@@ -15,6 +16,7 @@ from fsspec.implementations.memory import MemoryFile, MemoryFileSystem
 
 from airflow_provider_faceswap import __version__
 from airflow_provider_faceswap.archive.manifest import RunInfo
+from airflow_provider_faceswap.archive.place import GRACE
 from airflow_provider_faceswap.archive.sources import ArchiveSource
 from airflow_provider_faceswap.archive.store import Archive
 from airflow_provider_faceswap.exceptions import (
@@ -468,6 +470,13 @@ def test_several_outputs_of_a_job_are_numbered(disk, web, made, picture):
 
 
 @pytest.fixture
+def today(clock):
+    """A driven clock that starts now, so that a file is as young as it is."""
+    clock.time = time.time()
+    return clock
+
+
+@pytest.fixture
 def taken(place, made, picture):
     """A place where the job's picture is kept already."""
     source = ArchiveSource(url=None, result=made())
@@ -489,10 +498,11 @@ def test_skip_leaves_both_and_tells_what_is_there(place, taken, picture):
     assert (place / "gptunnel-face_swap-65819c48.png").read_bytes() == picture(colour="red")
 
 
-def test_skip_writes_what_an_earlier_try_did_not_finish(place, taken, picture):
+def test_skip_writes_what_an_earlier_try_did_not_finish(place, taken, picture, today):
     source, _ = taken
     (place / "gptunnel-face_swap-65819c48.png.json").unlink()
     second = keep(place, source, picture("PNG", (50, 60)), overwrite="skip")
+    assert sum(today.slept) >= GRACE
     assert (second.width, second.height) == (50, 60)
     told = json.loads((place / "gptunnel-face_swap-65819c48.png.json").read_text())
     assert told["file"] == second.model_dump()
@@ -575,7 +585,7 @@ def breaking_before_the_manifest(monkeypatch):
 
 @pytest.mark.parametrize("job_id", ["65819c48", "another"])
 def test_a_picture_never_stands_beside_the_manifest_of_another(
-    place, made, taken, picture, monkeypatch, job_id
+    place, made, taken, picture, monkeypatch, today, job_id
 ):
     source = ArchiveSource(url=None, result=made(job_id=job_id))
     name = "gptunnel-face_swap-65819c48"
