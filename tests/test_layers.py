@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -59,15 +60,21 @@ def imports_of(source):
             yield str(node.args[0].value)
 
 
+@cache
+def imported(module):
+    """What a module of this package imports."""
+    return frozenset(imports_of(MODULES[module].read_text(encoding="utf-8")))
+
+
 def outside(module):
     """The top-level packages that a module imports."""
-    return {name.partition(".")[0] for name in imports_of(MODULES[module].read_text(encoding="utf-8"))}
+    return {name.partition(".")[0] for name in imported(module)}
 
 
 def ours(module):
     """The modules of this package that a module imports."""
     found = set()
-    for name in imports_of(MODULES[module].read_text(encoding="utf-8")):
+    for name in imported(module):
         if name.partition(".")[0] != NAME:
             continue
         inner = name.removeprefix(NAME).removeprefix(".")
@@ -90,11 +97,7 @@ def test_a_module_imports_only_its_own_room_and_those_above_it(module):
 
 @pytest.mark.parametrize("module", [name for name in IN_ROOMS if room_of(name) in WITHOUT_AIRFLOW])
 def test_the_rooms_without_airflow_take_one_class_of_it_in_one_place(module):
-    taken = {
-        name
-        for name in imports_of(MODULES[module].read_text(encoding="utf-8"))
-        if name.partition(".")[0] == "airflow"
-    }
+    taken = {name for name in imported(module) if name.partition(".")[0] == "airflow"}
     assert taken == ({FAIL_FAST} if module == "exceptions" else set())
 
 
@@ -115,6 +118,7 @@ def test_the_decisions_of_a_wait_read_no_clock():
     assert not outside("lifecycle.polling") & {"time", "datetime", "asyncio"}
 
 
+@cache
 def code_of(path):
     """A source without comments and docstrings."""
     tree = ast.parse(path.read_text(encoding="utf-8"))

@@ -83,6 +83,7 @@ def photo(form, size=(1024, 1024)):
     return out.getvalue()
 
 
+@pytest.mark.slow
 def test_a_swap_costs_two_requests_and_at_most_sixty_milliseconds_of_a_core(web, made, folder):
     """The output as vendors send it, a picture of a megapixel and a face: all at their usual size."""
     file, target, face = io.BytesIO(photo("PNG")), photo("JPEG"), photo("JPEG")

@@ -180,6 +180,7 @@ def test_a_manifest_that_is_gone_does_not_lose_an_answer(archived, body, folder)
     assert "A picture could not be read (FileNotFoundError)." in body(kept)
 
 
+@pytest.mark.program
 def test_a_dag_file_imports_it_cheaply():
     code = (
         "import sys, airflow.sdk; before = set(sys.modules); "

@@ -94,6 +94,7 @@ def test_the_index_is_made_once_for_each_version_of_the_file(gallery, batch, lin
     assert len(made) == 2
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_lines_stay_fast(gallery, batch, line, folder):
     uri = batch([])["manifest_uri"]
     text = json.dumps(line(7, message="x" * 300)).removeprefix('{"position": 7')

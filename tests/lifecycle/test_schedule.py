@@ -82,6 +82,7 @@ def least_for(jobs, delay):
     return plan(high)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spread", [0.4, 0.5, 0.7])
 @pytest.mark.parametrize("shortest", SHORTEST)
 def test_a_kind_is_asked_little_more_than_the_least_possible(shortest, spread, capsys):

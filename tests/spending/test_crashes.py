@@ -19,6 +19,8 @@ from tests.conftest import DrivenClock
 from tests.sizes import SIZES
 from tests.spending.test_account import TASK, account_at
 
+pytestmark = pytest.mark.slow
+
 CAP = 20
 #: What a process does to the storage.
 OPERATIONS = ("put", "remove", "standing", "fold")
