@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from concurrent.futures import Future
-from dataclasses import dataclass, field
-from queue import SimpleQueue
 from threading import Lock, RLock, Thread
 from typing import TYPE_CHECKING, Any, Self
+
+from airflow_provider_faceswap.batch.write_queue import Change, WriteQueue
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator
@@ -35,23 +34,6 @@ SPARE = 4
 LOOK_BEYOND = (1, 2, 3, 4, 8, 16, 32, 64)
 #: Seconds that the last write may take.
 LAST_WRITE_TIMEOUT = 60.0
-
-
-@dataclass(slots=True, eq=False)
-class _Change:
-    """
-    A changed record that is not in the store yet.
-
-    :param before: The record's earlier value, ``None`` if it is new.
-    :param revocable: Whether the change is undone if it cannot be written.
-    :param written: Completed by the writer.
-    """
-
-    shard: int
-    key: str
-    before: Any
-    revocable: bool
-    written: Future[None] = field(default_factory=Future)
 
 
 class ShardedStore:
@@ -78,10 +60,10 @@ class ShardedStore:
         self._in_progress: set[str] = set()
         #: By shard, how many of its changes are not in the store yet.
         self._unwritten: Counter[int] = Counter()
-        self._queue: SimpleQueue[_Change | None] = SimpleQueue()
+        self._queue = WriteQueue()
         self._closed = False
         #: Changes whose write failed, and why.
-        self._failed: list[_Change] = []
+        self._failed: list[Change] = []
         self._error: BaseException | None = None
         self._writer = Thread(target=self._write_queued, name="faceswap-records", daemon=True)
 
@@ -126,7 +108,7 @@ class ShardedStore:
         """
         with self._lock:
             self._closed = True
-            self._queue.put(None)
+            self._queue.close()
         self._writer.join(timeout=LAST_WRITE_TIMEOUT)
         if error is None and not self.is_written:
             raise self._error or TimeoutError("the store does not respond")
@@ -178,7 +160,7 @@ class ShardedStore:
         """
         with self._lock:
             self._in_progress.add(key)
-            change = self._change(key, value, revocable=value.get("job_id") is None)
+            change = self._change(key, value, revocable=value.get("job_id") is None, awaited=True)
         if self._closed:
             # An id that arrives after the end is written by the thread that has it.
             self._writer.join(timeout=LAST_WRITE_TIMEOUT)
@@ -189,15 +171,15 @@ class ShardedStore:
 
     def finish(self, key: str, value: Any) -> None:
         """
-        Queue the final value of a record, without waiting for the write.
+        Queue the final value of a record, without waiting for the write, which comes a second later at the latest.
 
         If it is lost, a retry polls the job once more.
         """
         with self._lock:
             self._in_progress.discard(key)
-            self._change(key, value, revocable=False)
+            self._change(key, value, revocable=False, awaited=False)
 
-    def _change(self, key: str, value: Any, *, revocable: bool) -> _Change:
+    def _change(self, key: str, value: Any, *, revocable: bool, awaited: bool) -> Change:
         if key not in self._shard_of:
             if self._count == 0 or len(self._shard(self._count - 1)) >= SHARD:
                 self._shards[self._count] = {}
@@ -205,7 +187,7 @@ class ShardedStore:
             self._shard_of[key] = self._count - 1
         number = self._shard_of[key]
         shard = self._shard(number)
-        change = _Change(number, key, shard.get(key), revocable)
+        change = Change(number, key, shard.get(key), revocable, awaited)
         shard[key] = {name: part for name, part in value.items() if part is not None}
         self._unwritten[number] += 1
         self._queue.put(change)
@@ -234,15 +216,13 @@ class ShardedStore:
         """Write what is queued, until the store is closed; then once more what could not be written."""
         closed = False
         while not closed:
-            changes = [self._queue.get()]
-            while not self._queue.empty():
-                changes.append(self._queue.get())
-            closed = None in changes
-            self._write(change for change in changes if change is not None)
+            changes, closed = self._queue.take()
+            if changes or closed:
+                self._write(changes)
             if not closed:
                 time.sleep(GAP)
 
-    def _write(self, changes: Iterable[_Change]) -> None:
+    def _write(self, changes: Iterable[Change]) -> None:
         """Write every shard with one of these changes, or with one that failed before, and complete the futures."""
         with self._writing:
             changes = [*self._failed, *(change for change in changes if not change.written.done())]
@@ -262,7 +242,7 @@ class ShardedStore:
                 if not change.written.done():
                     change.written.set_result(None)
 
-    def _fail(self, changes: list[_Change], error: BaseException) -> None:
+    def _fail(self, changes: list[Change], error: BaseException) -> None:
         """Undo what can be undone. The shards must still be written: the store may have some of them."""
         with self._lock:
             self._failed, self._error = changes, error
@@ -273,7 +253,7 @@ class ShardedStore:
             if not change.written.done():
                 change.written.set_exception(error)
 
-    def _undo(self, change: _Change) -> None:
+    def _undo(self, change: Change) -> None:
         self._in_progress.discard(change.key)
         shard = self._shards[change.shard]
         if change.before is not None:

@@ -44,6 +44,7 @@ def store():
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch):
     monkeypatch.setattr("airflow_provider_faceswap.batch.sharded_store.GAP", 0.0)
+    monkeypatch.setattr("airflow_provider_faceswap.batch.write_queue.LATE", 0.0)
 
 
 def fill(records, number, start=0):
@@ -56,6 +57,36 @@ def test_a_record_is_in_the_store_when_it_is_set(store):
     with ShardedStore(store, "k") as records:
         records.set("a", {"id": 1, "nothing": None})
         assert store.values == {"k.0": {"a": {"id": 1}}}
+
+
+def test_final_values_are_written_with_the_next_change_of_their_shard(store, monkeypatch):
+    monkeypatch.setattr("airflow_provider_faceswap.batch.write_queue.LATE", 3600.0)
+    written = []
+    monkeypatch.setattr(store, "set", lambda key, value: written.append((key, dict(value))))
+    with ShardedStore(store, "k") as records:
+        for n in range(SHARD + 1):
+            records.set(f"job{n}", {"id": n})
+        before = len(written)
+        for n in range(SHARD + 1):
+            records.finish(f"job{n}", {"id": n, "end": "archived"})
+        records.set("next", {"id": "next"})
+        assert [key for key, _ in written[before:]] == ["k.1"]
+        assert written[-1][1] == {
+            f"job{SHARD}": {"id": SHARD, "end": "archived"},
+            "next": {"id": "next"},
+        }
+    assert [key for key, _ in written[before:]] == ["k.1", "k.0"]
+    assert all(record["end"] == "archived" for record in written[-1][1].values())
+
+
+def test_a_final_value_is_written_soon_though_nothing_else_changes(store, monkeypatch):
+    monkeypatch.setattr("airflow_provider_faceswap.batch.write_queue.LATE", 0.01)
+    written = threading.Event()
+    with ShardedStore(store, "k") as records:
+        records.set("a", {"id": 1})
+        monkeypatch.setattr(store, "set", lambda *_: written.set())
+        records.finish("a", {"id": 1, "end": "archived"})
+        assert written.wait(10)
 
 
 def test_records_stand_in_shards_of_a_bounded_size(store):
