@@ -14,6 +14,7 @@ import logging
 import random
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from airflow_provider_faceswap.archive.manifest import Archived, Manifest
@@ -58,7 +59,7 @@ class Place:
 
     path: ObjectStoragePath
 
-    @property
+    @cached_property
     def manifest_path(self) -> ObjectStoragePath:
         """The name of the manifest."""
         return self.path.with_name(f"{self.path.name}.json")

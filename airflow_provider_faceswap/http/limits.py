@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from concurrent.futures import Future, wait
-from contextlib import contextmanager
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar, copy_context
 from math import inf
 from threading import Thread
@@ -179,5 +179,6 @@ def in_thread(call: Callable[[], T], seconds: float) -> T:
     end = time.monotonic() + seconds
     # In short waits: a signal that another thread received is handled only when this one wakes.
     while not result.done() and time.monotonic() < end:
-        wait([result], timeout=min(0.1, seconds))
+        with suppress(TimeoutError):
+            result.exception(timeout=min(0.1, seconds))
     return result.result(0)

@@ -59,8 +59,10 @@ def create_on_disk(path: ObjectStoragePath, source: BinaryIO) -> None:
 @contextmanager
 def _written_beside(path: ObjectStoragePath, source: BinaryIO) -> Iterator[str]:
     """A temporary file with the content, which is removed unless the block moves it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part, descriptor = _temporary(path)
+    # Airflow's path would make several paths of its own for what follows, which takes as long as the write itself.
+    folder, name = os.path.split(path.path)
+    os.makedirs(folder, exist_ok=True)  # noqa: PTH103
+    part, descriptor = _temporary(folder, name)
     with open(descriptor, "wb") as target:  # noqa: PTH123 - it is open already
         try:
             shutil.copyfileobj(source, target, CHUNK)
@@ -72,15 +74,14 @@ def _written_beside(path: ObjectStoragePath, source: BinaryIO) -> Iterator[str]:
                 os.unlink(part)  # noqa: PTH108
 
 
-def _temporary(path: ObjectStoragePath) -> tuple[str, int]:
+def _temporary(folder: str, final: str) -> tuple[str, int]:
     """
     An empty temporary file that only this writer has.
 
     :returns: Its name, and its descriptor, which holds the lock.
     """
     # It does not contain the final name, which may be as long as a disk allows.
-    name = hashlib.sha256(path.name.encode()).hexdigest()[:32]
-    folder = path.parent.path
+    name = hashlib.sha256(final.encode()).hexdigest()[:32]
     for number in count():
         part = os.path.join(folder, f".{name}.{number}.part")  # noqa: PTH118
         try:
