@@ -16,6 +16,7 @@ from airflow_provider_faceswap.foundation.redaction import bare_url, error_line,
 from airflow_provider_faceswap.foundation.rendered import is_set, is_text_of_result, without_blanks
 from airflow_provider_faceswap.foundation.text import MAX_DEPTH, safe_text
 from airflow_provider_faceswap.lifecycle.provenance import provenance
+from airflow_provider_faceswap.storage.files import path_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -133,10 +134,11 @@ class Items:
 
     :param source: A list of mappings, a lazy sequence of another task's results, or the URI of a JSON Lines, CSV
         or Parquet file.
+    :param trusted: Whether a file on this disk may be read wherever it is: the one that a command's user has named.
     :raises InvalidRequestError: It is none of these.
     """
 
-    def __init__(self, source: Any) -> None:
+    def __init__(self, source: Any, *, trusted: bool = False) -> None:
         self._read: Callable[[], Iterator[Any]]
         if isinstance(source, str):
             source = source.strip()
@@ -144,7 +146,7 @@ class Items:
             suffix = PurePosixPath(str(source)).suffix.lower()
             if suffix not in READERS:
                 raise _unreadable(str(source))
-            self._read = lambda: READERS[suffix](file_of(source))
+            self._read = lambda: READERS[suffix](path_of(source) if trusted else file_of(source))
         elif isinstance(source, Iterable) and not isinstance(source, Mapping | bytes):
             # All at once: iterating over a lazy sequence would make one request to Airflow for each item.
             held = source[:] if isinstance(source, Sequence) else list(source)

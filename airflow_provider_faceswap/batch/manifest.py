@@ -84,6 +84,7 @@ def manifest_name(run: RunInfo) -> str:
         parts.append(str(run.map_index))
     if run.iteration is not None:
         parts.append(f"iteration={run.iteration}")
-    readable = quote("-".join(map(str, parts)), safe="")[:MAX_NAME_LENGTH]
+    # A command has no Dag and no run.
+    readable = quote("-".join(str(part) for part in parts if part is not None), safe="")[:MAX_NAME_LENGTH]
     digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
     return f"batch-{readable}-{digest}.jsonl"

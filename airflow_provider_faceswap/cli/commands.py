@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.utils.cli import suppress_logs_and_warning
@@ -13,7 +12,7 @@ from airflow_provider_faceswap.cli.destination import Destination
 from airflow_provider_faceswap.cli.exits import Exit
 from airflow_provider_faceswap.cli.interrupt import interruptible
 from airflow_provider_faceswap.cli.job_command import JobCommand
-from airflow_provider_faceswap.cli.output import show
+from airflow_provider_faceswap.cli.output import read_connections, show
 from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError
 from airflow_provider_faceswap.foundation.redaction import error_line, without_queries
 from airflow_provider_faceswap.foundation.validation import as_job_id, as_seconds
@@ -100,7 +99,7 @@ def job(options: Namespace) -> None:
 def check(options: Namespace) -> None:
     """Test a connection with a free call."""
     console = ConsoleLog()
-    _read_connections()
+    read_connections()
     try:
         ok, message = hook_for_connection(options.conn_id).test_connection()
         code = Exit.DONE if ok else Exit.FAILED
@@ -120,7 +119,7 @@ def gallery(options: Namespace) -> None:
     from airflow_provider_faceswap.cli.gallery_command import write_sheet
 
     console = ConsoleLog()
-    _read_connections()
+    read_connections()
     try:
         written = write_sheet(options.folder, options.out, overwrite=options.overwrite)
     except KeyboardInterrupt:
@@ -134,7 +133,7 @@ def gallery(options: Namespace) -> None:
 
 def _end(options: Namespace, console: ConsoleLog, command: JobCommand, work: Callable[[], Exit]) -> NoReturn:
     """Do the work of a command, then report how it ended."""
-    _read_connections()
+    read_connections()
     error = None
     with interruptible():
         try:
@@ -150,11 +149,6 @@ def _end(options: Namespace, console: ConsoleLog, command: JobCommand, work: Cal
         console.say(f"Resume it with: {command.resume_command}")
     show(command.report(code, error), options.output)
     raise SystemExit(code)
-
-
-def _read_connections() -> None:
-    """Find connections in Airflow's database too, as its own commands do."""
-    os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
 
 
 def _program(options: Namespace) -> str:

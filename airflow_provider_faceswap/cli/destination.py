@@ -41,8 +41,7 @@ class Destination:
         :raises InvalidRequestError: The file exists, or the name contains control characters.
         :raises ValueError: There is no such storage.
         """
-        as_name("--out", out)
-        uri = out if "://" in out else f"file://{Path(out).resolve()}"
+        uri = as_uri("--out", out)
         place = uri.partition("://")[2].partition("/")[2]
         name = PurePosixPath(place)
         is_file = name.suffix[1:2].isalpha() and not out.endswith("/") and not Path(out).is_dir()
@@ -60,3 +59,13 @@ class Destination:
     def archive(self) -> Archive:
         """The archive at this place, with the settings of this Airflow. Its manifests name no run."""
         return archive_at(self.folder, None, run=None, filename=self.filename, overwrite=self.overwrite)
+
+
+def as_uri(name: str, place: str) -> str:
+    """
+    A file or a folder as the user typed it, as a URI.
+
+    :raises InvalidRequestError: It contains control characters.
+    """
+    as_name(name, place)
+    return place if "://" in place else f"file://{Path(place).resolve()}"

@@ -12,7 +12,7 @@ from airflow_provider_faceswap.cli.budget_report import settle, shown_period
 from airflow_provider_faceswap.cli.console import ConsoleLog
 from airflow_provider_faceswap.cli.costs_report import costs_of, written
 from airflow_provider_faceswap.cli.exits import Exit
-from airflow_provider_faceswap.cli.output import show
+from airflow_provider_faceswap.cli.output import read_connections, show
 from airflow_provider_faceswap.exceptions import InvalidRequestError
 from airflow_provider_faceswap.foundation.redaction import error_line
 from airflow_provider_faceswap.foundation.text import as_name
@@ -53,8 +53,7 @@ def costs(options: Namespace) -> None:
 def _run(work: Callable[[Callable[[str], None]], None]) -> None:
     """Do the work of a command, and exit with what became of it."""
     console = ConsoleLog()
-    # Find connections in Airflow's database too, as its own commands do.
-    os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
+    read_connections()
     code, message = Exit.DONE, ""
     try:
         work(console.say)

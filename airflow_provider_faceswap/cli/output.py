@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,11 @@ from airflow_provider_faceswap.jobs import Cost
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+def read_connections() -> None:
+    """Find connections in Airflow's database too, as its own commands do."""
+    os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
 
 
 def show(report: Mapping[str, Any], output: str) -> None:

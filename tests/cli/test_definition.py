@@ -27,7 +27,7 @@ import airflow_provider_faceswap.cli.definition
 print(*sorted(set(sys.modules) - before))
 """
 #: All of it small; the package itself is loaded where Airflow has read what it provides.
-LIGHT = {"", ".cli", ".cli.definition", ".cli.exits", ".cli.money_definition"}
+LIGHT = {"", ".cli", ".cli.batch_definition", ".cli.definition", ".cli.exits", ".cli.money_definition"}
 
 
 @pytest.mark.program
@@ -38,11 +38,12 @@ def test_the_definition_loads_nothing_but_itself():
     assert loaded <= {f"airflow_provider_faceswap{module}" for module in LIGHT}
 
 
-def test_there_is_one_group_of_eight_commands():
+def test_there_is_one_group_of_nine_commands():
     (group,) = get_commands()
     assert isinstance(group, GroupCommand)
     assert group.name == "faceswap"
     assert sorted(command.name for command in group.subcommands) == [
+        "batch",
         "budget",
         "check",
         "costs",
