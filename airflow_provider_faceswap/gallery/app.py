@@ -14,6 +14,7 @@ from fastapi.responses import HTMLResponse, StreamingResponse
 from starlette.exceptions import HTTPException as AnyHTTPException
 
 from airflow_provider_faceswap.gallery import pages
+from airflow_provider_faceswap.gallery.costs import costs
 from airflow_provider_faceswap.gallery.files import NotShownError
 from airflow_provider_faceswap.gallery.page import rendered, style_hash
 from airflow_provider_faceswap.gallery.results import Filter, Place, Scope
@@ -124,6 +125,12 @@ async def _in_thread(request: Request, call: Callable[[], T]) -> T:
 async def dag_page(request: Request, dag_id: str) -> Response:
     """The last runs of a Dag."""
     return _html(await _in_thread(request, partial(pages.dag, dag_id)))
+
+
+@router.get("/dags/{dag_id}/costs/")
+async def costs_page(request: Request, dag_id: str, by: str = "") -> Response:
+    """The costs of a Dag."""
+    return _html(await _in_thread(request, partial(costs, dag_id, by)))
 
 
 @router.get(f"{_RUN}/")

@@ -41,7 +41,7 @@ def rendered(template: str, **values: Any) -> str:
     """
     A page.
 
-    :param template: ``cards``, ``runs``, ``result``, ``manifest`` or ``message``.
+    :param template: ``cards``, ``costs``, ``runs``, ``result``, ``manifest`` or ``message``.
     :param values: What the template shows.
     """
     return _environment().get_template(f"{template}.html").render(style=style(), **values)

@@ -49,7 +49,7 @@ _NO_ROOTS = (
 
 def run(scope: Scope, wanted: Filter) -> str:
     """The page of a run, or of one of its tasks."""
-    results = _results(scope)
+    results = results_of(scope)
     cards, total = results.page(wanted)
     whole_run = scope.task_id is None
     vendors = results.vendors | {card.vendor for card in cards if card.vendor}
@@ -66,7 +66,7 @@ def run(scope: Scope, wanted: Filter) -> str:
             chips=chips_of(results.archived, results.failed, costs),
             filters=filters_of(results, wanted, sorted(vendors)),
             pages=pages_of(wanted, total),
-            problems=_problems(results),
+            problems=problems_of(results),
             cards=[view_of(card, Served("" if whole_run else "../../../")) for card in cards],
             empty=_NOTHING if results.archived + results.failed == 0 else "No result matches.",
             run_href=None if whole_run else "../../../",
@@ -77,7 +77,7 @@ def dag(dag_id: str) -> str:
     """The page of a Dag: its last runs with results."""
     shown = []
     for run_id, moment in database.last_runs(dag_id, RUNS):
-        results = _results(Scope(dag_id, run_id))
+        results = results_of(Scope(dag_id, run_id))
         cards, _ = results.page(Filter(), RUN_CARDS)
         chips = ", ".join(text for text, _ in chips_of(results.archived, results.failed, {}))
         shown.append(
@@ -137,7 +137,7 @@ def card_at(where: Place) -> Card:
 
     :raises NotShownError: There is none, or it may not be shown.
     """
-    return _results(where.scope).card(where)
+    return results_of(where.scope).card(where)
 
 
 def thumbnail(where: Place, role: str) -> bytes:
@@ -194,7 +194,7 @@ def _full_input_address(card: Card, role: str, where: Place) -> str | None:
     jobs = {(parent.get("vendor"), parent.get("job_id")) for parent in parents}
     if not jobs:
         return None
-    results = _results(Scope(where.dag_id, where.run_id))
+    results = results_of(Scope(where.dag_id, where.run_id))
     others = [one for one in results.singles if not one.failed][:MAX_SEARCHED]
     results.read(others)
     for other in others:
@@ -210,14 +210,16 @@ def quoted(text: str) -> str:
     return quote(text, safe="")
 
 
-def _results(scope: Scope) -> Results:
+def results_of(scope: Scope) -> Results:
+    """The results of a run, or of a part of it, as its tasks pushed them."""
     results = Results(scope.dag_id, scope.run_id)
     for row in database.results_of(scope):
         results.add(row.task_id, row.map_index, row.key, row.value)
     return results
 
 
-def _problems(results: Results) -> list[str]:
+def problems_of(results: Results) -> list[str]:
+    """Why something of a run is not shown."""
     hint = [_NO_ROOTS] if not roots() and results.archived else []
     return [*hint, *results.problems]
 

@@ -7,7 +7,7 @@ from fastapi.routing import APIRoute
 
 RESULT = "results/archive/-1/0/"
 PLACES = ["", "tasks/archive/-1/", RESULT, f"{RESULT}manifest", f"{RESULT}file", f"{RESULT}thumbnail/output"]
-PLACES += [f"{RESULT}input/target_image", "/gallery/dags/a_dag/"]
+PLACES += [f"{RESULT}input/target_image", "/gallery/dags/a_dag/", "/gallery/dags/a_dag/costs/"]
 
 each_place = pytest.mark.parametrize("place", PLACES)
 
@@ -49,7 +49,7 @@ def test_no_route_is_without_the_permission(gallery):
         for route in gallery.app.routes
         for inner in getattr(getattr(route, "original_router", None), "routes", [])
     ]
-    assert len(routes + included) == 8
+    assert len(routes + included) == 9
     for route in routes + included:
         assert "{dag_id}" in route.path
         assert route.methods == {"GET"}
