@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import ObjectStoragePath
 
+    from airflow_provider_faceswap.archive.link_contents import LinkContents
     from airflow_provider_faceswap.vendors.messages import Request
 
 #: The folder of the index, below that of the archive.
@@ -73,10 +74,21 @@ class Index:
     The index of an archive.
 
     :param folder: The archive's folder.
+    :param contents: Fetches links, so that they count by what they lead to; ``None`` if they count by their text.
     """
 
-    def __init__(self, folder: ObjectStoragePath) -> None:
+    def __init__(self, folder: ObjectStoragePath, contents: LinkContents | None = None) -> None:
         self.folder = folder
+        self._contents = contents
+
+    def key_of(self, vendor: str, kind: str, request: Request) -> str:
+        """
+        The key of a request.
+
+        :raises FaceSwapError: A link could not be fetched.
+        """
+        body = request.body if request.known_as is None else request.known_as
+        return request_key(vendor, kind, request, self._contents.of(body) if self._contents else {})
 
     # -- archived files -----------------------------------------------------------------------------------
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_faceswap.archive.index import Index, request_key
 from airflow_provider_faceswap.archive.reuse import result_of_archived
 from airflow_provider_faceswap.batch.results import StepResult
 from airflow_provider_faceswap.exceptions import FaceSwapError
@@ -16,6 +15,7 @@ from airflow_provider_faceswap.lifecycle.submitter import NotSubmittedError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from airflow_provider_faceswap.archive.index import Index
     from airflow_provider_faceswap.batch.options import PreparedStep
     from airflow_provider_faceswap.batch.runner import BatchRunner
     from airflow_provider_faceswap.hooks.base import JobHook
@@ -29,20 +29,24 @@ _PAUSE = 5.0
 _MADE_NOTHING = frozenset({"ContentRefusedError", "JobCanceledError", "JobFailedError", "NoFaceError"})
 
 
-def key_at(hook: JobHook, prepared: tuple[str, Request]) -> str:
+def key_at(index: Index, hook: JobHook, prepared: tuple[str, Request]) -> str:
     """
     The key of a step's request in the index. A step that takes results has their requests in it.
 
     :param prepared: The kind and the request that identify its job.
+    :raises FaceSwapError: A link could not be fetched, where links count by their content.
     """
     kind, request = prepared
-    return request_key(hook.vendor.name, kind, request, {})
+    return index.key_of(hook.vendor.name, kind, request)
 
 
-def requests_of(prepared: PreparedStep) -> dict[str, JobHook]:
+def requests_of(index: Index, prepared: PreparedStep) -> dict[str, JobHook]:
     """The hooks of a step, by the key of its request there, in the order in which they are tried."""
     hooks = {hook.conn_id: hook for hook in prepared.step.hooks}
-    return {key_at(hooks[conn_id], request): hooks[conn_id] for conn_id, request in prepared.requests.items()}
+    return {
+        key_at(index, hooks[conn_id], request): hooks[conn_id]
+        for conn_id, request in prepared.requests.items()
+    }
 
 
 def find(
@@ -57,7 +61,7 @@ def find(
     :raises FaceSwapError: The archive cannot be read.
     """
     for number in numbers:
-        for key, hook in requests_of(prepared[number]).items():
+        for key, hook in requests_of(index, prepared[number]).items():
             if manifests := index.find(key):
                 result = result_of_archived(manifests, index.folder, hook.vendor.cost_unit or "")
                 return number, StepResult(prepared[number].step.name, hook, result, checked=manifests)
@@ -124,7 +128,7 @@ class ItemReuse:
 
     def _claim(self, number: int) -> str | None:
         """Claim a step; what :meth:`~airflow_provider_faceswap.archive.index.Index.claim` returns."""
-        key = next(iter(requests_of(self.prepared[number])))
+        key = next(iter(requests_of(self._index, self.prepared[number])))
         # Equal items of a batch have records of their own, and one of them buys.
         owner = f"{self.runner.owner}#{next(iter(self.keys[number].values()))}"
         seconds = sum(prepared.step.timeout for prepared in self.prepared) + _TO_ARCHIVE
@@ -137,7 +141,7 @@ class ItemReuse:
     def record(self, number: int, hook: JobHook, files: list[str]) -> None:
         """Write the index entry of a step whose files are all archived. It never raises: they are archived all the same."""
         try:
-            self._index.record(key_at(hook, self.prepared[number].requests[hook.conn_id]), files)
+            self._index.record(key_at(self._index, hook, self.prepared[number].requests[hook.conn_id]), files)
         except Exception as error:  # noqa: BLE001 - every storage has its own errors
             self.log.warning(
                 "a request cannot be reused: its entry could not be written (%s)", error_line(error)

@@ -156,7 +156,8 @@ class StepRun:
         :param is_last: Whether no other connection can be tried.
         """
         async with self.runner.limit_of(hook).job_of(self.item.position):
-            purchase = self._purchase(hook)
+            # A link may be fetched for it.
+            purchase = await self.runner.in_thread(partial(self._purchase, hook))
             async with nullcontext() if self.funds is None else self.funds.turn(self.runner.in_thread):
                 self.submission, job = await self.obtain(purchase, is_last=is_last)
                 return await self.wait(hook, self.submission, job)
@@ -166,7 +167,9 @@ class StepRun:
         kind, request = self.prepared.requests[hook.conn_id]
         template = runner.jobs.template(step, hook, self.item, self.known)
         if runner.index is not None and runner.jobs.is_kept(step):
-            template.provenance["reuse"] = mark_of(key_at(hook, (kind, request)), runner.index.folder)
+            template.provenance["reuse"] = mark_of(
+                key_at(runner.index, hook, (kind, request)), runner.index.folder
+            )
         self.funds = runner.money.funds(step, hook, kind, self.keys[hook.conn_id])
         return Purchase(
             hook,

@@ -93,6 +93,7 @@ class BatchOperator(BaseOperator):
     :param price: What a job costs, in the budget's unit, until the budget has seen a cost of this kind.
     :param reuse: ``run``: a retry or a cleared task reuses its own jobs. ``archive``: a request that was archived in
         ``destination`` before, by whatever Dag and run, is not bought again.
+    :param reuse_links: What a link counts as there: the ``link``, or its ``content``, which is fetched.
     :param multiple_outputs: Store each key of the summary as an XCom of its own too, for ``batch.output["manifest_uri"]``.
     :raises InvalidRequestError: An argument or an item is wrong. Nothing was bought.
     :raises BatchFailedError: More items failed than ``fail_on`` allows, or the task was ended before all
@@ -129,6 +130,7 @@ class BatchOperator(BaseOperator):
         budget: Any = None,
         price: float | None = None,
         reuse: Literal["run", "archive"] = "run",
+        reuse_links: Literal["link", "content"] = "link",
         multiple_outputs: bool = True,
         **kwargs: Unpack[TaskArguments],
     ) -> None:
@@ -161,6 +163,7 @@ class BatchOperator(BaseOperator):
         self.price = price
         given_price(price)
         self.reuse = as_choice("reuse", reuse, ("run", "archive"))
+        self.reuse_links = as_choice("reuse_links", reuse_links, ("link", "content"))
         self.outcome: dict[str, Any] | None = None
         self._running: tuple[Context, BatchRunner] | None = None
 
@@ -243,7 +246,7 @@ class BatchOperator(BaseOperator):
             log=self.log,
             wrong=checked.wrong,
             money=money,
-            index=index_of(folder) if self.reuse == "archive" else None,
+            index=index_of(folder, self.reuse_links) if self.reuse == "archive" else None,
             owner=owner_of(context),
         )
         self._running = (context, runner)

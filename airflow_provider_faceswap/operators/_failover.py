@@ -100,7 +100,7 @@ class FailoverOperator(JobOperator):
             try:
                 hook = hook_for_connection(conn_id)
                 request = hook.prepare(self.kind, preflight=self.preflight, **given)
-                result = self._archived(context, hook, self._key(hook, request, given))
+                result = self._archived(context, hook, self._key(context, hook, request))
             except FaceSwapError as error:
                 # Its own turn decides whether that is an error.
                 self.log.debug("Nothing is looked for at connection %s: %s", conn_id, error.message)

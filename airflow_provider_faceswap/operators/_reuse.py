@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_faceswap.archive.names import check_known, folder_of
@@ -13,8 +12,6 @@ from airflow_provider_faceswap.foundation.rendered import is_set
 from airflow_provider_faceswap.foundation.validation import as_choice
 from airflow_provider_faceswap.lifecycle.ledger import Stage, epoch_of
 from airflow_provider_faceswap.lifecycle.outcomes import Outcome
-from airflow_provider_faceswap.media.image import Image
-from airflow_provider_faceswap.media.limits import max_picture_bytes, max_transfer_seconds, open_hosts
 from airflow_provider_faceswap.operators._spending import SpendingOperator
 from airflow_provider_faceswap.storage.local_files import allowed
 from airflow_provider_faceswap.telemetry import lineage
@@ -90,7 +87,7 @@ class ReusingOperator(SpendingOperator):
         if isinstance(place, str) and ("{{" in place or "{%" in place):
             place = self.render_template(place, context)
         try:
-            return index_of(folder_of(place, None))
+            return index_of(folder_of(place, None), self.reuse_links)
         except FaceSwapError as error:
             message = error.message.removeprefix("destination: ")
             raise error.replaced(
@@ -98,15 +95,9 @@ class ReusingOperator(SpendingOperator):
                 advice=error.advice.replace("Nothing was archived", "Nothing was bought"),
             ) from None
 
-    def _key(self, hook: JobHook, request: Request, arguments: Mapping[str, Any]) -> str:
-        from airflow_provider_faceswap.archive.index import request_key
-
-        contents = {}
-        if self.reuse_links == "content":
-            media = hook.vendor.kind(self.kind).media
-            links = {link for name in media for link in _links_in(arguments.get(name))}
-            contents = {link: _content_of(link) for link in sorted(links)}
-        return request_key(hook.vendor.name, self.kind, request, contents)
+    def _key(self, context: Context, hook: JobHook, request: Request) -> str:
+        """The request's key in the index."""
+        return self._index(context).key_of(hook.vendor.name, self.kind, request)
 
     def _archived(self, context: Context, hook: JobHook, key: str) -> JobResult | None:
         """
@@ -194,19 +185,21 @@ class ReusingOperator(SpendingOperator):
             self.log.warning("The claim on the picture stays until it ends (%s)", type(error).__name__)
 
 
-def index_of(folder: ObjectStoragePath) -> Index:
+def index_of(folder: ObjectStoragePath, links: str) -> Index:
     """
     The index of an archive.
 
+    :param links: What a link counts as: ``link`` or ``content``.
     :raises FaceSwapError: The folder is on the worker's disk, and no setting allows to read from there.
     """
     # A Dag file that reuses nothing does not pay for this import.
     from airflow_provider_faceswap.archive.index import Index
+    from airflow_provider_faceswap.archive.link_contents import LinkContents
 
     if folder.protocol in {"", "file", "local"}:
         # Nothing is there before the first archive.
         allowed(folder / "any")
-    return Index(folder)
+    return Index(folder, LinkContents() if links == "content" else None)
 
 
 def owner_of(context: Context) -> str:
@@ -214,30 +207,3 @@ def owner_of(context: Context) -> str:
     instance: Any = context["ti"]
     ids = [instance.dag_id, instance.run_id, instance.task_id, instance.map_index, iteration_of(instance)]
     return "/".join(str(part) for part in ids if part not in (-1, None))
-
-
-def _links_in(value: Any) -> set[str]:
-    if isinstance(value, str):
-        return {value} if value.lower().startswith(("http://", "https://")) else set()
-    return {link for part in value for link in _links_in(part)} if isinstance(value, list | tuple) else set()
-
-
-def _content_of(link: str) -> str:
-    """
-    What a link leads to, as a text.
-
-    :raises FaceSwapError: It could not be fetched.
-    """
-    from airflow_provider_faceswap.http.download import download
-
-    into = io.BytesIO()
-    try:
-        download(
-            link, into, max_bytes=max_picture_bytes(), open_hosts=open_hosts(), seconds=max_transfer_seconds()
-        )
-    except FaceSwapError as error:
-        raise FaceSwapError(
-            f"a picture could not be fetched for reuse_links='content': {error.message}",
-            advice="Nothing was bought. Retry, or set reuse_links='link'.",
-        ) from None
-    return f"sha256:{Image(into.getvalue()).sha256}"

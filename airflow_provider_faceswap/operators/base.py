@@ -220,7 +220,7 @@ class JobOperator(ReusingOperator):
             sent = request_arguments(arguments)
             request = hook.prepare(self.kind, preflight=self.preflight, **sent)
             if self.reuse == "archive":
-                self._reuse_or_claim(context, hook, self._key(hook, request, sent), template)
+                self._reuse_or_claim(context, hook, self._key(context, hook, request), template)
             funds = self._funds(context, hook)
         self._bought_from = funds
         self._trigger(template.submission("0")).check_storable()

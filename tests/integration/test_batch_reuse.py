@@ -242,3 +242,20 @@ def test_who_wants_a_picture_that_another_run_is_making_waits_for_it(
     assert refused.is_set()
     assert sorted(summary["reused"] for summary in summaries) == [0, 1]
     assert bought(ledger) == 1
+
+
+def test_links_count_by_content_if_that_is_asked(batch, rows, context, another, ledger):
+    [first, _, same] = rows(3)
+    batch([first], context, reuse_links="content")
+    assert batch([same], another(), reuse_links="content")["reused"] == 1
+    changed = {**same, "face_image": same["face_image"].replace("anna", "boris")}
+    assert batch([changed], another("third"), reuse_links="content")["reused"] == 0
+    assert bought(ledger) == 2
+
+
+def test_the_links_of_a_chain_count_by_content_too(chain, context, another, ledger):
+    chain([1], context, reuse_links="content", keep="all")
+    before = asked(ledger)
+    summary = chain([2], another(), reuse_links="content", keep="all")
+    assert (summary["archived"], summary["reused"], summary["cost"]) == (1, 1, {})
+    assert asked(ledger) == before

@@ -45,7 +45,7 @@ def outputs(monkeypatch, picture):
         return Downloaded(len(data), hashlib.sha256(data).hexdigest())
 
     monkeypatch.setattr("airflow_provider_faceswap.archive.store.download", fetch)
-    monkeypatch.setattr("airflow_provider_faceswap.http.download.download", fetch)
+    monkeypatch.setattr("airflow_provider_faceswap.archive.link_contents.download", fetch)
     return known
 
 
