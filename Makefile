@@ -99,6 +99,7 @@ bench: $(STAMP) ## measure our operators against a bare script and against what 
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints.txt --requirement benchmarks/requirements.txt
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/run.py --suite chains
 
 lint: $(STAMP) ## ruff and mypy (20 s, the first time a minute)
 	$(BIN)/ruff check .

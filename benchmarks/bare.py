@@ -11,18 +11,21 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 #: Seconds between two questions.
 POLL = 1.0
 
 
-async def swap(client: httpx.AsyncClient, settings: dict[str, Any], face: str, pictures: Path) -> str:
+async def swap(client: httpx.AsyncClient, settings: dict[str, Any], number: int, pictures: Path) -> str:
     """Submit, ask every second, download; one line that tells when the result was in hand."""
     key = {"Authorization": settings["key"]}
-    request = {"sourceImage": settings["target"], "faceImage": face}
+    request = {"sourceImage": settings["target"], "faceImage": f"{settings['face']}&n={number}"}
     made = await client.post("/v1/faceswap/create", json=request, headers=key)
     job_id = made.raise_for_status().json()["id"]
     while True:
@@ -39,9 +42,14 @@ async def swap(client: httpx.AsyncClient, settings: dict[str, Any], face: str, p
     return seen
 
 
-async def main(settings: dict[str, Any], size: int) -> None:
-    """Run all swaps, so many at once."""
-    name = f"bare_{size}"
+async def go(
+    work: Callable[[httpx.AsyncClient, dict[str, Any], int, Path], Awaitable[str]],
+    settings: dict[str, Any],
+    row: str,
+    size: int,
+) -> None:
+    """Do the work of all items, so many at once."""
+    name = f"{row}_{size}"
     pictures = Path(settings["home"]) / "pictures" / name
     pictures.mkdir(parents=True)
     at_once = asyncio.Semaphore(settings["concurrency"])
@@ -51,11 +59,11 @@ async def main(settings: dict[str, Any], size: int) -> None:
 
         async def one(number: int) -> str:
             async with at_once:
-                return await swap(client, settings, f"{settings['face']}&n={number}", pictures)
+                return await work(client, settings, number, pictures)
 
         seen = await asyncio.gather(*(one(number) for number in range(size)))
     (Path(settings["home"]) / "seen" / f"{name}.jsonl").write_text("\n".join(seen) + "\n")
 
 
 if __name__ == "__main__":
-    asyncio.run(main(json.loads(Path(sys.argv[1]).read_text()), int(sys.argv[2])))
+    asyncio.run(go(swap, json.loads(Path(sys.argv[1]).read_text()), "bare", int(sys.argv[2])))

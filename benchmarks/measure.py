@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -164,7 +165,9 @@ class Vendor:
         ledger = self._client.get("/sandbox/ledger").raise_for_status().json()
         jobs = [job for job in ledger["jobs"] if job["job_id"] not in self._known]
         self._known |= {job["job_id"] for job in jobs}
-        requests = {**ledger["requests"]["gptunnel"], **ledger["requests"]["files"]}
+        requests: Counter[str] = Counter()
+        for counted in ledger["requests"].values():
+            requests.update(counted)
         new = {name: count - self._requests.get(name, 0) for name, count in requests.items()}
         self._requests = requests
         return jobs, {name: count for name, count in new.items() if count}

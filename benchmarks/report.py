@@ -8,8 +8,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-BEGIN, END = "<!-- figures begin -->", "<!-- figures end -->"
-
 #: Share of the machine; more than this taken by others is told.
 NOISE = 0.1
 
@@ -23,7 +21,7 @@ HEAD = (
     "largest task, MiB",
     "slot, s",
     "task runs",
-    "requests per swap",
+    "requests per item",
     "seen after, s",
     "failed tries",
     "pictures",
@@ -39,51 +37,70 @@ STYLES = {
     "mapped_on_worker": ("#4c72b0", "v", "--"),
     "mapped_archives": ("#8172b3", "<", "-"),
     "batch": ("#55a868", "P", "-"),
+    "chain_bare": ("#555555", "o", "--"),
+    "chain_mapped": ("#4c72b0", "^", ":"),
+    "chain_batch": ("#55a868", "P", "--"),
 }
 
 
-def write_tables(path: Path, raw: Mapping[str, Any], rows: Mapping[str, str]) -> None:
-    """Put the tables between the markers of a file, or into a new file."""
-    text = f"{BEGIN}\n\n{tables(raw, rows)}\n{END}"
+def write_tables(
+    path: Path, raw: Mapping[str, Any], suite: str, groups: Mapping[str, Mapping[str, str]]
+) -> None:
+    """
+    Put the tables between the markers of their suite in a file, or into a new file.
+
+    :param groups: The rows of each table, and what each includes.
+    """
+    begin, end = f"<!-- {suite} begin -->", f"<!-- {suite} end -->"
+    text = f"{begin}\n\n{tables(raw, groups)}\n{end}"
     path.parent.mkdir(parents=True, exist_ok=True)
     before, after = "# Performance\n\n", "\n"
     if path.exists():
         old = path.read_text()
-        if BEGIN in old and END in old:
-            before, after = old.partition(BEGIN)[0], old.partition(END)[2]
+        if begin in old and end in old:
+            before, after = old.partition(begin)[0], old.partition(end)[2]
     path.write_text(before + text + after)
 
 
-def tables(raw: Mapping[str, Any], rows: Mapping[str, str]) -> str:
-    """What was measured on, then one table for each number of swaps."""
+def tables(raw: Mapping[str, Any], groups: Mapping[str, Mapping[str, str]]) -> str:
+    """What was measured on, then one table for each group of rows and each number of items."""
     about = raw["about"]
     intro = (
         f"Measured on {about['cores']} cores and {about['memory_gib']} GiB, Python {about['python']}; a job takes "
         f"{about['job_seconds']:g} s at the vendor; Airflow with PostgreSQL runs {about['parallelism']} tasks at "
-        f"once; `bare` and `batch` have {about['concurrency']} jobs under way. CPU includes what Airflow and its "
+        f"once; scripts and batches have {about['concurrency']} jobs under way. CPU includes what Airflow and its "
         f"database take when idle, {about['idle_rate']:.2f} s per second here, and not the vendor's.\n"
     )
     parts = [intro]
-    sizes = sorted({entry["size"] for entry in raw["figures"]})
-    for size in sizes:
-        found = {entry["row"]: entry for entry in raw["figures"] if entry["size"] == size}
-        bare = found.get("bare")
-        lines = [" | ".join(HEAD), " | ".join(["---", *["---:"] * (len(HEAD) - 1)])]
-        for row, title in rows.items():
-            reason = raw["skipped"].get(row) or raw["skipped"].get(f"{row}_{size}")
-            if row in found:
-                cells = line(found[row], bare)
-            elif reason:
-                cells = [f"not run: {reason}"] + [""] * (len(HEAD) - 2)
-            else:
-                continue
-            lines.append(" | ".join([f"`{row}`: {title}", *cells]))
-        table = "\n".join(f"| {entry} |" for entry in lines)
-        parts.append(f"### {size} swaps\n\n{table}\n")
-        noisy = [f"`{row}` {e['others_share']:.0%}" for row, e in found.items() if e["others_share"] > NOISE]
-        if noisy:
-            parts.append(f"Not alone on the machine; others took a share of it: {', '.join(noisy)}.\n")
+    for group, rows in groups.items():
+        entries = [entry for entry in raw["figures"] if entry["row"] in rows]
+        for size in sorted({entry["size"] for entry in entries}):
+            found = {entry["row"]: entry for entry in entries if entry["size"] == size}
+            parts += [f"### {size} {group}\n", table(raw, rows, found, size)]
+            noisy = [
+                f"`{row}` {e['others_share']:.0%}" for row, e in found.items() if e["others_share"] > NOISE
+            ]
+            if noisy:
+                parts.append(f"Not alone on the machine; others took a share of it: {', '.join(noisy)}.\n")
     return "\n".join(parts)
+
+
+def table(raw: Mapping[str, Any], rows: Mapping[str, str], found: Mapping[str, Any], size: int) -> str:
+    """One table, with the rows that were left out for a reason."""
+    bare = next((entry for row, entry in found.items() if row.endswith("bare")), None)
+    # Without a script to compare with, two columns would be empty.
+    shown = [name != "times bare" or bare is not None for name in HEAD]
+    lines = [list(HEAD), ["---", *["---:"] * (len(HEAD) - 1)]]
+    for row, title in rows.items():
+        reason = raw["skipped"].get(row) or raw["skipped"].get(f"{row}_{size}")
+        if row in found:
+            lines.append([f"`{row}`: {title}", *line(found[row], bare)])
+        elif reason:
+            lines.append([f"`{row}`: {title}", f"not run: {reason}", *[""] * (len(HEAD) - 2)])
+    return "".join(
+        f"| {' | '.join(cell for cell, is_shown in zip(cells, shown, strict=True) if is_shown)} |\n"
+        for cells in lines
+    )
 
 
 def line(entry: Mapping[str, Any], bare: Mapping[str, Any] | None) -> list[str]:
@@ -104,7 +121,7 @@ def line(entry: Mapping[str, Any], bare: Mapping[str, Any] | None) -> list[str]:
         f"{entry['task_mib']:.0f}",
         figure(entry["slot_seconds"]),
         "-" if entry["task_runs"] is None else str(entry["task_runs"]),
-        f"{entry['requests_per_job']:.1f}",
+        f"{entry['requests_per_item']:.1f}",
         figure(entry["seen_delay"]),
         "-" if entry["failed_tries"] is None else str(entry["failed_tries"]),
         str(entry["pictures"]),

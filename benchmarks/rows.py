@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from airflow_stack import AirflowStack
     from measure import Vendor
     from postgres import PostgreSQL
+    from storage import Storage
 
 HERE = Path(__file__).resolve().parent
 
-#: Every row and what it includes.
-ROWS = {
+#: Rows of the first table: single swaps.
+SWAPS = {
     "bare": "asyncio script, no Airflow",
     "python": "`@task` that sleeps and polls, mapped",
     "http": "HttpOperator, then HttpEventTrigger and a download, mapped group",
@@ -32,6 +33,31 @@ ROWS = {
     "mapped_archives": "swap operator mapped, then archive operator mapped",
     "batch": "batch operator: one task for all",
 }
+#: Rows of chains: a picture is made, and a face is put onto it.
+CHAINS = {
+    "chain_bare": "asyncio script, no Airflow",
+    "chain_mapped": "two job operators and the archive operator, mapped group",
+    "chain_batch": "batch operator with two steps: one task for all",
+}
+#: Rows of swaps that are archived on S3.
+STORAGE = {
+    "reuse_new": 'batch with `reuse="archive"`, nothing is archived yet',
+    "reuse_known": "the same, all is archived",
+    "reuse_grown": "the same, a tenth is new",
+    "budget_without": "batch without a budget",
+    "budget_with": "batch with a budget on S3",
+}
+#: What ``--suite`` measures: the rows of each table. The first is the default.
+SUITES = {
+    "figures": {"swaps": SWAPS},
+    "chains": {
+        "chains": CHAINS,
+        "swaps": {row: SWAPS[row] for row in ("bare", "mapped", "batch")},
+        "swaps on S3": STORAGE,
+    },
+}
+#: Rows that are scripts.
+SCRIPTS = {"bare": "bare.py", "chain_bare": "bare_chain.py"}
 
 
 @dataclass
@@ -43,15 +69,16 @@ class Figures:
     state: str
     wall: float
     cpu: float
+    #: Of the sandbox and of the S3 server.
     vendor_cpu: float
-    #: Mean seconds that the vendor took for a job.
+    #: Mean seconds that a vendor took for a job.
     vendor_job: float
     peak_mib: float
     task_mib: float
     slot_seconds: float | None
     task_runs: int | None
     requests: dict[str, int]
-    requests_per_job: float
+    requests_per_item: float
     seen_delay: float | None
     seen_count: int
     finished_jobs: int
@@ -72,6 +99,7 @@ class Bench:
     home: Path
     settings: Path
     vendor: Vendor
+    storage: Storage
     database: PostgreSQL
     airflow: AirflowStack
 
@@ -90,10 +118,10 @@ class Bench:
     def run(self, row: str, size: int, limit: float) -> Figures:
         """Run one row with so many swaps."""
         self.vendor.news()
-        vendor_cpu = self.vendor.cpu()
+        vendor_cpu = self._servers_cpu()
         taken, own, begun = _busy_seconds(), time.process_time(), time.monotonic()
-        measured = self._bare(size) if row == "bare" else self._dag(row, size, limit)
-        vendor_cpu = self.vendor.cpu() - vendor_cpu
+        measured = self._script(row, size) if row in SCRIPTS else self._dag(row, size, limit)
+        vendor_cpu = self._servers_cpu() - vendor_cpu
         others = _busy_seconds() - taken - measured["cpu"] - vendor_cpu - (time.process_time() - own)
         others /= (time.monotonic() - begun) * (os.cpu_count() or 1)
         jobs, requests = self.vendor.news()
@@ -108,18 +136,27 @@ class Bench:
             vendor_cpu=vendor_cpu,
             vendor_job=fmean(times) if times else 0.0,
             requests=requests,
-            requests_per_job=sum(requests.values()) / max(1, len(finished)),
+            requests_per_item=sum(requests.values()) / size,
             seen_delay=fmean(delays) if delays else None,
             seen_count=len(delays),
             finished_jobs=len(finished),
-            pictures=len(list((self.home / "pictures" / name).rglob("*.png"))),
+            pictures=self._pictures(row, size),
             others_share=max(0.0, others),
             **measured,
         )
 
-    def _bare(self, size: int) -> dict[str, Any]:
+    def _servers_cpu(self) -> float:
+        """Processor time so far of what an account and a bucket are in production."""
+        return self.vendor.cpu() + self.storage.cpu()
+
+    def _pictures(self, row: str, size: int) -> int:
+        if row in STORAGE:
+            return self.storage.pictures(f"reuse_{size}" if row.startswith("reuse") else f"{row}_{size}")
+        return len(list((self.home / "pictures" / f"{row}_{size}").rglob("*.png")))
+
+    def _script(self, row: str, size: int) -> dict[str, Any]:
         begun = time.monotonic()
-        script = subprocess.Popen([sys.executable, HERE / "bare.py", self.settings, str(size)])
+        script = subprocess.Popen([sys.executable, HERE / SCRIPTS[row], self.settings, str(size)])
         with MemoryWatch([psutil.Process(script.pid)], every=0.25) as memory:
             _, status, usage = os.wait4(script.pid, 0)
             wall = time.monotonic() - begun

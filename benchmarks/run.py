@@ -1,7 +1,7 @@
 """
-Run the same swaps in seven ways and compare what they cost: ``python benchmarks/run.py --help``.
+Run the same swaps, or chains, in many ways and compare what they cost: ``python benchmarks/run.py --help``.
 
-Starts a PostgreSQL, an Airflow and the sandbox vendor of its own, and leaves nothing running.
+Starts a PostgreSQL, an Airflow, an S3 server and the sandbox vendors of its own, and leaves nothing running.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from airflow_stack import AirflowStack
 from measure import KEY, Vendor
 from postgres import PostgreSQL
 from report import NOISE, plot, write_tables
-from rows import ROWS, Bench, Figures
+from rows import SCRIPTS, STORAGE, SUITES, SWAPS, Bench, Figures
+from storage import Storage
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Airflow's tasks at once.
@@ -51,20 +52,20 @@ def main() -> int:
         "limit": options.limit,
     }
     try:
-        with Vendor(options.job_seconds) as vendor:
+        with Vendor(options.job_seconds) as vendor, Storage() as storage:
             settings = prepare(home, vendor, options.sizes)
             with (
                 PostgreSQL() as database,
                 AirflowStack(
                     home / "airflow",
                     ROOT / "benchmarks" / "dags",
-                    env=environment(vendor, settings),
+                    env=environment(vendor, storage, settings),
                     parallelism=PARALLELISM,
                     database=database.url,
                     say=say,
                 ) as airflow,
             ):
-                bench = Bench(home, settings, vendor, database, airflow)
+                bench = Bench(home, settings, vendor, storage, database, airflow)
                 warm_up(bench, options.rows, skipped)
                 about["idle_rate"] = bench.idle_rate(20)
                 say(
@@ -79,9 +80,11 @@ def main() -> int:
     raw = {"about": about, "figures": [entry.to_json() for entry in figures], "skipped": skipped}
     options.figures.parent.mkdir(parents=True, exist_ok=True)
     options.figures.write_text(json.dumps(raw, indent=1) + "\n")
-    write_tables(options.out.with_suffix(".md"), raw, ROWS)
-    plot(options.plot, raw)
-    print(f"Written: {options.figures}, {options.out.with_suffix('.md')}, {options.plot}")
+    write_tables(options.out.with_suffix(".md"), raw, options.suite, SUITES[options.suite])
+    print(f"Written: {options.figures}, {options.out.with_suffix('.md')}")
+    if options.plot is not None:
+        plot(options.plot, raw)
+        print(f"Written: {options.plot}")
     return 0
 
 
@@ -92,27 +95,28 @@ def arguments() -> argparse.Namespace:
     def numbers(text: str) -> list[int]:
         return sorted(int(part) for part in text.split(","))
 
-    def rows(text: str) -> list[str]:
-        chosen = text.split(",")
-        if unknown := set(chosen) - set(ROWS):
-            raise argparse.ArgumentTypeError(
-                f"no such row: {', '.join(unknown)}; there are {', '.join(ROWS)}"
-            )
-        return [row for row in ROWS if row in chosen]
-
-    parser.add_argument("--sizes", type=numbers, default=[10, 100, 1000], help="numbers of swaps")
-    parser.add_argument("--rows", type=rows, default=list(ROWS), help=f"of: {', '.join(ROWS)}")
+    parser.add_argument("--suite", choices=SUITES, default="figures", help="which tables")
+    parser.add_argument("--sizes", type=numbers, default=[10, 100, 1000], help="numbers of items")
+    parser.add_argument("--rows", type=lambda text: text.split(","), help="only these of the suite's rows")
     parser.add_argument("--job-seconds", type=float, default=4.0, help="what a job takes at the vendor")
     parser.add_argument(
         "--limit", type=float, default=600.0, help="seconds; what would take longer is skipped"
     )
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "performance", help="tables, without .md")
-    parser.add_argument("--plot", type=Path, default=ROOT / "docs" / "images" / "performance.png")
-    parser.add_argument(
-        "--figures", type=Path, default=ROOT / "benchmarks" / "figures.json", help="raw figures"
-    )
+    parser.add_argument("--plot", type=Path, help="the plot; default for swaps: docs/images/performance.png")
+    parser.add_argument("--figures", type=Path, help="raw figures; default: benchmarks/<suite>.json")
     parser.add_argument("--keep", action="store_true", help="keep the working folder, for its logs")
-    return parser.parse_args()
+    options = parser.parse_args()
+    known = {row for rows in SUITES[options.suite].values() for row in rows}
+    if unknown := set(options.rows or ()) - known:
+        parser.error(f"no such row: {', '.join(unknown)}; there are {', '.join(known)}")
+    options.rows = [
+        row for rows in SUITES[options.suite].values() for row in rows if row in (options.rows or known)
+    ]
+    options.figures = options.figures or ROOT / "benchmarks" / f"{options.suite}.json"
+    if options.suite == "figures":
+        options.plot = options.plot or ROOT / "docs" / "images" / "performance.png"
+    return options
 
 
 def prepare(home: Path, vendor: Vendor, sizes: list[int]) -> Path:
@@ -134,7 +138,7 @@ def prepare(home: Path, vendor: Vendor, sizes: list[int]) -> Path:
     return settings
 
 
-def environment(vendor: Vendor, settings: Path) -> dict[str, str]:
+def environment(vendor: Vendor, storage: Storage, settings: Path) -> dict[str, str]:
     """Airflow's settings beside those of the stack; what is not here has its default."""
 
     def connection(**fields: Any) -> str:
@@ -145,6 +149,8 @@ def environment(vendor: Vendor, settings: Path) -> dict[str, str]:
         # The triggerer looks for the check of HttpEventTrigger on the import path only.
         "PYTHONPATH": str(ROOT / "benchmarks" / "dags"),
         "AIRFLOW_CONN_GPTUNNEL_DEFAULT": connection(conn_type="gptunnel", host=vendor.url, password=KEY),
+        "AIRFLOW_CONN_TENGRAI_DEFAULT": connection(conn_type="tengrai", host=vendor.url, password=KEY),
+        "AIRFLOW_CONN_AWS_DEFAULT": connection(**storage.connection),
         "AIRFLOW_CONN_VENDOR_API": connection(
             conn_type="http", host=vendor.url, extra={"Authorization": KEY}
         ),
@@ -163,7 +169,7 @@ def warm_up(bench: Bench, rows: list[str], skipped: dict[str, str]) -> None:
     airflow = bench.airflow
     airflow.wait_for("warmup", airflow.run_dag("warmup"))
     for row in rows:
-        if row != "bare":
+        if row not in SCRIPTS:
             say(f"Warming up: {row}")
             try:
                 bench.warm_up(row)
@@ -179,7 +185,7 @@ def measure_all(
     """Every row at every size, the small sizes first: they tell how long the larger ones would take."""
     for size in options.sizes:
         for row in options.rows:
-            if row in skipped:
+            if row in skipped or not is_wanted(options, row, size):
                 continue
             expected = expectation([entry for entry in figures if entry.row == row], size)
             if expected and expected > options.limit:
@@ -196,6 +202,14 @@ def measure_all(
                 say(f"    {found.others_share:.0%} of the machine was taken by others meanwhile")
             # What is left of a row must not be counted with the next.
             time.sleep(5)
+
+
+def is_wanted(options: argparse.Namespace, row: str, size: int) -> bool:
+    """False for a row that is only looked at with many items, or, beside chains, only with many."""
+    largest = max(options.sizes)
+    if row in STORAGE:
+        return size == largest
+    return options.suite == "figures" or row not in SWAPS or size * 10 >= largest
 
 
 def expectation(known: list[Figures], size: int) -> float | None:

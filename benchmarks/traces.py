@@ -53,14 +53,14 @@ def failed_tries(database: PostgreSQL, dag_id: str) -> int:
 
 def seen(database: PostgreSQL, home: Path, row: str, name: str) -> dict[str, float]:
     """When a result could be used, by job."""
-    if row.startswith("mapped"):
+    if row.startswith(("mapped", "chain_mapped")):
         rows = database.rows(
-            "select value, extract(epoch from timestamp) from xcom where dag_id = %s and task_id = 'swap'"
-            " and key = 'return_value'",
+            "select value, extract(epoch from timestamp) from xcom where dag_id = %s"
+            " and task_id in ('swap', 'one.swap') and key = 'return_value'",
             name,
         )
         return {job: float(at) for value, at in rows if (job := _job_of(value))}
-    if row == "batch":
+    if row in {"batch", "chain_batch"}:
         return _from_manifests(home / "pictures" / name)
     path = home / "seen" / f"{name}.jsonl"
     lines = path.read_text().splitlines() if path.exists() else []
