@@ -274,14 +274,14 @@ class StepRun:
                 # Another connection may be paid only if the record says that this job is over.
                 ledger = runner.item_records.ledger(self.keys[hook.conn_id])
                 await runner.in_thread(lambda: ledger.settle(submission.job_id, waited.outcome))
-            await runner.in_thread(partial(self._settle_funds, hook, submission, waited.job))
+            if self.funds is not None:
+                await runner.in_thread(partial(self._settle_funds, self.funds, hook, submission, waited.job))
         cost = cost_of(submission, waited)
         runner.report.add_cost(cost.model_dump() if cost else None, earlier=submission.reused, step=step.name)
         result = result_of(hook, submission, waited)
         return StepResult(step.name, hook, result, job=waited.job)
 
-    def _settle_funds(self, hook: JobHook, submission: Submission, job: Job | None) -> None:
+    def _settle_funds(self, funds: StepFunds, hook: JobHook, submission: Submission, job: Job | None) -> None:
         """Settle the reservation of a job that has ended, whichever attempt made it."""
-        if self.funds is not None:
-            record = self.runner.item_records.record_of(self.keys[hook.conn_id])
-            self.funds.ended(getattr(record or self.funds, "reservation", None), job, submission.cost)
+        record = self.runner.item_records.record_of(self.keys[hook.conn_id])
+        funds.ended(getattr(record or funds, "reservation", None), job, submission.cost)

@@ -14,7 +14,7 @@ from tests.conftest import NEEDS_STATE_STORE
 
 pytestmark = pytest.mark.program
 
-#: Bytes that one more item may hold: its mark among those that were seen, and its name among the records. 532 were
+#: Bytes that one more record may hold: its mark among those that were seen, and its name among the records. 532 were
 #: measured on Python 3.13.
 AN_ITEM = 640
 SMALL, LARGE = 100, 600
@@ -23,7 +23,7 @@ RUN = """
 import asyncio, gc, importlib, json, sys, time, tracemalloc, types
 from airflow_provider_faceswap.batch.runner import BatchRunner
 from airflow_provider_faceswap.foundation.clock import CLOCK, Clock
-from airflow_provider_faceswap.operators.batch import FaceSwapBatchOperator
+from airflow_provider_faceswap.operators.batch import FaceSwapBatchOperator, MediaBatchOperator, Step
 from pathlib import Path
 
 class Hasty(Clock):
@@ -56,9 +56,20 @@ class Store:
         (self.folder / key).write_text(json.dumps(value))
 
 def run(items, folder):
-    operator = FaceSwapBatchOperator(
-        task_id="batch", conn_id="gptunnel_default", items=f"file://{items}",
-        destination=f"file://{folder}/pictures", concurrency=16,
+    options = dict(
+        task_id="batch", items=f"file://{items}", destination=f"file://{folder}/pictures", concurrency=16
+    )
+    operator = (
+        FaceSwapBatchOperator(conn_id="gptunnel_default", **options)
+        if kind == "swaps"
+        else MediaBatchOperator(
+            steps=[
+                Step("picture", "gptunnel_default", "image", model="flux-dev", prompt="a portrait of {role}"),
+                Step("swap", "gptunnel_default", "face_swap", target_image="{picture}", face_image="{face_image}"),
+            ],
+            keep="all",
+            **options,
+        )
     )
     instance = types.SimpleNamespace(
         dag_id="d", run_id="r", task_id="batch", map_index=-1, try_number=1, max_tries=0, task=operator
@@ -74,7 +85,7 @@ async def look(self, items):
     held.append(tracemalloc.get_traced_memory()[0])
 
 BatchRunner.run = look
-folder, small, large = sys.argv[1:]
+kind, folder, small, large = sys.argv[1:]
 tracemalloc.start()
 for number, items in enumerate((small, small, large)):
     Path(f"{folder}/{number}").mkdir()
@@ -95,18 +106,24 @@ class Vendor(BaseHTTPRequestHandler):
     made = 0
 
     def do_POST(self):
-        self.rfile.read(int(self.headers["Content-Length"]))
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if job_id := body.get("task_id"):
+            self.answer({"id": job_id, "code": 0, "status": "done", "url": self.link(job_id), "cost": 5})
+            return
         type(self).made += 1
-        self.answer({"id": f"job{self.made}", "status": "processing", "usage": {"total_cost": 15}})
+        job = {"id": f"job{self.made}", "status": "processing"}
+        is_media = "/media/" in self.path
+        self.answer({**job, "code": 0} if is_media else {**job, "usage": {"total_cost": 15}})
 
     def do_GET(self):
         if "taskId=" in self.path:
-            link = f"http://127.0.0.1:{self.server.server_port}/{self.path.rpartition('=')[2]}.png"
-            self.answer(
-                {"id": self.path.rpartition("=")[2], "status": "done", "percent": 100, "result": link}
-            )
+            job_id = self.path.rpartition("=")[2]
+            self.answer({"id": job_id, "status": "done", "percent": 100, "result": self.link(job_id)})
         else:
             self.send(PICTURE, "image/png")
+
+    def link(self, job_id):
+        return f"http://127.0.0.1:{self.server.server_port}/{job_id}.png"
 
     def answer(self, body):
         self.send(json.dumps(body).encode(), "application/json")
@@ -134,26 +151,30 @@ def vendor():
 
 
 @NEEDS_STATE_STORE
-def test_memory_does_not_grow_with_the_number_of_items(vendor, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("kind", "records"), [("swaps", 1), pytest.param("chains", 2, marks=pytest.mark.full)]
+)
+def test_memory_does_not_grow_with_the_number_of_items(kind, records, vendor, tmp_path, monkeypatch):
     files = []
     for number in (SMALL, LARGE):
         files.append(tmp_path / f"{number}.jsonl")
         with files[-1].open("w") as lines:
             for n in range(number):
                 face = f"{vendor}/face.png?n={n}"
-                lines.write(json.dumps({"target_image": f"{vendor}/target.png", "face_image": face}) + "\n")
+                item = {"target_image": f"{vendor}/target.png", "face_image": face, "role": f"person {n}"}
+                lines.write(json.dumps(item) + "\n")
     monkeypatch.setenv(
         "AIRFLOW_CONN_GPTUNNEL_DEFAULT",
         json.dumps({"conn_type": "gptunnel", "host": vendor, "password": "a-key-of-the-memory-test"}),
     )
     monkeypatch.setenv("AIRFLOW__FACESWAP__ALLOWED_PRIVATE_HOSTS", "127.0.0.1")
     done = subprocess.run(
-        [sys.executable, "-c", RUN, str(tmp_path), *map(str, files)],
+        [sys.executable, "-c", RUN, kind, str(tmp_path), *map(str, files)],
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     _, small, large = map(int, done.stdout.rpartition("held")[2].split())
-    assert large - small < AN_ITEM * (LARGE - SMALL)
-    assert len(list((tmp_path / "2" / "pictures").glob("*.png"))) == LARGE
+    assert large - small < records * AN_ITEM * (LARGE - SMALL)
+    assert len(list((tmp_path / "2" / "pictures").glob("*.png"))) == records * LARGE
