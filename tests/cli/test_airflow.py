@@ -102,6 +102,7 @@ def test_airflow_lists_the_group_and_loads_nothing_of_it_but_names(environment):
         for module in (
             "",
             ".cli",
+            ".cli.batch_definition",
             ".cli.definition",
             ".cli.exits",
             ".cli.money_definition",
