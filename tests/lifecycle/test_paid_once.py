@@ -190,6 +190,11 @@ class World:
         if value["stage"] == "submitted" and (job is None or self.target not in job.body.values()):
             self.broken.append(f"{value['job_id']} was recorded, which is no job of these arguments")
         self.history.append(self.value)
+        if value["stage"] == "intent" and self.on_clear == "resubmit":
+            # Decided, also if the process dies before the create, and the terms are others in the next attempt.
+            for job in self.jobs:
+                if job.ours and job.epoch != self.ti.max_tries:
+                    job.given_up = job.given_up or "the task was cleared, and a cleared task buys anew"
         self._fail(late=True)
         self.life.step("after a write of the record")
 
@@ -612,6 +617,20 @@ def test_a_job_is_paid_once_whatever_happens(worlds):
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
         ),
     )
+
+
+def test_an_intent_to_buy_anew_stands_though_the_terms_change_before_its_create(worlds):
+    machine = PaidOnce(worlds)
+    machine.begin(vendor="gptunnel", most=2, skew=0.0, on_uncertain="fail", on_clear="reuse", steady=False)
+    machine.the_terms_change(on_uncertain="fail", on_clear="resubmit")
+    machine.a_try(deferrable=False, fate=(0, "done"), manners=[], trouble={})
+    machine.the_task_is_cleared()
+    machine.a_try(deferrable=False, fate=(0, "done"), manners=[], trouble={"dies_at": (4, False)})
+    assert len(machine.world.jobs) == 1
+    machine.the_terms_change(on_uncertain="resubmit", on_clear="reuse")
+    machine.a_try(deferrable=False, fate=(0, "done"), manners=[], trouble={})
+    assert len(machine.world.jobs) == 2
+    assert not machine.world.broken
 
 
 # -- a death at each step -------------------------------------------------------------------------------------
