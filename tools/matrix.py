@@ -29,6 +29,8 @@ ON_AIRFLOW = ("-m", "airflow")
 PRE_RELEASED = ("apache-airflow", "apache-airflow-core", "apache-airflow-task-sdk")
 #: The name of their environment.
 PRE_RELEASE = "pre-release"
+#: Without it, the test client that Airflow's api-server imports warns of itself.
+QUIET = ("httpx2",)
 #: Without it, Airflow 3.1 shows the connection form of no provider.
 FORMS = "wtforms"
 
@@ -64,7 +66,9 @@ class Cell:
         python = folder / "bin" / "python"
         if not python.exists():
             run(uv, "venv", "--quiet", "--clear", "--no-python-downloads", "--python", interpreter, folder)
-        tools = ("pytest",) if self.tests == SMOKE else ("--requirement", "requirements-dev.txt", FORMS)
+        tools = (
+            ("pytest", *QUIET) if self.tests == SMOKE else ("--requirement", "requirements-dev.txt", FORMS)
+        )
         pinned = ("--constraint", self.constraints) if self.constraints else ("--upgrade", *pre_releases(uv))
         run(uv, "pip", "install", "--quiet", "--python", python, *pinned, *tools, "--editable", ".[sandbox]")
         return python
@@ -84,10 +88,8 @@ class Cell:
             command += WARNINGS_PASS
             env["FACESWAP_MATRIX"] = "lowest"
         runs = [self.tests] if self.tests else [PARALLEL, ON_AIRFLOW]
-        return all(
-            subprocess.run([*command, *tests], cwd=ROOT, env=env, check=False).returncode == 0
-            for tests in runs
-        )
+        ends = [subprocess.run([*command, *tests], cwd=ROOT, env=env, check=False) for tests in runs]
+        return all(end.returncode == 0 for end in ends)
 
 
 def main() -> int:

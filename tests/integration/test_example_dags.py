@@ -85,7 +85,8 @@ def answered(monkeypatch):
         def execute(operator, context):
             answer = {
                 "chosen_options": [option or operator.options[0]],
-                "params_input": {},
+                # Old versions want all of them back.
+                "params_input": dict(operator.params),
                 "responded_at": datetime.now(UTC),
                 "responded_by_user": {"id": "1", "name": "Ada"},
             }
