@@ -66,9 +66,8 @@ class Cell:
         python = folder / "bin" / "python"
         if not python.exists():
             run(uv, "venv", "--quiet", "--clear", "--no-python-downloads", "--python", interpreter, folder)
-        tools = (
-            ("pytest", *QUIET) if self.tests == SMOKE else ("--requirement", "requirements-dev.txt", FORMS)
-        )
+        smoke = ("pytest",) if self.lowest else ("pytest", *QUIET)
+        tools = smoke if self.tests == SMOKE else ("--requirement", "requirements-dev.txt", FORMS)
         pinned = ("--constraint", self.constraints) if self.constraints else ("--upgrade", *pre_releases(uv))
         run(uv, "pip", "install", "--quiet", "--python", python, *pinned, *tools, "--editable", ".[sandbox]")
         return python
