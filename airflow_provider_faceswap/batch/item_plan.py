@@ -56,6 +56,15 @@ class ItemPlan:
                 return number, ended
         return 0, None
 
+    def is_paid(self, number: int) -> bool:
+        """
+        Whether a job of this step in an earlier attempt is resumed, or has ended well.
+
+        :raises Exception: The store's own error.
+        """
+        ended, live = self._standing(number)
+        return live or (ended is not None and ended["status"] in SUCCEEDED)
+
     def _standing(self, number: int) -> tuple[dict[str, Any] | None, bool]:
         return self._records.standing(self.keys[number].values(), on_clear=self._jobs.policy.on_clear)
 

@@ -12,6 +12,7 @@ from airflow_provider_faceswap.spending.funds import Buyer, Funds
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from decimal import Decimal
 
     from airflow_provider_faceswap.batch.steps import PlannedStep
     from airflow_provider_faceswap.hooks.base import JobHook
@@ -152,6 +153,17 @@ class BatchMoney:
             for hook in step.hooks:
                 if (funds := self.funds(step, hook, step.kind, "")) is not None:
                     funds.known_price()
+
+    def price_of(self, step: PlannedStep, hook: JobHook, kind: str) -> tuple[Decimal | None, str | None]:
+        """
+        What a job of a step is expected to cost, and the unit; ``None`` for what is not known.
+
+        :param kind: The vendor's kind of the job.
+        :raises FaceSwapError: A budget could not be read.
+        """
+        if (funds := self.funds(step, hook, kind, "")) is None:
+            return step.price, hook.vendor.cost_unit or None
+        return funds.known_price(), funds.budget.unit
 
     def sharing(self, conn_id: str) -> set[str]:
         """The connections with the budget of this one."""

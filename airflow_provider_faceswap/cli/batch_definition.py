@@ -71,3 +71,44 @@ BATCH = ActionCommand(
     epilog="Exit codes: 0 all rows are done; 1 some rows failed; 2 an argument or a row is wrong, and nothing was bought; "
     "3 it ended early: the same command goes on, and pays for nothing twice; 130 interrupted before the first job.",
 )
+
+ESTIMATE = ActionCommand(
+    name="estimate",
+    help="Say how many jobs the rows of a file need, and at which price; buys nothing",
+    func=lazy_load_command("airflow_provider_faceswap.cli.estimate_command.estimate"),
+    args=(
+        Arg(("items",), help="a JSON Lines, CSV or Parquet file, on this disk or as a URI"),
+        Arg(
+            ("--conn-id",),
+            help="the connection that would pay for face swaps whose arguments are the columns",
+            metavar="CONN_ID",
+        ),
+        Arg(
+            ("--steps",),
+            help="instead: the steps of a chain, as a JSON list of objects with the arguments of Step, or a file with it",
+            metavar="JSON",
+        ),
+        Arg(
+            ("--destination",),
+            help="the batch's folder; what its index has counts as reused",
+            metavar="FOLDER",
+        ),
+        Arg(
+            ("--keep",),
+            help="whose pictures the batch archives: those of the last step (default), or all",
+            choices=("last", "all"),
+            default="last",
+        ),
+        Arg(("--budget",), help="the JSON of a budget, which has seen prices", metavar="JSON"),
+        Arg(("--price",), help="what a job costs, if no budget has seen it", type=float, metavar="AMOUNT"),
+        Arg(
+            ("--on-bad-item",),
+            help="what a row that cannot be a job does (default: fail)",
+            choices=("fail", "skip"),
+            default="fail",
+        ),
+        ARG_OUTPUT,
+        ARG_VERBOSE,
+    ),
+    epilog="Exit codes: 0 shown; 1 a storage could not be read; 2 an argument or a row is wrong. Nothing is bought.",
+)

@@ -36,7 +36,7 @@ def budget(options: Namespace) -> None:
             shown_period(folder, options.period, as_text=options.output in {"table", "plain"}), options.output
         )
 
-    _run(work)
+    run_command(work)
 
 
 @suppress_logs_and_warning
@@ -47,10 +47,10 @@ def costs(options: Namespace) -> None:
         del say
         print(written(costs_of(_folder(options.folder), options.by), options.output), end="")  # noqa: T201
 
-    _run(work)
+    run_command(work)
 
 
-def _run(work: Callable[[Callable[[str], None]], None]) -> None:
+def run_command(work: Callable[[Callable[[str], None]], None]) -> None:
     """Do the work of a command, and exit with what became of it."""
     console = ConsoleLog()
     read_connections()

@@ -31,6 +31,7 @@ from airflow_provider_faceswap.operators._clears import (
     note_in_shard,
     unrecorded_since,
 )
+from airflow_provider_faceswap.operators._dry_run import check_flag, estimated, is_dry_run
 from airflow_provider_faceswap.operators._failure import failure_shown
 from airflow_provider_faceswap.operators._spending import batch_money, check_budget, given_price, later
 from airflow_provider_faceswap.storage.task_records import store_of
@@ -94,6 +95,8 @@ class BatchOperator(BaseOperator):
     :param reuse: ``run``: a retry or a cleared task reuses its own jobs. ``archive``: a request that was archived in
         ``destination`` before, by whatever Dag and run, is not bought again.
     :param reuse_links: What a link counts as there: the ``link``, or its ``content``, which is fetched.
+    :param dry_run: Buy nothing: check all items, and return how many jobs would be bought, at which price. It may be a
+        template.
     :param multiple_outputs: Store each key of the summary as an XCom of its own too, for ``batch.output["manifest_uri"]``.
     :raises InvalidRequestError: An argument or an item is wrong. Nothing was bought.
     :raises BatchFailedError: More items failed than ``fail_on`` allows, or the task was ended before all
@@ -131,6 +134,7 @@ class BatchOperator(BaseOperator):
         price: float | None = None,
         reuse: Literal["run", "archive"] = "run",
         reuse_links: Literal["link", "content"] = "link",
+        dry_run: bool | str = False,
         multiple_outputs: bool = True,
         **kwargs: Unpack[TaskArguments],
     ) -> None:
@@ -163,6 +167,8 @@ class BatchOperator(BaseOperator):
         self.price = price
         given_price(price)
         self.reuse = as_choice("reuse", reuse, ("run", "archive"))
+        check_flag(dry_run)
+        self.is_dry_run = dry_run
         self.reuse_links = as_choice("reuse_links", reuse_links, ("link", "content"))
         self.outcome: dict[str, Any] | None = None
         self._running: tuple[Context, BatchRunner] | None = None
@@ -208,6 +214,8 @@ class BatchOperator(BaseOperator):
             if self._private_columns
             else self.items
         )
+        if is_dry_run(self, context):
+            return estimated(self, context, items, KEY)
         jobs = self.job_options(context)
         for hook in jobs.hooks:
             check_private_host(hook.endpoint())

@@ -127,6 +127,7 @@ class BatchArguments(TaskArguments, total=False):
     budget: Any
     price: float | None
     reuse: Literal["run", "archive"]
+    dry_run: bool | str
     reuse_links: Literal["link", "content"]
     multiple_outputs: bool
 

@@ -38,7 +38,7 @@ def test_the_definition_loads_nothing_but_itself():
     assert loaded <= {f"airflow_provider_faceswap{module}" for module in LIGHT}
 
 
-def test_there_is_one_group_of_nine_commands():
+def test_there_is_one_group_of_ten_commands():
     (group,) = get_commands()
     assert isinstance(group, GroupCommand)
     assert group.name == "faceswap"
@@ -47,6 +47,7 @@ def test_there_is_one_group_of_nine_commands():
         "budget",
         "check",
         "costs",
+        "estimate",
         "gallery",
         "generate",
         "job",

@@ -1,0 +1,225 @@
+"""What a batch would buy, and at which price: nothing is bought, claimed, reserved or written."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from decimal import Decimal
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel
+
+from airflow_provider_faceswap.batch.item_plan import ItemPlan
+from airflow_provider_faceswap.batch.item_records import SUCCEEDED, ItemRecords
+from airflow_provider_faceswap.batch.reuse import find, requests_of
+from airflow_provider_faceswap.jobs import Cost
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from airflow_provider_faceswap.archive.index import Index
+    from airflow_provider_faceswap.batch.checks import CheckedItems
+    from airflow_provider_faceswap.batch.items import BatchItem
+    from airflow_provider_faceswap.batch.money import BatchMoney
+    from airflow_provider_faceswap.batch.options import JobOptions, PreparedStep
+    from airflow_provider_faceswap.batch.results import StepResult
+    from airflow_provider_faceswap.batch.sharded_store import ShardedStore
+    from airflow_provider_faceswap.batch.steps import PlannedStep
+    from airflow_provider_faceswap.hooks.base import JobHook
+
+#: Items that are looked at together, and threads that look.
+_CHUNK, _THREADS = 256, 16
+
+
+class StepEstimate(BaseModel):
+    """
+    The jobs of one step at one connection, which is the first that takes the item.
+
+    :param jobs: Jobs that would be bought.
+    :param reused: Jobs of earlier attempts, and pictures of the archive, that are used instead.
+    :param price: Of one job, in the unit; ``None`` if it is not known.
+    :param cost: Of all that would be bought; ``None`` if the price is not known.
+    """
+
+    step: str
+    vendor: str
+    kind: str
+    conn_id: str
+    jobs: int = 0
+    reused: int = 0
+    price: float | None = None
+    unit: str | None = None
+    cost: float | None = None
+
+
+class Estimate(BaseModel):
+    """
+    What a batch would buy.
+
+    :param total: Items.
+    :param skipped: Wrong items that would be left out.
+    :param reused: Items whose last picture is there: nothing is bought for them.
+    :param failed: Items that an earlier attempt could not do, and that would not be tried again.
+    :param jobs: Jobs that would be bought.
+    :param unpriced: Those of them whose price is not known. They are not in ``cost``.
+    :param cost: Unit to amount.
+    """
+
+    dry_run: Literal[True] = True
+    total: int
+    skipped: int
+    reused: int = 0
+    failed: int = 0
+    jobs: int = 0
+    unpriced: int = 0
+    cost: dict[str, float] = {}
+    steps: list[StepEstimate] = []
+
+    def table(self) -> str:
+        """A line about all, and the steps as a table."""
+        names = ("step", "vendor", "kind", "connection", "jobs", "reused", "price", "cost")
+        rows = [names, *(_cells(step) for step in self.steps)]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        ]
+        costs = " and ".join(str(Cost(amount=self.cost[unit], unit=unit)) for unit in sorted(self.cost))
+        unpriced = f"{self.unpriced} jobs at an unknown price" if self.unpriced else ""
+        total = ", and ".join(filter(None, (costs, unpriced))) or "nothing"
+        about = f"{self.total} items, {self.reused} reused, {self.skipped} skipped, {self.jobs} jobs to buy"
+        return "\n".join((f"Nothing was bought. The batch: {about}", *lines, f"cost: {total}"))
+
+
+def _cells(step: StepEstimate) -> tuple[str, ...]:
+    money = [
+        "unknown" if amount is None or step.unit is None else str(Cost(amount=amount, unit=step.unit))
+        for amount in (step.price, step.cost)
+    ]
+    return step.step, step.vendor, step.kind, step.conn_id, str(step.jobs), str(step.reused), *money
+
+
+@dataclass
+class _State:
+    """
+    Where an item goes on.
+
+    :param first: The step to go on with.
+    :param end: Its end, if an earlier attempt has reached it.
+    :param keys: The requests of each step that its archive may have.
+    :param found: The step that its archive has.
+    """
+
+    plan: ItemPlan
+    first: int
+    end: dict[str, Any] | None
+    keys: dict[int, set[str]] = field(default_factory=dict)
+    found: tuple[int, StepResult] | None = None
+
+
+@dataclass
+class Estimator:
+    """
+    Goes through the items as a batch would, and buys nothing.
+
+    :param records: The store of the records of earlier attempts; ``None`` if there is none.
+    :param index: The archive's, if jobs that were archived before are not to be bought again.
+    """
+
+    jobs: JobOptions
+    records: ShardedStore | None
+    index: Index | None
+    money: BatchMoney
+
+    def __post_init__(self) -> None:
+        self._item_records = ItemRecords(self.records, self.jobs.epoch)
+        self._steps: dict[tuple[str, str, str], StepEstimate] = {}
+        #: Requests that an item before would make for the archive: equal items are bought once.
+        self._made: set[str] = set()
+
+    def of(self, items: Iterable[BatchItem], checked: CheckedItems) -> Estimate:
+        """
+        The estimate.
+
+        :param checked: Of the same items.
+        :raises FaceSwapError: An item cannot be read any more, or the archive or a budget could not be read.
+        :raises Exception: The records could not be read.
+        """
+        estimate = Estimate(total=checked.total, skipped=len(checked.wrong))
+        right = (item for item in items if item.position not in checked.wrong)
+        with self.records or nullcontext(), ThreadPoolExecutor(_THREADS) as threads:
+            while chunk := list(islice(right, _CHUNK)):
+                plans = [
+                    ItemPlan(self.jobs, self._item_records, prepared)
+                    for prepared in threads.map(self.jobs.request, chunk)
+                ]
+                for state in threads.map(self._state, plans):
+                    self._count(estimate, state)
+        return self._priced(estimate)
+
+    def _state(self, plan: ItemPlan) -> _State:
+        first, end = plan.earlier()
+        state = _State(plan, first, end)
+        if end is None and self.index is not None:
+            wanted, _ = plan.wanted(first)
+            state.keys = {number: set(requests_of(self.index, plan.prepared[number])) for number in wanted}
+            state.found = find(self.index, plan.prepared, wanted)
+        return state
+
+    def _count(self, estimate: Estimate, state: _State) -> None:
+        """Count the jobs of an item."""
+        plan, end = state.plan, state.end
+        if end is not None:
+            is_done = end["status"] in SUCCEEDED
+            estimate.reused += is_done
+            estimate.failed += not is_done
+            for prepared in plan.prepared if is_done else ():
+                self._at(prepared).reused += 1
+            return
+        paid = [*range(state.first), *([state.first] if plan.is_paid(state.first) else ())]
+        archived = [] if state.found is None else [state.found[0]]
+        archived += [number for number, keys in state.keys.items() if not self._made.isdisjoint(keys)]
+        if archived:
+            paid = [*range(state.first), max(archived)]
+        for number in paid:
+            self._at(plan.prepared[number]).reused += 1
+        start = max(paid, default=-1) + 1
+        estimate.reused += start > plan.last
+        for number in range(start, plan.last + 1):
+            self._at(plan.prepared[number]).jobs += 1
+            self._made.update(state.keys.get(number, ()))
+
+    def _at(self, prepared: PreparedStep) -> StepEstimate:
+        conn_id, (kind, _) = next(iter(prepared.requests.items()))
+        key = (prepared.step.name, conn_id, kind)
+        if key not in self._steps:
+            hook = next(hook for hook in prepared.step.hooks if hook.conn_id == conn_id)
+            self._steps[key] = self._new(prepared.step, hook, kind)
+        return self._steps[key]
+
+    def _new(self, step: PlannedStep, hook: JobHook, kind: str) -> StepEstimate:
+        price, unit = self.money.price_of(step, hook, kind)
+        return StepEstimate(
+            step=step.name,
+            vendor=hook.vendor.name,
+            kind=kind,
+            conn_id=hook.conn_id,
+            price=None if price is None else float(price),
+            unit=unit,
+        )
+
+    def _priced(self, estimate: Estimate) -> Estimate:
+        order = [step.name for step in self.jobs.steps]
+        estimate.steps = sorted(self._steps.values(), key=lambda step: order.index(step.step))
+        for step in estimate.steps:
+            estimate.jobs += step.jobs
+            if step.price is None or step.unit is None:
+                estimate.unpriced += step.jobs
+                continue
+            cost = Decimal(str(step.price)) * step.jobs
+            step.cost = float(cost)
+            total = Decimal(str(estimate.cost.get(step.unit, 0))) + cost
+            estimate.cost[step.unit] = float(total)
+        return estimate
