@@ -38,6 +38,7 @@ CHAINS = {
     "chain_bare": "asyncio script, no Airflow",
     "chain_mapped": "two job operators and the archive operator, mapped group",
     "chain_batch": "batch operator with two steps: one task for all",
+    "chain_batch_plain": "the same without thumbnails, which the script does not make either",
 }
 #: Rows of swaps that are archived on S3.
 STORAGE = {
@@ -52,7 +53,10 @@ SUITES = {
     "figures": {"swaps": SWAPS},
     "chains": {
         "chains": CHAINS,
-        "swaps": {row: SWAPS[row] for row in ("bare", "mapped", "batch")},
+        "swaps": {
+            **{row: SWAPS[row] for row in ("bare", "mapped", "batch")},
+            "batch_plain": "the same without thumbnails",
+        },
         "swaps on S3": STORAGE,
     },
 }

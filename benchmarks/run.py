@@ -77,6 +77,16 @@ def main() -> int:
             print(f"Kept: {home}")
         else:
             shutil.rmtree(home, ignore_errors=True)
+        # What was measured before an end from outside is worth keeping.
+        if figures:
+            write_all(options, about, figures, skipped)
+    return 0
+
+
+def write_all(
+    options: argparse.Namespace, about: dict[str, Any], figures: list[Figures], skipped: dict[str, str]
+) -> None:
+    """Write the raw figures, the tables and the plot."""
     raw = {"about": about, "figures": [entry.to_json() for entry in figures], "skipped": skipped}
     options.figures.parent.mkdir(parents=True, exist_ok=True)
     options.figures.write_text(json.dumps(raw, indent=1) + "\n")
@@ -85,7 +95,6 @@ def main() -> int:
     if options.plot is not None:
         plot(options.plot, raw)
         print(f"Written: {options.plot}")
-    return 0
 
 
 def arguments() -> argparse.Namespace:
@@ -207,7 +216,7 @@ def measure_all(
 def is_wanted(options: argparse.Namespace, row: str, size: int) -> bool:
     """False for a row that is only looked at with many items, or, beside chains, only with many."""
     largest = max(options.sizes)
-    if row in STORAGE:
+    if row in STORAGE or row.endswith("_plain"):
         return size == largest
     return options.suite == "figures" or row not in SWAPS or size * 10 >= largest
 

@@ -60,7 +60,7 @@ def seen(database: PostgreSQL, home: Path, row: str, name: str) -> dict[str, flo
             name,
         )
         return {job: float(at) for value, at in rows if (job := _job_of(value))}
-    if row in {"batch", "chain_batch"}:
+    if row.startswith(("batch", "chain_batch")):
         return _from_manifests(home / "pictures" / name)
     path = home / "seen" / f"{name}.jsonl"
     lines = path.read_text().splitlines() if path.exists() else []

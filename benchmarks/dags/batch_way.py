@@ -8,7 +8,7 @@ from bench_common import SETTINGS, dags_of, folder, items
 from airflow_provider_faceswap.operators.batch import FaceSwapBatchOperator
 
 
-def dag_of(dag_id: str, size: int) -> DAG:
+def dag_of(row: str, dag_id: str, size: int) -> DAG:
     """Make the Dag for this many swaps."""
     with DAG(dag_id=dag_id, schedule=None) as dag:
         FaceSwapBatchOperator(
@@ -17,10 +17,11 @@ def dag_of(dag_id: str, size: int) -> DAG:
             items=items(size),
             destination=f"file://{folder(dag_id)}",
             concurrency=SETTINGS["concurrency"],
+            thumbnails=row == "batch",
             retries=0,
         )
     return dag
 
 
-for _, _dag_id, _size in dags_of("batch"):
-    globals()[_dag_id] = dag_of(_dag_id, _size)
+for _row, _dag_id, _size in dags_of("batch", "batch_plain"):
+    globals()[_dag_id] = dag_of(_row, _dag_id, _size)

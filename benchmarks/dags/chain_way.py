@@ -19,7 +19,7 @@ def people(size: int) -> list[dict[str, str]]:
     return [{"role": f"person {number}", "face": face} for number, face in enumerate(faces(size))]
 
 
-def batch_of(dag_id: str, size: int) -> DAG:
+def batch_of(dag_id: str, size: int, *, thumbnails: bool = True) -> DAG:
     """Make the Dag with one task for so many chains."""
     with DAG(dag_id=dag_id, schedule=None) as dag:
         MediaBatchOperator(
@@ -42,6 +42,7 @@ def batch_of(dag_id: str, size: int) -> DAG:
             ],
             destination=f"file://{folder(dag_id)}",
             concurrency=SETTINGS["concurrency"],
+            thumbnails=thumbnails,
             retries=0,
         )
     return dag
@@ -79,5 +80,8 @@ def mapped_of(dag_id: str, size: int) -> DAG:
     return dag
 
 
-for _row, _dag_id, _size in dags_of("chain_batch", "chain_mapped"):
-    globals()[_dag_id] = (batch_of if _row == "chain_batch" else mapped_of)(_dag_id, _size)
+for _row, _dag_id, _size in dags_of("chain_batch", "chain_batch_plain", "chain_mapped"):
+    if _row == "chain_mapped":
+        globals()[_dag_id] = mapped_of(_dag_id, _size)
+    else:
+        globals()[_dag_id] = batch_of(_dag_id, _size, thumbnails=_row == "chain_batch")
