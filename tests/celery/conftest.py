@@ -60,9 +60,14 @@ class Cluster:
         """The ids of the jobs that were charged."""
         return [entry.job_id for entry in self.vendors[vendor].sandbox.entries]
 
+    def swaps(self, vendor: str) -> list[str]:
+        """The ids of the face swaps that were charged."""
+        return [entry.job_id for entry in self.vendors[vendor].sandbox.entries if entry.kind == "face_swap"]
+
     def wanted(self, vendor: str) -> set[str]:
-        """The face of every job that was bought."""
-        return {job.request["sourceImage"] for job in self.vendors[vendor].sandbox.jobs.values()}
+        """What tells the jobs apart, of every job that was bought: the face of a swap, the prompt of a picture."""
+        requests = [job.request for job in self.vendors[vendor].sandbox.jobs.values()]
+        return {request.get("sourceImage") or request["prompt"] for request in requests}
 
     def hold(self, vendor: str) -> None:
         """Let no job end that is bought from now on, so that there is still something to lose when it comes to it."""
