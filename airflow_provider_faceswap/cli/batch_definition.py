@@ -112,3 +112,23 @@ ESTIMATE = ActionCommand(
     ),
     epilog="Exit codes: 0 shown; 1 a storage could not be read; 2 an argument or a row is wrong. Nothing is bought.",
 )
+
+JOBS = ActionCommand(
+    name="jobs",
+    help="List the jobs of an account at its vendor, the newest first; submits nothing",
+    func=lazy_load_command("airflow_provider_faceswap.cli.jobs_command.jobs"),
+    args=(
+        Arg(("conn_id",), help="a connection of one of this provider's types"),
+        Arg(
+            ("--hours",),
+            help="how far back (default: 24)",
+            type=float,
+            default=24.0,
+            metavar="HOURS",
+        ),
+        ARG_OUTPUT,
+        ARG_VERBOSE,
+    ),
+    epilog="Exit codes: 0 shown; 1 the vendor refused, or could not be reached; 2 the connection is wrong, or its vendor has "
+    "no list of jobs.",
+)

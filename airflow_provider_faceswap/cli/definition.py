@@ -16,7 +16,7 @@ from airflow.cli.cli_config import (
     lazy_load_command,
 )
 
-from airflow_provider_faceswap.cli.batch_definition import BATCH, ESTIMATE
+from airflow_provider_faceswap.cli.batch_definition import BATCH, ESTIMATE, JOBS
 from airflow_provider_faceswap.cli.exits import MEANINGS
 from airflow_provider_faceswap.cli.money_definition import BUDGET, COSTS
 
@@ -201,7 +201,7 @@ def get_commands() -> list[GroupCommand]:
         GroupCommand(
             name="faceswap",
             help="Swap faces, make pictures, and show, resume and save paid jobs",
-            subcommands=(SWAP, GENERATE, BATCH, ESTIMATE, JOB, CHECK, GALLERY, BUDGET, COSTS, SANDBOX),
+            subcommands=(SWAP, GENERATE, BATCH, ESTIMATE, JOB, JOBS, CHECK, GALLERY, BUDGET, COSTS, SANDBOX),
             epilog=_EXITS,
         )
     ]

@@ -12,7 +12,7 @@ from airflow_provider_faceswap.foundation.text import safe_json
 from airflow_provider_faceswap.jobs import Cost
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 def read_connections() -> None:
@@ -42,6 +42,32 @@ def show(report: Mapping[str, Any], output: str) -> None:
         lines = [(name, _line(value)) for name, value in report.items() if value not in (None, [], "")]
         mark = escape if output == "table" else str
         AirflowConsole().print_as([{"field": name, "value": mark(line)} for name, line in lines], output)
+
+
+def show_rows(rows: Sequence[Mapping[str, Any]], output: str) -> None:
+    """
+    Write several objects with the same fields.
+
+    :param rows: JSON-safe values.
+    :param output: ``json`` writes them as one list on one line, as :func:`show` writes one.
+    """
+    rows = [safe_json(dict(row)) for row in rows]
+    readable = _takes_any_text()
+    if output == "json":
+        sys.stdout.write(json.dumps(rows, ensure_ascii=not readable) + "\n")
+    elif output == "yaml":
+        from airflow.utils import yaml
+
+        sys.stdout.write(yaml.dump(rows, sort_keys=False, allow_unicode=readable))
+    else:
+        from airflow.cli.simple_table import AirflowConsole
+        from rich.markup import escape
+
+        mark = escape if output == "table" else str
+        shown = [
+            {name: mark("" if value is None else str(value)) for name, value in row.items()} for row in rows
+        ]
+        AirflowConsole().print_as(shown, output)
 
 
 def _takes_any_text() -> bool:

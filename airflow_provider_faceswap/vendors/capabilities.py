@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow_provider_faceswap.jobs import Balance
-    from airflow_provider_faceswap.vendors.history import Listing
+    from airflow_provider_faceswap.vendors.history import ListedJob, Listing
     from airflow_provider_faceswap.vendors.messages import Reply, Request
 
 
@@ -23,11 +23,13 @@ class History:
     :param read: Reads a page: which of its jobs of this kind and time span this submission may have created.
         Raises ``VendorError`` if the list cannot be read.
     :param matches: Whether the reply to a poll shows that this submission, or an equal one, created the job.
+    :param jobs: Reads all jobs of a page, and whether another page may follow.
     """
 
     request: Callable[[datetime, datetime, int], Request]
     read: Callable[[str, Request, Reply, datetime, datetime], Listing]
     matches: Callable[[str, Request, Reply], bool]
+    jobs: Callable[[Reply], tuple[list[ListedJob], bool]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
+
+    from airflow_provider_faceswap.jobs import Cost
 
 #: In a table of defaults: the vendor may show any value.
 ANY: tuple[()] = ()
@@ -23,6 +26,23 @@ class Listing:
 
     job_ids: tuple[str, ...]
     more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ListedJob:
+    """
+    A job as a vendor's list shows it.
+
+    :param what: What it does, in the vendor's own word.
+    :param status: The vendor's own word.
+    :param cost: ``None`` if the list does not say.
+    """
+
+    job_id: str
+    what: str
+    status: str
+    created_at: datetime | None
+    cost: Cost | None = None
 
 
 def same_request(sent: Mapping[str, Any], shown: object, defaults: Mapping[str, tuple[Any, ...]]) -> bool:

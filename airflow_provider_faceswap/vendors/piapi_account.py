@@ -10,7 +10,7 @@ import base64
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_faceswap.jobs import Balance
+from airflow_provider_faceswap.jobs import Balance, Cost
 from airflow_provider_faceswap.vendors.capabilities import (
     Balances,
     Cancellation,
@@ -18,12 +18,14 @@ from airflow_provider_faceswap.vendors.capabilities import (
     History,
     Uploads,
 )
-from airflow_provider_faceswap.vendors.history import Listing, same_request
+from airflow_provider_faceswap.vendors.history import ListedJob, Listing, same_request
 from airflow_provider_faceswap.vendors.messages import (
     Request,
+    as_datetime,
     as_id,
     as_number,
     as_object,
+    as_unix_time,
     as_word,
     links_in,
     path_segment,
@@ -57,6 +59,40 @@ def _history_request(since: datetime, until: datetime, page: int) -> Request:
     )
 
 
+def _rows(reply: Reply) -> list[Mapping[str, Any]]:
+    """
+    The rows of a page.
+
+    :raises VendorError: The reply has none.
+    """
+    rows = data_in(reply).get("data")
+    if not isinstance(rows, list):
+        raise malformed("piapi", reply, "the reply has no list of tasks")
+    return [as_object(row) for row in rows]
+
+
+def _read_jobs(reply: Reply) -> tuple[list[ListedJob], bool]:
+    """
+    The tasks with what they cost, which the page names ``usage`` and ``usage_type``.
+
+    ``created_at`` is assumed to be Unix seconds, as in the request, or ISO 8601, as in a task.
+    """
+    rows = _rows(reply)
+    return [_listed(row) for row in rows if as_id(row.get("task_id"))], len(rows) >= _PAGE
+
+
+def _listed(row: Mapping[str, Any]) -> ListedJob:
+    amount, unit = as_number(row.get("usage")), as_word(row.get("usage_type") or "")
+    created = row.get("created_at")
+    return ListedJob(
+        as_id(row.get("task_id")),
+        as_word(row.get("action") or ""),
+        as_word(row.get("status") or ""),
+        as_datetime(created) or as_unix_time(created),
+        Cost(amount=amount, unit=unit) if amount is not None and unit else None,
+    )
+
+
 def _read_history(
     kind: str,  # noqa: ARG001 - one format for all kinds
     request: Request,
@@ -65,13 +101,11 @@ def _read_history(
     until: datetime,  # noqa: ARG001
 ) -> Listing:
     """The tasks of this type. A row does not show the task's input, so each task must be read, too."""
-    rows = data_in(reply).get("data")
-    if not isinstance(rows, list):
-        raise malformed("piapi", reply, "the reply has no list of tasks")
+    rows = _rows(reply)
     sent = request.body or {}
     matching = (
         job_id
-        for row in map(as_object, rows)
+        for row in rows
         if (job_id := as_id(row.get("task_id")))
         # A public client has seen that the action of a row is the task type.
         and _same_name(row.get("action"), sent.get("task_type"))
@@ -159,7 +193,7 @@ def _read_limit(reply: Reply) -> int | None:
     return int(limit) if limit and limit >= 1 else None
 
 
-HISTORY = History(_history_request, _read_history, _matches)
+HISTORY = History(_history_request, _read_history, _matches, _read_jobs)
 UPLOADS = Uploads(_upload_request, _read_upload, MAX_BYTES)
 BALANCES = Balances(_read_balances, unit="USD")
 CONCURRENCY_LIMIT = ConcurrencyLimit(_read_limit)

@@ -16,7 +16,7 @@ from airflow_provider_faceswap.jobs import Job, JobState
 from airflow_provider_faceswap.vendors.arguments import MediaUrl, Text, WholeNumber
 from airflow_provider_faceswap.vendors.base import Vendor
 from airflow_provider_faceswap.vendors.capabilities import Generation, History
-from airflow_provider_faceswap.vendors.history import ANY, Listing, same_request
+from airflow_provider_faceswap.vendors.history import ANY, ListedJob, Listing, same_request
 from airflow_provider_faceswap.vendors.kinds import Accepts, Kind, Timing
 from airflow_provider_faceswap.vendors.messages import (
     Reply,
@@ -155,6 +155,22 @@ def _read_list(kind: str, request: Request, reply: Reply, since: datetime, until
     return Listing(tuple(matching), more=len(artworks) >= _PAGE)
 
 
+def _read_jobs(reply: Reply) -> tuple[list[ListedJob], bool]:
+    """The artworks; the vendor reports no cost."""
+    artworks = [as_object(artwork) for artwork in _artworks(reply)]
+    listed = [
+        ListedJob(
+            as_id(artwork.get("id")),
+            as_word(artwork.get("artworkType") or ""),
+            as_word(artwork.get("status") or ""),
+            as_datetime(artwork.get("createdAt")),
+        )
+        for artwork in artworks
+        if as_id(artwork.get("id"))
+    ]
+    return listed, len(artworks) >= _PAGE
+
+
 def _generated(arguments: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """An artwork, which the model names; the prompt and all else are its parameters."""
     named = {name: value for name, value in arguments.items() if value is not None}
@@ -174,7 +190,10 @@ class Tengrai(Vendor):
     #: Assumed: a read just after the submission may reach a replica that does not have the job yet.
     not_found_grace = 15.0
     history = History(
-        _list_request, _read_list, lambda kind, request, reply: _matches(kind, request, reply.fields)
+        _list_request,
+        _read_list,
+        lambda kind, request, reply: _matches(kind, request, reply.fields),
+        _read_jobs,
     )
     states = STATES
     words = WORDS

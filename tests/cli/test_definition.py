@@ -51,6 +51,7 @@ def test_there_is_one_group_of_ten_commands():
         "gallery",
         "generate",
         "job",
+        "jobs",
         "sandbox",
         "swap",
     ]
