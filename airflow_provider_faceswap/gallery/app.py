@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from urllib.parse import quote
 
@@ -107,8 +107,14 @@ def _html(text: str, status: int = 200) -> Response:
     return HTMLResponse(text, status, headers=_page_headers())
 
 
+@lru_cache(maxsize=64)
+def _message_page(text: str) -> str:
+    # It is made on the event loop, and a silent storage makes many of the same.
+    return rendered("message", title="Pictures", text=text)
+
+
 def _message(status: int, text: str) -> Response:
-    return _html(rendered("message", title="Pictures", text=text), status)
+    return _html(_message_page(text), status)
 
 
 def _cleaned(wanted: Filter, **changes: Any) -> Filter:

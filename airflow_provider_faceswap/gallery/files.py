@@ -42,6 +42,10 @@ SUFFIX = ".json"
 MAX_SILENT, SILENT = 2, 10.0
 
 
+#: What is said of a file in such a storage.
+NO_ANSWER = "Its storage does not answer the api-server. Try again later."
+
+
 class NotShownError(Exception):
     """A file is not shown; the message says why, for the person who looks."""
 
@@ -119,7 +123,7 @@ def asking(storage: Any) -> Iterator[None]:
     with _lock:
         calls = _calls.setdefault(id(storage), {})
         if sum(now - begun > SILENT for begun in calls.values()) >= MAX_SILENT:
-            raise NotShownError("Its storage does not answer the api-server. Try again later.")
+            raise NotShownError(NO_ANSWER)
         calls[call] = now
     try:
         yield

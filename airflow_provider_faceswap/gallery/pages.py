@@ -12,6 +12,7 @@ from airflow_provider_faceswap.gallery import _airflow_database as database
 from airflow_provider_faceswap.gallery.cards import Card, argument_of, cost_of, facts_of, tiles_of
 from airflow_provider_faceswap.gallery.files import (
     MAX_MANIFEST,
+    NO_ANSWER,
     NotShownError,
     checked,
     file_of,
@@ -48,9 +49,15 @@ _NO_ROOTS = (
 
 
 def run(scope: Scope, wanted: Filter) -> str:
-    """The page of a run, or of one of its tasks."""
+    """
+    The page of a run, or of one of its tasks.
+
+    :raises TimeoutError: The storage of all its results does not answer: there is nothing to show, and many may ask for it.
+    """
     results = results_of(scope)
     cards, total = results.page(wanted)
+    if cards and all(card.problem == NO_ANSWER for card in cards):
+        raise TimeoutError
     whole_run = scope.task_id is None
     vendors = results.vendors | {card.vendor for card in cards if card.vendor}
     if whole_run and total > len(cards):

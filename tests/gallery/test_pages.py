@@ -250,6 +250,23 @@ def test_a_storage_that_is_silent_gives_a_page_that_says_so(gallery, archived, m
     silence.set()
 
 
+def test_results_in_a_storage_that_has_been_silent_give_the_same_page_without_a_card(
+    gallery, archived, clock
+):
+    kept = archived()
+    gallery.push(kept)
+    storage = files.opened(kept["uri"]).fs
+    with ExitStack() as silent:
+        for _ in range(files.MAX_SILENT):
+            silent.enter_context(files.asking(storage))
+        clock.time += files.SILENT + 1
+        answer = gallery.get("")
+        assert answer.status_code == 503
+        assert "does not answer" in answer.text
+        assert "<article" not in answer.text
+    assert gallery.get("").status_code == 200
+
+
 def test_no_more_threads_are_started_than_there_are_calls():
     few = Threads(3)
     assert [asyncio.run(few.run(lambda number=number: number)) for number in range(10)] == list(range(10))
