@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
-from pathlib import Path
 
 import httpx
 import pytest
@@ -14,7 +12,6 @@ from .conftest import need_chromium, of_this_ui, signed_in
 
 pytestmark = [pytest.mark.airflow, of_this_ui]
 
-IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 DAG = "gallery_pictures"
 
 
@@ -52,16 +49,6 @@ def opened(page, address):
     return frame
 
 
-def draw(page, frame, name, height):
-    """Write a picture of the page for the documentation, if it is to be written."""
-    if os.environ.get("FACESWAP_WRITE_DOCS"):
-        page.set_viewport_size({"width": 1300, "height": height})
-        frame.locator("h1").evaluate("() => window.scrollTo(0, 0)")
-        page.wait_for_timeout(1_000)
-        page.screenshot(path=IMAGES / f"{name}.png")
-        page.set_viewport_size({"width": 1000, "height": 900})
-
-
 def widths(frame):
     """The width of each picture as it was decoded: 0 for one that the browser could not show."""
     images = frame.locator("img")
@@ -84,7 +71,6 @@ def test_the_tab_of_a_run_shows_inputs_faces_outputs_and_failures(airflow, page,
     assert "3 pictures" in text
     assert "2 failed" in text
     assert text.count("NoFaceError") == 2
-    draw(page, frame, "gallery", 900)
 
 
 def test_a_picture_opens_inside_the_frame_with_a_way_back(airflow, page, run_id):
@@ -92,9 +78,6 @@ def test_a_picture_opens_inside_the_frame_with_a_way_back(airflow, page, run_id)
     frame.get_by_role("link", name="Open").first.click()
     frame.get_by_role("link", name="← All pictures of the run").wait_for()
     assert 512 in widths(frame)
-    page.emulate_media(color_scheme="dark")
-    draw(page, frame, "gallery-result", 900)
-    page.emulate_media(color_scheme="light")
     frame.get_by_role("link", name="Manifest").click()
     frame.get_by_label("Manifest", exact=True).wait_for()
     assert f'"run_id": "{run_id}"' in frame.locator("pre").inner_text()
