@@ -34,6 +34,8 @@ _NOT_PUBLISHED = "Nothing was published. Give what an archive task returned: sou
 _NO_ANSWER = (
     "Nothing was published. Give what the task returned that asks the person: approval=approve.output."
 )
+#: Manifests that are read at a time, to find which of them name a thumbnail.
+_READ_AT_ONCE = 64
 #: The end of a manifest's name.
 _MANIFEST = ".json"
 
@@ -199,9 +201,15 @@ def _delete_thumbnails(folder: ObjectStoragePath, hashes: set[str]) -> None:
     storage = folder.fs
     storage.invalidate_cache()
     names = [str(name) for name in storage.ls(folder.path, detail=False) if str(name).endswith(_MANIFEST)]
-    for data in storage.cat(names, on_error="omit").values() if names else ():
-        with suppress(ValueError):
-            hashes = hashes - {one.sha256 for one in Manifest.parse(data).thumbnails.values() if one.sha256}
+    for start in range(0, len(names), _READ_AT_ONCE):
+        # A face of many swaps is found in the first of them. Only a thumbnail that nobody names needs all manifests.
+        if not hashes:
+            return
+        for data in storage.cat(names[start : start + _READ_AT_ONCE], on_error="omit").values():
+            with suppress(ValueError):
+                hashes = hashes - {
+                    one.sha256 for one in Manifest.parse(data).thumbnails.values() if one.sha256
+                }
     for sha256 in sorted(hashes):
         path = folder / thumbnail_name(sha256)
         with suppress(FileNotFoundError):

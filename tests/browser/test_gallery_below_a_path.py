@@ -241,28 +241,29 @@ def test_dead_storage_does_not_slow_the_api(airflow, cookies, run_id):
     # The first page loads what reads from S3.
     assert httpx.get(f"{gallery}/dead/", cookies=cookies, timeout=90).status_code == 503
 
-    async def ask():
+    async def ask(address):
         limits = httpx.Limits(max_connections=100)
         async with httpx.AsyncClient(cookies=cookies, timeout=90, limits=limits) as client:
-            pages = [asyncio.create_task(client.get(f"{gallery}/dead/")) for _ in range(50)]
+            pages = [asyncio.create_task(client.get(address)) for _ in range(50)]
             seconds = []
             while not all(page.done() for page in pages):
                 begun = time.perf_counter()
                 assert (await client.get(api)).status_code == 200
                 seconds.append(time.perf_counter() - begun)
                 await asyncio.sleep(0.2)
-            return seconds, [page.result() for page in pages]
+            return max(seconds), [page.result() for page in pages]
 
-    begun = time.perf_counter()
     with ThreadPoolExecutor(1) as beside_the_browser:
-        seconds, pages = beside_the_browser.submit(asyncio.run, ask()).result()
+        own, _ = beside_the_browser.submit(asyncio.run, ask(api)).result()
+        begun = time.perf_counter()
+        slowest, pages = beside_the_browser.submit(asyncio.run, ask(f"{gallery}/dead/")).result()
     print(  # noqa: T201 - the figures are part of what is known
-        f"{len(seconds)} requests to the API: {sorted(seconds)[len(seconds) // 2] * 1000:.0f} ms in the middle, "
-        f"{max(seconds) * 1000:.0f} ms at most; all pages after {time.perf_counter() - begun:.0f} s"
+        f"the slowest request to the API: {slowest * 1000:.0f} ms, beside 50 of Airflow's own {own * 1000:.0f} ms; "
+        f"all pages after {time.perf_counter() - begun:.0f} s"
     )
+    # Airflow authenticates 50 requests at once, whatever they ask for. On a busy machine that alone takes longer.
+    assert slowest < max(0.5, own)
     assert {page.status_code for page in pages} <= {200, 503}
     assert all("does not answer" in page.text for page in pages)
-    # One of them may meet whatever else the machine does.
-    assert sorted(seconds)[int(len(seconds) * 0.95)] < 0.5
     # The pictures of another storage are shown meanwhile.
     assert httpx.get(f"{gallery}/{run_id}/", cookies=cookies, timeout=30).status_code == 200

@@ -10,7 +10,9 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow.providers.standard.operators.hitl import ApprovalOperator, HITLOperator
 from airflow.sdk import DAG
+from fsspec.implementations.local import LocalFileSystem
 
+from airflow_provider_faceswap.archive import publish as archive_publish
 from airflow_provider_faceswap.exceptions import ArchiveError, InvalidRequestError
 from airflow_provider_faceswap.operators.archive import ArchiveOperator
 from airflow_provider_faceswap.operators.publish import PublishOperator
@@ -107,6 +109,21 @@ def test_a_move_keeps_a_thumbnail_that_another_file_still_needs(made, stage, pub
     publish(first, move=True)
     assert [name for name in files("staging") if name.startswith(".thumbnail-")]
     assert "gptunnel-face_swap-one.png" not in files("staging")
+
+
+def test_a_move_reads_no_more_manifests_once_every_thumbnail_is_known_to_be_needed(
+    made, stage, publish, monkeypatch
+):
+    monkeypatch.setattr(archive_publish, "_READ_AT_ONCE", 1)
+    read = []
+    real = LocalFileSystem.cat
+    monkeypatch.setattr(
+        LocalFileSystem, "cat", lambda self, names, **more: read.extend(names) or real(self, names, **more)
+    )
+    jobs = ["one", "two", "three", "four"]
+    first, *_ = stage([made(job_id=job) for job in jobs], *["red"] * 4, thumbnails=True)
+    publish(first, move=True)
+    assert len(read) == 1
 
 
 def test_a_retry_after_a_whole_move_returns_what_the_first_attempt_published(made, stage, publish, context):
