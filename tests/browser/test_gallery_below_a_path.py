@@ -262,7 +262,7 @@ def test_dead_storage_does_not_slow_the_api(airflow, cookies, run_id):
         f"all pages after {time.perf_counter() - begun:.0f} s"
     )
     # Airflow authenticates 50 requests at once, whatever they ask for. On a busy machine that alone takes longer.
-    assert slowest < max(0.5, own)
+    assert slowest < max(0.5, 1.5 * own)
     assert {page.status_code for page in pages} <= {200, 503}
     assert all("does not answer" in page.text for page in pages)
     # The pictures of another storage are shown meanwhile.
