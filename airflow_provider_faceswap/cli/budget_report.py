@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError
 from airflow_provider_faceswap.hooks.base import hook_for
-from airflow_provider_faceswap.spending.account import Account, Cap
+from airflow_provider_faceswap.spending.account import Account
 from airflow_provider_faceswap.spending.amounts import as_amount, plain
 from airflow_provider_faceswap.spending.book import Entry, Stage
 from airflow_provider_faceswap.spending.budget import PRICES
 from airflow_provider_faceswap.spending.periods import Period
+from airflow_provider_faceswap.spending.room import Cap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -15,11 +15,11 @@ from decimal import Decimal
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_faceswap.exceptions import BudgetBusyError, BudgetExceededError, FaceSwapError
+from airflow_provider_faceswap.exceptions import BudgetBusyError, FaceSwapError
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.foundation.redaction import error_line
-from airflow_provider_faceswap.spending.amounts import plain
 from airflow_provider_faceswap.spending.book import FOLD_AT, Book, Entry, Stage
+from airflow_provider_faceswap.spending.room import left_for, may_be_withdrawn, refusal_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,11 +28,10 @@ if TYPE_CHECKING:
 
     from airflow_provider_faceswap.spending.book import Standing
     from airflow_provider_faceswap.spending.periods import Period
+    from airflow_provider_faceswap.spending.room import Cap
 
 _log = logging.getLogger(__name__)
 
-#: Seconds within which another reservation may still be withdrawn by the process that wrote it.
-YOUNG = 3.0
 #: Times that a reservation is made again because younger ones of others may be withdrawn.
 TRIES = 12
 #: Seconds to wait, in all, for the cost of another job, if it is the first of its kind.
@@ -43,20 +42,6 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 #: The next step after an error of the storage: before a purchase, and after one.
 _NOT_RESERVED = "Nothing was bought. Retry when its storage works again."
 _STAYS = "The reservation holds its money. Settle it when its storage works again: airflow faceswap budget."
-
-
-@dataclass(frozen=True)
-class Cap:
-    """
-    What a period may cost.
-
-    :param amount: In ``unit``.
-    :param shown: The budget as messages name it.
-    """
-
-    amount: Decimal
-    unit: str
-    shown: str
 
 
 @dataclass(frozen=True)
@@ -89,13 +74,16 @@ class Account:
 
     # -- before a purchase --------------------------------------------------------------------------------
 
-    def reserve(self, key: str, amount: Decimal | None, about: Mapping[str, Any]) -> Reservation:
+    def reserve(
+        self, key: str, amount: Decimal | None, about: Mapping[str, Any], *, each: Decimal | None = None
+    ) -> Reservation:
         """
         Reserve money, or take up the reservation that an earlier attempt made under this key.
 
         :param key: Letters, digits and hyphens; the same in every attempt that would buy the same job.
         :param amount: ``None`` if the price is not known: then no other reservation of this budget may have an unknown
             price, so that jobs are bought one at a time until the first cost is known.
+        :param each: The price of one job, if this is for several: where there is room for fewer, fewer are reserved.
         :param about: What a person wants to know about it: ``dag_id``, ``run_id``, ``task_id``, ...
         :raises BudgetExceededError: It would go over the cap. Nothing is reserved.
         :raises BudgetBusyError: The cost of another job is not known yet. Nothing is reserved.
@@ -114,15 +102,18 @@ class Account:
             for other in standing.behind:
                 if other.key == key:  # of an attempt that expected another price
                     self._withdraw(other)
-            refusal = self._refusal(standing, found)
-            if refusal is None:
+            refusal = refusal_of(self.cap, self.period, self.book, standing, found, each)
+            if refusal is None and (fits := left_for(self.cap, standing, found, each)) == found.amount:
                 return self._reservation(standing, found)
             self._withdraw(found)
+            if refusal is None:
+                amount = fits
+                continue
             waited = CLOCK.monotonic() - began
             if isinstance(refusal, BudgetBusyError):
                 is_last = waited > PATIENCE
             else:
-                is_last = number >= TRIES or not self._may_be_withdrawn(standing, found)
+                is_last = number >= TRIES or not may_be_withdrawn(self.cap, standing, found, each)
             if is_last:
                 raise refusal
             CLOCK.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - only to be out of step
@@ -142,52 +133,6 @@ class Account:
             self._withdraw(entry)
             raise
         return standing
-
-    def _refusal(self, standing: Standing, own: Entry) -> FaceSwapError | None:
-        """Why this entry may not stay; ``None`` if it may."""
-        if others := standing.unknown(own.key):
-            ended = any(self.book.read(other).get("ended") for other in others)
-            return BudgetBusyError(
-                f"{self.cap.shown}: the cost of {len(others)} other job{'s' * (len(others) > 1)} is not known yet",
-                advice="Nothing was bought. "
-                + (
-                    "One has ended without a cost: settle it with airflow faceswap budget, and set price."
-                    if ended
-                    else "Retry later, or set price: then jobs need not wait for the first cost."
-                ),
-            )
-        spent = standing.sum_of(Stage.SPENT)
-        held = standing.sum_of(Stage.RESERVED, Stage.BOUGHT, without=own.key)
-        left = self.cap.amount - spent - held
-        if left > 0 if own.amount is None else left >= own.amount:
-            return None
-        needs = (
-            "whose price is not known yet"
-            if own.amount is None
-            else f"of {plain(own.amount)} {self.cap.unit}"
-        )
-        end = self.period.end
-        return BudgetExceededError(
-            f"{self.cap.shown}: {plain(spent)} {self.cap.unit} spent and {plain(held)} {self.cap.unit} reserved, "
-            f"so there is no room for a job {needs}",
-            period_end=end,
-            advice="Nothing was bought. "
-            + (
-                f"The next period begins at {end.isoformat()}. Clear the task then, or raise the amount."
-                if end
-                else "Raise the amount, then clear the task."
-            ),
-        )
-
-    def _may_be_withdrawn(self, standing: Standing, own: Entry) -> bool:
-        """True if others wrote reservations just now, which they may have to withdraw, and this one would fit then."""
-        needed = own.amount or Decimal(0)
-        firm = standing.sum_of(Stage.SPENT, Stage.BOUGHT)
-        for entry in standing.entries.values():
-            young = own.written is None or entry.written is None or own.written - entry.written < YOUNG
-            if entry.key != own.key and entry.stage is Stage.RESERVED and not young:
-                firm += entry.amount or 0
-        return firm + needed <= self.cap.amount and firm < self.cap.amount
 
     def _reservation(self, standing: Standing, own: Entry) -> Reservation:
         before = standing.sum_of(*Stage, without=own.key)
@@ -227,6 +172,17 @@ class Account:
             new = Entry(key, Stage.BOUGHT, amount)
             self.book.put(new, about)
             self._remove_but(new, old)
+
+    def change(self, old: Entry, new: Entry, about: Mapping[str, Any]) -> None:
+        """
+        Write a reservation again: what is known about it, its amount, its stage.
+
+        :param old: As it was written last, by this process.
+        :raises FaceSwapError: The budget could not be read or written.
+        """
+        with self._reachable("written", _STAYS):
+            self.book.put(new, about)
+            self._remove_but(new, [old])
 
     def settle(self, key: str, amount: Decimal | None, about: Mapping[str, Any]) -> bool:
         """

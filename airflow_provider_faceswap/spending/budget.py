@@ -12,10 +12,11 @@ from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError
 from airflow_provider_faceswap.foundation.redaction import error_line
-from airflow_provider_faceswap.spending.account import Account, Cap
+from airflow_provider_faceswap.spending.account import Account
 from airflow_provider_faceswap.spending.amounts import as_amount, plain
 from airflow_provider_faceswap.spending.periods import PERS, Per, Period
 from airflow_provider_faceswap.spending.prices import Prices
+from airflow_provider_faceswap.spending.room import Cap
 from airflow_provider_faceswap.storage.files import usable_path
 from airflow_provider_faceswap.storage.places import place_of
 
