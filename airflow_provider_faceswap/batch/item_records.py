@@ -6,11 +6,11 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_faceswap.lifecycle.ledger import Ledger, Record, Stage, marks_of
+from airflow_provider_faceswap.lifecycle.ledger import REFUSED, Ledger, Record, Stage, marks_of
 from airflow_provider_faceswap.lifecycle.outcomes import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from airflow_provider_faceswap.batch.sharded_store import ShardedStore
     from airflow_provider_faceswap.hooks.base import JobHook
@@ -65,7 +65,7 @@ class ItemRecords:
 
     def ledger(self, key: str) -> Ledger:
         """The ledger of the item's job."""
-        return Ledger(self._records, key, vanished=self._records is not None and self._records.is_incomplete)
+        return Ledger(self._records, key, vanished=self.is_incomplete)
 
     def record_of(self, key: str) -> Record | None:
         """
@@ -130,6 +130,22 @@ class ItemRecords:
         return [
             Record.model_validate(value) for value in self._records.others(self._keys) if _may_be_left(value)
         ]
+
+    def reserved(self) -> Iterator[tuple[Record, bool]]:
+        """
+        The records of jobs that were bought, or may be, with money of a budget, and whether the end of each is known.
+
+        :raises Exception: The store's own error.
+        """
+        for value in () if self._records is None else self._records.others(()):
+            if value.get("reservation") and value.get("outcome") != REFUSED:
+                end = value.get("end") or {}
+                yield Record.model_validate(value), end.get("status") in SUCCEEDED or bool(end.get("final"))
+
+    @property
+    def is_incomplete(self) -> bool:
+        """True if records have vanished."""
+        return self._records is not None and self._records.is_incomplete
 
     def mark_counted(self, key: str) -> None:
         """Record that the end of the item's job has already been counted in the metrics."""

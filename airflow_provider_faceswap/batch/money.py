@@ -2,80 +2,60 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from contextlib import asynccontextmanager, nullcontext
+import logging
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_faceswap.batch.purse import Purse
+from airflow_provider_faceswap.foundation.redaction import error_line
+from airflow_provider_faceswap.spending.blocks import MARK
 from airflow_provider_faceswap.spending.funds import Buyer, Funds
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
     from decimal import Decimal
 
+    from airflow_provider_faceswap.batch.item_records import ItemRecords
     from airflow_provider_faceswap.batch.steps import PlannedStep
     from airflow_provider_faceswap.hooks.base import JobHook
     from airflow_provider_faceswap.spending.budget import Budget
+    from airflow_provider_faceswap.spending.funds import Holder
 
-#: A budget that has room for less than so many jobs is close to its cap. No batch reserves for more at the same time.
-_CLOSE = 128
-
-
-class Purse:
-    """
-    One budget in one batch.
-
-    Close to its cap, one reservation is made at a time. Otherwise jobs that fit would withdraw theirs because of each other.
-    """
-
-    def __init__(self, budget: Budget) -> None:
-        self.budget = budget
-        #: Held while a job of unknown price runs: the budget takes no other reservation then.
-        self.unpriced = asyncio.Lock()
-        self._one = threading.Lock()
-        self._is_close = True
-        self._most = 0.0
-        self._priced: set[tuple[str, str]] = set()
-
-    def reserve(self, funds: StepFunds, number: int) -> str:
-        """Reserve the money for one job, as :meth:`~airflow_provider_faceswap.spending.funds.Funds.reserve` does."""
-        with self._one if self._is_close else nullcontext():
-            name = Funds.reserve(funds, number)
-            made = funds.made
-            if made is None or made.amount is None:
-                self._is_close = True
-            else:
-                self._most = max(self._most, float(made.amount))
-                self._is_close = (1 - made.share) * float(self.budget.amount) < _CLOSE * self._most
-        return name
-
-    def knows_price(self, funds: Funds) -> bool:
-        """
-        Whether the price of a job is known. What was known once stays known.
-
-        :raises FaceSwapError: The budget could not be read.
-        """
-        kind = (funds.vendor, funds.kind)
-        if kind not in self._priced and funds.known_price() is not None:
-            self._priced.add(kind)
-        return kind in self._priced
+_log = logging.getLogger(__name__)
 
 
 @dataclass
 class StepFunds(Funds):
     """
-    The money for one step of one item.
+    The money for one step of one item: a part of a block.
 
+    :param key: The key of its record.
     :ivar is_first: Whether it holds the budget alone, because its price is not known.
     """
 
     purse: Purse | None = None
+    key: str = ""
     is_first: bool = False
 
     def reserve(self, number: int) -> str:
         """Reserve the money for a submission."""
-        return super().reserve(number) if self.purse is None else self.purse.reserve(self, number)
+        if self.purse is None:
+            return super().reserve(number)
+        self.reservation = self.purse.reserve(self, number)
+        return self.reservation
+
+    def _holder_of(self, reservation: str) -> tuple[Holder, str]:
+        if self.purse is None or MARK not in reservation:  # one of its own, which an earlier version made
+            return super()._holder_of(reservation)
+        return self.purse, reservation
+
+    def _saw(self, amount: Decimal | None) -> None:
+        if self.purse is None:
+            super()._saw(amount)
+        elif amount and self.purse.is_highest(self, amount):
+            super()._saw(amount)
+            self.purse.look_again(self)
 
     @asynccontextmanager
     async def turn(self, in_thread: Callable[[Callable[[], bool]], Awaitable[bool]]) -> AsyncIterator[None]:
@@ -116,11 +96,13 @@ class BatchMoney:
     def __init__(
         self, budgets: Mapping[str, Budget] | None = None, instance: Any = None, epoch: int = 0, *more: object
     ) -> None:
-        self._instance, self._epoch, self._more = instance, epoch, more
+        self._buyer = Buyer.of(instance, epoch, *more)
         purses: dict[Budget, Purse] = {}
         self._purses = {
-            conn_id: purses.setdefault(budget, Purse(budget)) for conn_id, budget in (budgets or {}).items()
+            conn_id: purses.setdefault(budget, Purse(budget, self._buyer))
+            for conn_id, budget in (budgets or {}).items()
         }
+        self._all = list(purses.values())
 
     def funds(self, step: PlannedStep, hook: JobHook, kind: str, key: str) -> StepFunds | None:
         """
@@ -133,13 +115,14 @@ class BatchMoney:
             return None
         return StepFunds(
             purse.budget,
-            Buyer.of(self._instance, self._epoch, hook.conn_id, key, *self._more),
+            self._buyer,
             hook.vendor.name,
             kind,
             hook.conn_id,
             hook.vendor.cost_unit,
             step.price,
             purse=purse,
+            key=key,
         )
 
     def check(self, steps: tuple[PlannedStep, ...]) -> None:
@@ -165,7 +148,41 @@ class BatchMoney:
             return step.price, hook.vendor.cost_unit or None
         return funds.known_price(), funds.budget.unit
 
+    def begin(self, records: ItemRecords, most: Callable[[], int]) -> None:
+        """
+        Take up what earlier attempts have left.
+
+        :param most: How many jobs may still be submitted, and at the same time.
+        :raises FaceSwapError: A budget could not be read.
+        :raises Exception: The error of the records' store.
+        """
+        for purse in self._all:
+            purse.most = most
+            purse.take_up(records)
+
+    def write(self) -> None:
+        """Write what is known about the jobs. It never raises."""
+        for purse in self._all:
+            _tried(purse.budget, purse.write)
+
+    def close(self) -> None:
+        """Release what no job has. It never raises."""
+        for purse in self._all:
+            _tried(purse.budget, purse.close)
+
     def sharing(self, conn_id: str) -> set[str]:
         """The connections with the budget of this one."""
         purse = self._purses.get(conn_id)
         return {other for other, its in self._purses.items() if its is purse}
+
+
+def _tried(budget: Budget, write: Callable[[], None]) -> None:
+    try:
+        write()
+    except Exception as error:  # noqa: BLE001 - every storage has its own errors
+        _log.warning(
+            "%s could not be written (%s). What is reserved there stays, until a retry takes it up or airflow faceswap "
+            "budget settles it.",
+            budget.shown,
+            error_line(error),
+        )

@@ -94,12 +94,21 @@ class BatchRunner:
         """
         try:
             with self.records or nullcontext():
-                self._go_in_thread(items)
+                self.money.begin(self.item_records, self._jobs_left)
+                try:
+                    self._go_in_thread(items)
+                finally:
+                    self.money.close()
                 report_left_behind(self)
         except BaseException as raised:  # noqa: BLE001 - Airflow's timeout is not an Exception
             errors = raised.exceptions if isinstance(raised, BaseExceptionGroup) else (raised,)
             # The log has the others. A traceback would show what their lines there hide.
             raise broken_off(self, errors) from None
+
+    def _jobs_left(self) -> int:
+        """How many jobs may still be submitted, at most as many as run at the same time."""
+        left = (self.report.total - self.report.seen) * len(self.jobs.steps)
+        return min(self.concurrency, left - len(self.running))
 
     def unrecorded_jobs(self) -> list[str]:
         """The ids of jobs that a retry cannot find, once the batch is over."""
@@ -197,3 +206,4 @@ class BatchRunner:
             await CLOCK.asleep(REPORT_INTERVAL)
             reused = self.report.reused if reused is None else reused
             self.log.info(self.report.line(CLOCK.monotonic() - start, self.report.ended - reused))
+            await self.in_thread(self.money.write)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +11,14 @@ from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestEr
 from airflow_provider_faceswap.hooks.base import hook_for
 from airflow_provider_faceswap.spending.account import Account
 from airflow_provider_faceswap.spending.amounts import as_amount, plain
+from airflow_provider_faceswap.spending.blocks import JOBS, MARK, Block, parts_of
 from airflow_provider_faceswap.spending.book import Entry, Stage
 from airflow_provider_faceswap.spending.budget import PRICES
 from airflow_provider_faceswap.spending.periods import Period
 from airflow_provider_faceswap.spending.room import Cap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from airflow.sdk import ObjectStoragePath
 
@@ -36,6 +38,7 @@ def shown_period(folder: ObjectStoragePath, period: str | None, *, as_text: bool
     standing = account.book.standing()
     entries = sorted(standing.entries.values(), key=lambda entry: (entry.stage, entry.key))
     abouts = account.book.read_all(entries)
+    rows = [row for entry, about in zip(entries, abouts, strict=True) for row in _rows(entry, about)]
     known = next((about for about in abouts if about.get("unit")), {})
     caps = [about["cap"] for about in abouts if about.get("cap")]
     return {
@@ -44,13 +47,10 @@ def shown_period(folder: ObjectStoragePath, period: str | None, *, as_text: bool
         "unit": known.get("unit"),
         "amount": caps[-1] if caps else None,
         **{
-            stage.name.lower(): plain(standing.sum_of(stage))
+            stage.name.lower(): plain(_sum_of(rows, stage, standing.totals.amount))
             for stage in (Stage.SPENT, Stage.BOUGHT, Stage.RESERVED)
         },
-        "entries": [
-            _line(entry, about) if as_text else _fields(entry, about)
-            for entry, about in zip(entries, abouts, strict=True)
-        ],
+        "entries": [_line(row) if as_text else _fields(row) for row in rows],
         "spent_before": [f"{dag} {plain(amount)}" for dag, amount in standing.totals.by_dag.items()]
         if as_text
         else {dag: plain(amount) for dag, amount in standing.totals.by_dag.items()},
@@ -75,43 +75,72 @@ def settle(
     """
     account = _account(folder, period)
     given = dict(_pair(text) for text in amounts)
-    standing = account.book.standing()
     for key, amount in given.items():
-        entry = standing.entries.get(key)
-        if entry is None or entry.stage is Stage.SPENT:
-            raise InvalidRequestError(f"--set: {key} is neither reserved nor bought in {account.period.name}")
-        account.settle(key, amount, account.book.read(entry))
+        _set(account, key, amount)
         say(f"{key}: settled with {plain(amount)}")
-    bought = [entry for entry in standing.entries.values() if entry.stage is Stage.BOUGHT]
-    for entry in bought if poll else ():
-        if entry.key not in given:
+    for entry in account.book.standing().entries.values() if poll else ():
+        if entry.stage is not Stage.SPENT and entry.key not in given:
             _poll(account, entry, say)
 
 
+def _set(account: Account, key: str, amount: Decimal) -> None:
+    """Settle a reservation, a job of a block, or what no job of a block has."""
+    name, _, job = key.partition(MARK)
+    entry = account.book.standing().entries.get(name)
+    block = Block.found(account, entry) if entry is not None and entry.stage is not Stage.SPENT else None
+    if block is None or (job and job not in block.open_jobs):
+        raise InvalidRequestError(f"--set: {key} is neither reserved nor bought in {account.period.name}")
+    if job:
+        block.ended(job, amount, {})
+        block.write()
+    elif block.is_whole:
+        block.close(amount)
+    else:
+        account.settle(key, amount, block.about)
+
+
 def _poll(account: Account, entry: Entry, say: Callable[[str], None]) -> None:
-    about = account.book.read(entry)
-    place = [str(about.get(name) or "") for name in ("vendor", "conn_id", "job_id", "kind")]
+    """Settle what is bought and has ended."""
+    block = Block.found(account, entry)
+    for row in _rows(entry, block.content() if block.is_whole else block.about):
+        if row.stage is not Stage.BOUGHT or (amount := _polled(row, say)) is None:
+            continue
+        if block.is_whole:
+            block.ended(row.key.partition(MARK)[2], amount, {})
+        else:
+            account.settle(entry.key, amount, block.about)
+    if block.is_changed:
+        block.write()
+
+
+def _polled(row: _Row, say: Callable[[str], None]) -> Decimal | None:
+    """What a job was charged; ``None`` if that is not known, or the job has not ended."""
+    place = [str(row.about.get(name) or "") for name in ("vendor", "conn_id", "job_id", "kind")]
     if not all(place):
-        say(f"{entry.key}: no job is known; settle it with --set")
-        return
+        say(f"{row.key}: no job is known; settle it with --set")
+        return None
     vendor, conn_id, job_id, kind = place
     try:
         job = hook_for(vendor, conn_id).fetch(job_id, kind)
     except FaceSwapError as error:
-        say(f"{entry.key}: {error.message}")
-        return
+        say(f"{row.key}: {error.message}")
+        return None
     if not job.state.terminal:
-        say(f"{entry.key}: {vendor} job {job_id} is {job.state}")
-        return
-    same_unit = job.cost is not None and job.cost.unit == about.get("unit")
-    amount = as_amount("cost", max(job.cost.amount, 0)) if job.cost and same_unit else entry.amount
+        say(f"{row.key}: {vendor} job {job_id} is {job.state}")
+        return None
+    same_unit = job.cost is not None and job.cost.unit == row.about.get("unit")
+    amount = as_amount("cost", max(job.cost.amount, 0)) if job.cost and same_unit else row.amount
     if amount is None:
         say(
-            f"{entry.key}: {vendor} job {job_id} is {job.state}, and its cost is not known; settle it with --set"
+            f"{row.key}: {vendor} job {job_id} is {job.state}, and its cost is not known; settle it with --set"
         )
-        return
-    account.settle(entry.key, amount, about)
-    say(f"{entry.key}: {vendor} job {job_id} is {job.state}; settled with {plain(amount)}")
+    else:
+        say(f"{row.key}: {vendor} job {job_id} is {job.state}; settled with {plain(amount)}")
+    return amount
+
+
+def _not_open(account: Account, key: str) -> InvalidRequestError:
+    return InvalidRequestError(f"--set: {key} is neither reserved nor bought in {account.period.name}")
 
 
 def _account(folder: ObjectStoragePath, period: str | None) -> Account:
@@ -142,14 +171,40 @@ def _pair(text: str) -> tuple[str, Decimal]:
     return key, as_amount("--set", amount)
 
 
-def _fields(entry: Entry, about: dict[str, Any]) -> dict[str, Any]:
-    amount = None if entry.amount is None else plain(entry.amount)
-    shown = {name: about.get(name) for name in _FIELDS}
-    return {"key": entry.key, "stage": entry.stage.name.lower(), "amount": amount, **shown}
+@dataclass(frozen=True)
+class _Row:
+    """The money of one job, or what no job of a block has yet."""
+
+    key: str
+    stage: Stage
+    amount: Decimal | None
+    about: Mapping[str, Any]
 
 
-def _line(entry: Entry, about: dict[str, Any]) -> str:
-    amount = "unknown" if entry.amount is None else plain(entry.amount)
-    place = "/".join(str(about.get(name) or "?") for name in ("dag_id", "run_id", "task_id"))
-    job = f" {about['vendor']} job {about['job_id']}" if about.get("job_id") else ""
-    return f"{entry.stage.name.lower()} {amount} {place}{job} [{entry.key}]"
+def _rows(entry: Entry, about: Mapping[str, Any]) -> Iterator[_Row]:
+    """An entry, by its jobs."""
+    left, own = entry.amount, {name: value for name, value in about.items() if name != JOBS}
+    parts = parts_of(about)
+    for job, part in parts.items():
+        yield _Row(f"{entry.key}{MARK}{job}", part.stage, part.amount, {**own, **part.about})
+        left = None if left is None else left - (part.amount or 0)
+    if not parts or (left and entry.stage is not Stage.SPENT):
+        yield _Row(entry.key, Stage.RESERVED if parts else entry.stage, left, own)
+
+
+def _sum_of(rows: list[_Row], stage: Stage, folded: Decimal) -> Decimal:
+    known = (row.amount for row in rows if row.stage is stage and row.amount is not None)
+    return sum(known, folded if stage is Stage.SPENT else Decimal(0))
+
+
+def _fields(row: _Row) -> dict[str, Any]:
+    amount = None if row.amount is None else plain(row.amount)
+    shown = {name: row.about.get(name) for name in _FIELDS}
+    return {"key": row.key, "stage": row.stage.name.lower(), "amount": amount, **shown}
+
+
+def _line(row: _Row) -> str:
+    amount = "unknown" if row.amount is None else plain(row.amount)
+    place = "/".join(str(row.about.get(name) or "?") for name in ("dag_id", "run_id", "task_id"))
+    job = f" {row.about['vendor']} job {row.about['job_id']}" if row.about.get("job_id") else ""
+    return f"{row.stage.name.lower()} {amount} {place}{job} [{row.key}]"

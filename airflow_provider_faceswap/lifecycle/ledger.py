@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 KEY = "faceswap_job"
 
 
+#: The outcome of a submission that was certainly not accepted.
+REFUSED = "refused"
 #: Outcomes of a settled job that was, or may be, paid and not in vain.
 _MAY_BE_PAID = ("succeeded", "lost")
 
@@ -140,7 +142,7 @@ class Record(BaseModel):
     def refused(self) -> Record:
         """The record once it is certain that the vendor did not accept the submission."""
         return self.model_copy(
-            update={"stage": Stage.SETTLED, "outcome": "refused", "purchases": self.purchases - 1}
+            update={"stage": Stage.SETTLED, "outcome": REFUSED, "purchases": self.purchases - 1}
         )
 
     def cleared(self, epoch: int, submission: Submission) -> Record:

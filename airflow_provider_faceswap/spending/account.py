@@ -102,7 +102,7 @@ class Account:
             for other in standing.behind:
                 if other.key == key:  # of an attempt that expected another price
                     self._withdraw(other)
-            refusal = refusal_of(self.cap, self.period, self.book, standing, found, each)
+            refusal = refusal_of(self.cap, self.period, self.book, standing, found, each=each)
             if refusal is None and (fits := left_for(self.cap, standing, found, each)) == found.amount:
                 return self._reservation(standing, found)
             self._withdraw(found)

@@ -157,8 +157,12 @@ class Budget:
 
         :param task: ``dag_id`` and ``run_id`` of the task that buys.
         """
+        return self._account(self.period(moment, task))
+
+    def period(self, moment: datetime, task: Mapping[str, Any]) -> Period:
+        """The period of a moment, as for :meth:`account`; the storage is not needed."""
         run = (str(task.get("dag_id")), str(task.get("run_id")))
-        return self._account(Period.of(self.per, moment, ZoneInfo(self.timezone), run))
+        return Period.of(self.per, moment, ZoneInfo(self.timezone), run)
 
     def account_of(self, period: str) -> Account:
         """The period with this name."""

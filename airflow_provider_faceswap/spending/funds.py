@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_faceswap.exceptions import InvalidRequestError
 from airflow_provider_faceswap.foundation.clock import CLOCK
@@ -15,16 +15,29 @@ from airflow_provider_faceswap.spending.amounts import as_amount, plain
 from airflow_provider_faceswap.spending.warning import warn
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from decimal import Decimal
 
     from airflow_provider_faceswap.jobs import Cost, Job
-    from airflow_provider_faceswap.spending.account import Account, Reservation
     from airflow_provider_faceswap.spending.budget import Budget
 
 _log = logging.getLogger(__name__)
 
 #: Fields of a task instance that a reservation names.
 _TASK = ("dag_id", "run_id", "task_id", "map_index", "try_number")
+
+
+class Holder(Protocol):
+    """What holds the money of reservations, by their names."""
+
+    def bought(self, key: str, amount: Decimal | None, about: Mapping[str, Any], /) -> None:
+        """The job of a reservation was accepted."""
+
+    def settle(self, key: str, amount: Decimal | None, about: Mapping[str, Any], /) -> Any:
+        """The job of a reservation has ended."""
+
+    def release(self, key: str, /) -> None:
+        """Nothing was bought with a reservation."""
 
 
 @dataclass
@@ -63,7 +76,6 @@ class Funds:
     :param unit: The unit in which the vendor reports costs; empty if it reports none; ``None`` if it is not known.
     :param price: What a job costs according to the author of the Dag.
     :ivar reservation: The name of the one that was made last.
-    :ivar made: The one that was made last.
     """
 
     budget: Budget
@@ -74,7 +86,6 @@ class Funds:
     unit: str | None
     price: Decimal | None = None
     reservation: str | None = None
-    made: Reservation | None = None
 
     def reserve(self, number: int) -> str:
         """
@@ -90,8 +101,8 @@ class Funds:
         """
         budget, price = self.budget, self.known_price()
         account = budget.account(CLOCK.moment(), self.buyer.task)
-        about = self._about(cap=plain(account.cap.amount), reserved_at=CLOCK.moment().isoformat())
-        made = self.made = account.reserve(f"{self.buyer.mark}-{number}", price, about)
+        about = self.about(cap=plain(account.cap.amount), reserved_at=CLOCK.moment().isoformat())
+        made = account.reserve(f"{self.buyer.mark}-{number}", price, about)
         warn(budget, account, made, about)
         self.reservation = f"{account.period.name}/{made.key}"
         return self.reservation
@@ -130,9 +141,9 @@ class Funds:
     def bought(self, reservation: str | None, job_id: str, cost: Cost | None) -> None:
         """Note that the job of a reservation was accepted. It never raises: the job is paid for."""
 
-        def note(account: Account, key: str) -> None:
+        def note(holder: Holder, key: str) -> None:
             amount = self._amount_of(cost)
-            account.bought(key, amount, self._about(job_id=job_id))
+            holder.bought(key, amount, self.about(job_id=job_id))
             self._saw(amount)
 
         self._after(reservation, note)
@@ -148,9 +159,9 @@ class Funds:
         if job is None or not job.state.terminal:
             return
 
-        def settle(account: Account, key: str) -> None:
+        def settle(holder: Holder, key: str) -> None:
             amount = self._amount_of(job.cost or cost)
-            account.settle(key, amount, self._about(job_id=job.job_id))
+            holder.settle(key, amount, self.about(job_id=job.job_id))
             if job.state is JobState.SUCCEEDED:
                 self._saw(amount)
 
@@ -158,22 +169,26 @@ class Funds:
 
     def release(self, reservation: str | None) -> None:
         """Give a reservation back, because nothing was bought with it. It never raises."""
-        self._after(reservation, lambda account, key: account.release(key))
+        self._after(reservation, lambda holder, key: holder.release(key))
 
     def _after(self, reservation: str | None, step: Any) -> None:
         if not reservation:
             return
-        period, _, key = reservation.partition("/")
         try:
-            step(self.budget.account_of(period), key)
+            step(*self._holder_of(reservation))
         except Exception as error:  # noqa: BLE001 - every storage has its own errors
             _log.warning(
                 "The reservation %s of %s could not be settled (%s). It holds its money until a retry, or "
                 "airflow faceswap budget, settles it.",
-                key,
+                reservation.partition("/")[2],
                 self.budget.shown,
                 type(error).__name__,
             )
+
+    def _holder_of(self, reservation: str) -> tuple[Holder, str]:
+        """What holds the money of a reservation, and its name there."""
+        period, _, key = reservation.partition("/")
+        return self.budget.account_of(period), key
 
     def _amount_of(self, cost: Cost | None) -> Decimal | None:
         """What a vendor charged in the budget's unit; ``None`` if it did not say."""
@@ -190,7 +205,8 @@ class Funds:
         if amount:
             self.budget.prices().saw(self.vendor, self.kind, amount)
 
-    def _about(self, **more: Any) -> dict[str, Any]:
+    def about(self, **more: Any) -> dict[str, Any]:
+        """What a person wants to know about the reservation."""
         return {
             **self.buyer.task,
             "vendor": self.vendor,

@@ -45,7 +45,7 @@ def left_for(cap: Cap, standing: Standing, own: Entry, each: Decimal | None) -> 
 
 
 def refusal_of(
-    cap: Cap, period: Period, book: Book, standing: Standing, own: Entry, each: Decimal | None
+    cap: Cap, period: Period, book: Book, standing: Standing, own: Entry, *, each: Decimal | None
 ) -> FaceSwapError | None:
     """
     Why an entry may not stay; ``None`` if it may, or if it is for several jobs and one of them fits.
