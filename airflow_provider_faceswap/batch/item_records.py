@@ -6,7 +6,8 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_faceswap.lifecycle.ledger import REFUSED, Ledger, Record, Stage, marks_of
+from airflow_provider_faceswap.lifecycle.ledger import REFUSED, Ledger, Record, Stage
+from airflow_provider_faceswap.lifecycle.marks import marks_of
 from airflow_provider_faceswap.lifecycle.outcomes import Outcome
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from airflow_provider_faceswap.batch import checks
 from airflow_provider_faceswap.batch.item_storage import ItemStorage
 from airflow_provider_faceswap.batch.templates import filled
 from airflow_provider_faceswap.exceptions import InvalidRequestError, PictureNotTakenError
-from airflow_provider_faceswap.lifecycle.ledger import fingerprint
+from airflow_provider_faceswap.lifecycle.marks import fingerprint
 from airflow_provider_faceswap.lifecycle.provenance import provenance, request_arguments
 from airflow_provider_faceswap.lifecycle.submissions import SubmissionTemplate
 from airflow_provider_faceswap.media.remembered import RememberedPictures, remembering

@@ -12,7 +12,7 @@ from airflow_provider_faceswap.lifecycle.reconcile import find_job
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from airflow_provider_faceswap.lifecycle.ledger import Marks
+    from airflow_provider_faceswap.lifecycle.marks import Marks
     from airflow_provider_faceswap.lifecycle.purchase import Purchase
 
 #: The epoch of a recovered record. No attempt has it, so the job is resumed as after a clear, with a new deadline.

@@ -10,16 +10,13 @@ Where it is stored: see :mod:`~airflow_provider_faceswap.storage.task_records`.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from airflow_provider_faceswap.exceptions import FaceSwapError
-from airflow_provider_faceswap.foundation.signed_links import unsigned, unsigned_in_0_1
 from airflow_provider_faceswap.foundation.text import safe_json
 from airflow_provider_faceswap.jobs import Cost, Job, JobState
 
@@ -27,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow_provider_faceswap.jobs import Submission
-    from airflow_provider_faceswap.vendors.messages import Request
+    from airflow_provider_faceswap.lifecycle.marks import Marks
 
 #: The record's key in the store; operators with several records add to it.
 KEY = "faceswap_job"
@@ -45,13 +42,6 @@ class Stage(StrEnum):
     INTENT = "intent"
     SUBMITTED = "submitted"
     SETTLED = "settled"
-
-
-class Marks(NamedTuple):
-    """The hashes of one request, as :class:`Record` has them."""
-
-    fingerprint: str
-    mark: str
 
 
 class Record(BaseModel):
@@ -171,28 +161,6 @@ def epoch_of(context: Mapping[str, Any]) -> int:
 def attempt_of(context: Mapping[str, Any]) -> int:
     """The number of this attempt, as Airflow counts them; a clear does not reset it."""
     return getattr(context["ti"], "try_number", 0) or 0
-
-
-def fingerprint(vendor: str, conn_id: str, kind: str, request: Request) -> str:
-    """
-    The hash that identifies a logical job: the same request on the same account is the same job.
-
-    The signature of a link is left out: a template may render a newly signed link to the same picture in each attempt.
-    """
-    return marks_of(vendor, conn_id, kind, request).mark
-
-
-def marks_of(vendor: str, conn_id: str, kind: str, request: Request) -> Marks:
-    """The hashes of a request: of version 0.1.0, which knew fewer kinds of signatures, and of this version."""
-    body = request.body if request.known_as is None else request.known_as
-    return Marks(
-        *(
-            hashlib.sha256(
-                json.dumps([vendor, conn_id, kind, request.path, without(body)], sort_keys=True).encode()
-            ).hexdigest()
-            for without in (unsigned_in_0_1, unsigned)
-        )
-    )
 
 
 class OvertakenError(Exception):

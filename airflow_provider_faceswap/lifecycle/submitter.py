@@ -14,7 +14,8 @@ from airflow_provider_faceswap.exceptions import (
     VendorError,
 )
 from airflow_provider_faceswap.foundation.clock import CLOCK
-from airflow_provider_faceswap.lifecycle.ledger import OvertakenError, Record, Stage, marks_of
+from airflow_provider_faceswap.lifecycle.ledger import OvertakenError, Record, Stage
+from airflow_provider_faceswap.lifecycle.marks import marks_of
 from airflow_provider_faceswap.lifecycle.reconcile import find_job
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow_provider_faceswap.jobs import Cost, Job, Submission
-    from airflow_provider_faceswap.lifecycle.ledger import Ledger, Marks
+    from airflow_provider_faceswap.lifecycle.ledger import Ledger
+    from airflow_provider_faceswap.lifecycle.marks import Marks
     from airflow_provider_faceswap.lifecycle.submissions import SubmissionTemplate
     from airflow_provider_faceswap.lifecycle.waiting import JobClient
     from airflow_provider_faceswap.vendors.messages import Request

@@ -17,7 +17,7 @@ from airflow_provider_faceswap.foundation.redaction import (
     without_secrets,
 )
 from airflow_provider_faceswap.foundation.signed_links import unsigned
-from airflow_provider_faceswap.lifecycle.ledger import fingerprint
+from airflow_provider_faceswap.lifecycle.marks import fingerprint
 from airflow_provider_faceswap.vendors.messages import Request
 
 QUICK = settings(max_examples=100, deadline=None, derandomize=True, database=None)

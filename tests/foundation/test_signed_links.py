@@ -6,7 +6,7 @@ import pytest
 
 from airflow_provider_faceswap.foundation.redaction import bare_url, without_queries
 from airflow_provider_faceswap.foundation.signed_links import unsigned, unsigned_in_0_1
-from airflow_provider_faceswap.lifecycle.ledger import marks_of
+from airflow_provider_faceswap.lifecycle.marks import marks_of
 from airflow_provider_faceswap.vendors.messages import Request
 
 PLACE = "https://cdn.test/a%20b/x.png"

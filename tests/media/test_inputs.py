@@ -17,7 +17,7 @@ from PIL import Image as Pictures
 
 from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError, PictureNotTakenError
 from airflow_provider_faceswap.images import Image
-from airflow_provider_faceswap.lifecycle.ledger import fingerprint
+from airflow_provider_faceswap.lifecycle.marks import fingerprint
 from airflow_provider_faceswap.media.inputs import MediaPreparer
 from airflow_provider_faceswap.media.placeholders import with_uploaded_links
 from airflow_provider_faceswap.vendors.gptunnel import GPTunnel

@@ -17,7 +17,7 @@ from airflow_provider_faceswap.exceptions import (
     VendorError,
 )
 from airflow_provider_faceswap.jobs import Cost, FailureReason, JobState
-from airflow_provider_faceswap.lifecycle.ledger import fingerprint
+from airflow_provider_faceswap.lifecycle.marks import fingerprint
 from airflow_provider_faceswap.vendors.gptunnel import GPTunnel
 from airflow_provider_faceswap.vendors.messages import Reply
 
