@@ -9,14 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from airflow.providers.common.compat.sdk import BaseHook
 
-from airflow_provider_faceswap.exceptions import (
-    FaceSwapError,
-    InvalidRequestError,
-)
 from airflow_provider_faceswap.foundation.clock import CLOCK
-from airflow_provider_faceswap.foundation.redaction import without_secrets
 from airflow_provider_faceswap.foundation.rendered import is_set
 from airflow_provider_faceswap.foundation.validation import as_conn_id, given_id
+from airflow_provider_faceswap.hooks.account import balances_of, concurrency_limit_of, described
 from airflow_provider_faceswap.hooks.connection import VendorConnection
 from airflow_provider_faceswap.hooks.connection_check import check_connection
 from airflow_provider_faceswap.hooks.handover import as_result
@@ -30,7 +26,6 @@ from airflow_provider_faceswap.lifecycle.provenance import private_texts, proven
 from airflow_provider_faceswap.lifecycle.submissions import SubmissionTemplate
 from airflow_provider_faceswap.lifecycle.waiting import wait
 from airflow_provider_faceswap.telemetry import lineage
-from airflow_provider_faceswap.vendors.refusals import unless_blocked
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -271,7 +266,7 @@ class JobHook(BaseHook):
 
         :raises VendorError: The key is wrong, or the vendor is unavailable.
         """
-        return without_secrets(self._read_account(self.vendor.read_account), self.secrets)
+        return described(self)
 
     def balances(self) -> tuple[Balance, ...]:
         """
@@ -280,28 +275,11 @@ class JobHook(BaseHook):
         :raises InvalidRequestError: This vendor does not report a balance.
         :raises VendorError: The key is wrong, or the vendor is unavailable.
         """
-        if self.vendor.balances is None:
-            raise InvalidRequestError(
-                "this vendor does not report a balance",
-                vendor=self.vendor.name,
-                advice="Look at the account on the vendor's site.",
-            )
-        return self._read_account(self.vendor.balances.read)
+        return balances_of(self)
 
     def concurrency_limit(self) -> int | None:
         """How many jobs the account may run at once; ``None`` if the vendor does not report it, or it cannot be read now."""
-        if self.vendor.concurrency_limit is None:
-            return None
-        try:
-            return self._read_account(self.vendor.concurrency_limit.read)
-        except FaceSwapError as error:
-            self.log.warning("The account's concurrency limit could not be read: %s", error)
-            return None
-
-    def _read_account(self, parse: Callable[[Reply], T]) -> T:
-        return self.read(
-            self.vendor.account(self.endpoint().options), unless_blocked(self.vendor.name, parse)
-        )
+        return concurrency_limit_of(self)
 
     def test_connection(self) -> tuple[bool, str]:
         """
