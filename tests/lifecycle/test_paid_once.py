@@ -297,10 +297,10 @@ class World:
             return "the task was cleared, and the vendor no longer knows the job"
         if self.on_clear == "resubmit" and self.ti.max_tries != job.epoch:
             return "the task was cleared, and a cleared task buys anew"
-        if not self.is_named(job) and self.on_uncertain == "resubmit":
-            return "nobody knew whether it was bought, and the task may pay twice"
         if not self.is_named(job) and job.forgotten and self._others_like(job):
             return "the vendor forgot it, and lists another one that is just like it"
+        if not self.is_named(job) and self.on_uncertain == "resubmit":
+            return "nobody knew whether it was bought, and the task may pay twice"
         return ""
 
     def _others_like(self, job: Accepted) -> bool:
@@ -630,6 +630,18 @@ def test_an_intent_to_buy_anew_stands_though_the_terms_change_before_its_create(
     machine.the_terms_change(on_uncertain="resubmit", on_clear="reuse")
     machine.a_try(deferrable=False, fate=(0, "done"), manners=[], trouble={})
     assert len(machine.world.jobs) == 2
+    assert not machine.world.broken
+
+
+def test_a_forgotten_job_whose_twin_was_cancelled_is_bought_again(worlds):
+    machine = PaidOnce(worlds)
+    machine.begin(vendor="tengrai", most=2, skew=0.0, on_uncertain="resubmit", on_clear="reuse", steady=True)
+    machine.a_try(deferrable=False, fate=(5, "done"), manners=[], trouble={"dies_at": (6, False)})
+    machine.somebody_else_buys(same=True)
+    machine.a_job_ends(back=0, state="canceled")
+    machine.a_job_is_forgotten(back=1)
+    machine.a_try(deferrable=False, fate=(0, "done"), manners=[], trouble={})
+    assert [job.ours for job in machine.world.jobs] == [True, False, True]
     assert not machine.world.broken
 
 
