@@ -169,6 +169,20 @@ def test_only_the_new_rows_of_a_list_are_bought(sandbox, ledger, tmp_path):
         assert len(list(tmp_path.rglob("*.json"))) == many
 
 
+@pytest.mark.filterwarnings("default")
+def test_a_backfill_over_ten_days_buys_each_picture_once(sandbox, ledger, tmp_path):
+    dag = loaded("nightly_new_rows.py").dag
+    given = {
+        "face_image": f"{sandbox.url}/samples/boris.jpg",
+        "destination": f"file://{tmp_path}",
+        "pictures": [f"{sandbox.url}/samples/group-{number}.jpg" for number in (2, 3)],
+    }
+    for day in range(1, 11):
+        run = dag.test(logical_date=datetime(2026, 11, day, tzinfo=UTC), run_conf=given)
+        assert run.state == "success"
+    assert ledger()["creates"] == 2
+
+
 def test_the_consumer_of_the_asset_waits_for_it():
     module = loaded("scheduled_swap_with_asset.py")
     assert module.consumer.timetable.asset_condition is not None
