@@ -297,6 +297,26 @@ def test_of_several_budgets_the_one_of_the_vendors_unit_counts(vendor, context, 
     assert not Path(tmp_path, "points").exists()
 
 
+def test_of_several_budgets_in_the_setting_the_one_of_the_vendors_unit_counts(
+    vendor, context, clock, budget, tmp_path, monkeypatch
+):
+    other = Budget(f"file://{tmp_path}/points", amount=10**9, unit="point")
+    both = [other.serialize(), budget(10).serialize()]
+    monkeypatch.setenv("AIRFLOW__FACESWAP__BUDGET", json.dumps(both))
+    with pytest.raises(BudgetExceededError, match="RUB"):
+        swap(price=15).execute(context)
+    assert not vendor.requests
+
+
+def test_without_a_budget_of_the_vendors_unit_nothing_is_bought(vendor, context, clock, tmp_path):
+    others = [Budget(f"file://{tmp_path}/{unit}", amount=10**9, unit=unit) for unit in ("point", "USD")]
+    with pytest.raises(
+        InvalidRequestError, match=r"charges in RUB.*Nothing was bought. Give a budget in RUB"
+    ):
+        swap(budget=others, price=15).execute(context)
+    assert not vendor.requests
+
+
 def test_a_dag_with_a_budget_is_stored_and_mapped(budget):
     try:
         from airflow.serialization.serialized_objects import DagSerialization as Serialized
