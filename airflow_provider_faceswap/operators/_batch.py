@@ -6,11 +6,8 @@ from abc import abstractmethod
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
 from airflow_provider_faceswap.archive.manifest import RunInfo
 from airflow_provider_faceswap.archive.names import check_known, folder_of
-from airflow_provider_faceswap.batch.ending import cancel_all
 from airflow_provider_faceswap.batch.item_storage import ItemStorage
 from airflow_provider_faceswap.batch.limits import concurrency_of, limits_of
 from airflow_provider_faceswap.batch.options import JobOptions
@@ -25,6 +22,7 @@ from airflow_provider_faceswap.lifecycle.provenance import joined_private, split
 from airflow_provider_faceswap.lifecycle.purchase import PurchasePolicy
 from airflow_provider_faceswap.links import GalleryLink, ManifestLink
 from airflow_provider_faceswap.media.preflight import PREFLIGHTS
+from airflow_provider_faceswap.operators._batch_kill import KillableBatch
 from airflow_provider_faceswap.operators._clears import (
     failure_noted,
     is_kept,
@@ -37,7 +35,6 @@ from airflow_provider_faceswap.operators._spending import batch_money, check_bud
 from airflow_provider_faceswap.storage.task_records import store_of
 from airflow_provider_faceswap.telemetry import lineage
 from airflow_provider_faceswap.telemetry.openlineage import facets
-from airflow_provider_faceswap.triggers._airflow_internals import ENDED_STATES, UNSUPERVISED, task_state_sync
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,18 +43,15 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
     from airflow.providers.openlineage.extractors import OperatorLineage
 
-    from airflow_provider_faceswap.batch.runner import BatchRunner
     from airflow_provider_faceswap.batch.steps import PlannedStep
     from airflow_provider_faceswap.media.preflight import Preflight
     from airflow_provider_faceswap.operators._keywords import TaskArguments
 
 #: Prefix of the keys of the records' shards.
 KEY = "faceswap_batch"
-#: Seconds for all cancellations when the task is ended. Airflow kills the process five seconds after the signal.
-CANCEL_TIMEOUT = 3.0
 
 
-class BatchOperator(BaseOperator):
+class BatchOperator(KillableBatch):
     """
     Take the steps of many items in one task instance, and archive each picture as soon as it is done.
 
@@ -171,7 +165,6 @@ class BatchOperator(BaseOperator):
         self.is_dry_run = dry_run
         self.reuse_links = as_choice("reuse_links", reuse_links, ("link", "content"))
         self.outcome: dict[str, Any] | None = None
-        self._running: tuple[Context, BatchRunner] | None = None
 
     @abstractmethod
     def planned_steps(self) -> tuple[PlannedStep, ...]:
@@ -285,31 +278,6 @@ class BatchOperator(BaseOperator):
         """The items, the folder and the batch's manifest, the number of jobs and their cost, for OpenLineage."""
         del task_instance
         return facets(lineage.batch_lineage(self.outcome, self.items, self.destination))
-
-    def on_kill(self) -> None:
-        """
-        Submit nothing more; cancel the running jobs if a person ended the task, as for a single job.
-
-        Airflow kills the process soon after the signal. So the log lists the jobs first, all cancellations together
-        have a few seconds, and submissions that were sent can record their ids meanwhile.
-        """
-        if self._running is None:
-            return
-        context, runner = self._running
-        runner.ending = True
-        jobs = dict(runner.running)
-        self.log.warning("The task is ending. Jobs at the vendor: %s", ", ".join(jobs) or "none")
-        state = task_state_sync(context["ti"])
-        if state not in {*ENDED_STATES, UNSUPERVISED} or not self.cancel_on_kill:
-            self.log.info("%d jobs continue: the task's state is %s", len(jobs), state or "unknown")
-            return
-        self.log.warning(
-            "The task was ended (%s) with %d job(s) running; the vendor confirmed %d cancellation(s). The other "
-            "jobs may finish and be charged; a later attempt resumes them",
-            state,
-            len(jobs),
-            cancel_all(jobs, CANCEL_TIMEOUT),
-        )
 
 
 def vendors_of(jobs: JobOptions) -> str:

@@ -333,7 +333,7 @@ def test_a_store_that_cannot_be_read_is_not_an_empty_one(sandbox, items, batch, 
 
 
 def test_a_batch_ended_by_a_person_starts_nothing_more_and_cancels(sandbox, items, batch, monkeypatch):
-    monkeypatch.setattr("airflow_provider_faceswap.operators._batch.task_state_sync", lambda _: "failed")
+    monkeypatch.setattr("airflow_provider_faceswap.operators._batch_kill.task_state_sync", lambda _: "failed")
     sandbox.sandbox.job_seconds = 5.0
     accept = sandbox.sandbox.accept
 
