@@ -38,6 +38,8 @@ CONCURRENCY = 100
 def main() -> int:
     """Measure, write, draw; returns the exit code."""
     options = arguments()
+    # Without byte code, each task would compile all that it imports.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     home = Path(tempfile.mkdtemp(prefix="faceswap-bench-"))
     figures: list[Figures] = []
