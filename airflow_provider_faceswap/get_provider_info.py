@@ -34,6 +34,7 @@ def get_provider_info() -> dict[str, Any]:
                     "balance",
                     "budgets",
                     "reuse",
+                    "backfill",
                     "job-sensor",
                     "taskflow",
                     "webhook",

@@ -80,6 +80,8 @@ class BatchRunner:
         self._limits: dict[str, AccountLimit] = {}
         #: Connections whose account can take no job.
         self._broken: set[str] = set()
+        #: Connections whose budget has nothing left.
+        self._without_money: set[str] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._main: asyncio.Task[Any] | None = None
         number = min(self.concurrency, MAX_THREADS)
@@ -179,15 +181,20 @@ class BatchRunner:
 
     # -- what the runs of items ask -------------------------------------------------------------------
 
-    def may_submit(self, conn_id: str) -> bool:
-        """Whether a job may be submitted now at a connection."""
-        return not self.ending and conn_id not in self._broken
+    def may_submit(self, conn_id: str, *, has_money: bool = False) -> bool:
+        """
+        Whether a job may be submitted now at a connection.
+
+        :param has_money: Whether its money is reserved: it needs no more of a budget that has none left.
+        """
+        is_empty = conn_id in self._without_money and not has_money
+        return not (self.ending or conn_id in self._broken or is_empty)
 
     def stop(self, conn_id: str, error: FaceSwapError) -> None:
         """Start no more items, because of an error of an account, which every other item would have too."""
         self.report.stopped = self.report.stopped or error
         if isinstance(error, NO_MONEY):
-            self._broken |= self.money.sharing(conn_id)
+            self._without_money |= self.money.sharing(conn_id)
         elif self.jobs.is_chain:
             # Items that are between two steps do not send it what it would refuse.
             self._broken.add(conn_id)

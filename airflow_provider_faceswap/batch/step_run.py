@@ -138,7 +138,8 @@ class StepRun:
 
         :raises SubmissionUncertainError: Another connection may have a paid job of this step.
         """
-        if not self.runner.may_submit(conn_id):
+        has_money = self.funds is not None and bool(self.funds.reservation)
+        if not self.runner.may_submit(conn_id, has_money=has_money):
             return False
         if len(self.keys) > 1 and (others := [place for place in self._paid() if place != conn_id]):
             raise SubmissionUncertainError(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import httpx
 import pytest
 
+from airflow_provider_faceswap.batch.money import StepFunds
+from airflow_provider_faceswap.batch.runner import BatchRunner
 from airflow_provider_faceswap.budgets import Budget
 from airflow_provider_faceswap.exceptions import BudgetExceededError, InvalidRequestError
 from airflow_provider_faceswap.operators.batch import FaceSwapBatchOperator, MediaBatchOperator, Step
@@ -196,3 +199,26 @@ def test_a_batch_without_records_reserves_for_each_attempt(batch, rows, budget, 
         assert batch(rows(2), budget=budget(cost * 9), price=cost)["archived"] == 2
     assert kept("spent") == cost * 4
     assert kept("reserved") == kept("bought") == 0
+
+
+def test_a_job_whose_money_is_reserved_is_bought_though_the_budget_is_empty_for_the_others(
+    batch, rows, budget, kept, ledger, cost, monkeypatch
+):
+    stopped = threading.Event()
+    stop, reserve = BatchRunner.stop, StepFunds.reserve
+
+    def then_told(runner, conn_id, error):
+        stop(runner, conn_id, error)
+        stopped.set()
+
+    def held(funds, number):
+        name = reserve(funds, number)
+        assert stopped.wait(30)
+        return name
+
+    monkeypatch.setattr(BatchRunner, "stop", then_told)
+    monkeypatch.setattr(StepFunds, "reserve", held)
+    with pytest.raises(BudgetExceededError, match="7 items are left"):
+        batch(rows(10), budget=budget(cost * 3.5), price=cost)
+    assert bought(ledger) == 3
+    assert kept("spent") == cost * 3

@@ -21,7 +21,7 @@ from airflow_provider_faceswap.batch.runner import BatchRunner
 from airflow_provider_faceswap.exceptions import ArchiveError, BatchFailedError, FaceSwapError
 from airflow_provider_faceswap.hooks.gptunnel import GPTunnelHook
 from airflow_provider_faceswap.jobs import Job, JobState
-from airflow_provider_faceswap.operators import _batch as operators
+from airflow_provider_faceswap.operators import _batch_kill as operators
 from airflow_provider_faceswap.operators.batch import FaceSwapBatchOperator
 
 pytestmark = pytest.mark.sandbox
