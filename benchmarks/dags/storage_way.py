@@ -26,6 +26,7 @@ def dag_of(row: str, dag_id: str, size: int) -> DAG:
         first = size // 10 if row == "reuse_grown" else 0
     if row == "budget_with":
         more["budget"] = Budget(f"{BUCKET}/budget_of_{dag_id}", amount=PLENTY, unit="RUB")
+        more["price"] = 15
     with DAG(dag_id=dag_id, schedule=None) as dag:
         FaceSwapBatchOperator(
             task_id="batch",
