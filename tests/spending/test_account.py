@@ -118,27 +118,41 @@ def test_a_storage_that_fails_buys_nothing_and_keeps_nothing(account, clock, mon
     assert left(account()) == 0
 
 
-#: One of many processes: reserves, and settles or gives back some of it.
+#: One of many processes. Of ten reservations one stays, one is for a job that runs, and eight end, as in a batch.
+#: What the storage refuses is tried again, as a task's retry does: moto answers 500 to a list of what changes meanwhile.
 BUYER = """
 import sys
 from decimal import Decimal
 from tests.spending.test_account import TASK, account_at
-from airflow_provider_faceswap.exceptions import BudgetExceededError
+from airflow_provider_faceswap.exceptions import BudgetExceededError, FaceSwapError
 
 uri, name, many, cap = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
 account = account_at(uri, cap)
 made = 0
+
+
+def tried(step, *arguments):
+    for _ in range(20):
+        try:
+            return step(*arguments)
+        except BudgetExceededError:
+            raise
+        except FaceSwapError as error:
+            failed = error
+    raise failed
+
+
 for number in range(many):
     key = f"{name}-{number}"
     try:
-        account.reserve(key, Decimal(1), TASK)
+        tried(account.reserve, key, Decimal(1), TASK)
     except BudgetExceededError:
         continue
     made += 1
-    if number % 3 == 0:
-        account.bought(key, None, TASK)
-    if number % 3 == 1:
-        account.settle(key, Decimal(1), TASK)
+    if number % 10 == 1:
+        tried(account.bought, key, None, TASK)
+    if number % 10 > 1:
+        tried(account.settle, key, Decimal(1), TASK)
 print(made)
 """
 
@@ -154,7 +168,8 @@ def bought_by_many(uri, env=None):
         for command in commands
     ]
     ended = [process.communicate(timeout=900) for process in running]
-    assert [process.returncode for process in running] == [0] * processes, ended
+    failed = [err for process, (_, err) in zip(running, ended, strict=True) if process.returncode]
+    assert not failed, "\n".join(failed)
     return sum(int(out.split()[-1]) for out, _ in ended), cap
 
 
