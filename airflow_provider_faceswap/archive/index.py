@@ -53,8 +53,7 @@ def request_key(vendor: str, kind: str, request: Request, contents: Mapping[str,
 
     :param contents: Texts that stand for links, by link.
     """
-    body = request.body if request.known_as is None else request.known_as
-    known = unsigned(_content_of(body, contents))
+    known = unsigned(_content_of(request.identity, contents))
     return hashlib.sha256(
         json.dumps([vendor, kind, request.path, known], sort_keys=True).encode()
     ).hexdigest()
@@ -87,8 +86,8 @@ class Index:
 
         :raises FaceSwapError: A link could not be fetched.
         """
-        body = request.body if request.known_as is None else request.known_as
-        return request_key(vendor, kind, request, self._contents.of(body) if self._contents else {})
+        contents = self._contents.of(request.identity) if self._contents else {}
+        return request_key(vendor, kind, request, contents)
 
     # -- archived files -----------------------------------------------------------------------------------
 

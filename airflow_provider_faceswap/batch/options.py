@@ -181,7 +181,7 @@ class JobOptions:
                 continue
             if step.inputs:
                 # It is never sent: no bytes of other pictures need to be kept.
-                request = replace(request, body=request.known_as or request.body, known_as=None, uploads={})
+                request = replace(request, body=request.identity, known_as=None, uploads={})
             requests[hook.conn_id] = kind, request
         if not requests:
             raise next(iter(refused.values()))

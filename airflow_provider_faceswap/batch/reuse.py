@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_faceswap.archive.reuse import result_of_archived
+from airflow_provider_faceswap.archive.turns import TO_ARCHIVE, AnotherMakesItError, Turn, found_or_claimed
 from airflow_provider_faceswap.batch.results import StepResult
-from airflow_provider_faceswap.exceptions import FaceSwapError
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.foundation.redaction import error_line
 from airflow_provider_faceswap.lifecycle.submitter import NotSubmittedError
@@ -21,10 +22,6 @@ if TYPE_CHECKING:
     from airflow_provider_faceswap.hooks.base import JobHook
     from airflow_provider_faceswap.vendors.messages import Request
 
-#: Seconds that a claim lasts after the last deadline of the item: the result must be archived by then.
-_TO_ARCHIVE = 3600.0
-#: Seconds between two looks for a picture that another task, or another item, is making.
-_PAUSE = 5.0
 #: Errors of jobs that made nothing: others may make the picture.
 _MADE_NOTHING = frozenset({"ContentRefusedError", "JobCanceledError", "JobFailedError", "NoFaceError"})
 
@@ -102,41 +99,32 @@ class ItemReuse:
         :raises FaceSwapError: The archive cannot be read, or another task is making the picture for too long.
         """
         runner, numbers = self.runner, list(numbers)
-        until, told = CLOCK.monotonic() + self.prepared[claim].step.timeout, False
+        turn = Turn(self.prepared[claim].step.timeout, self.log.info)
+        look = partial(
+            found_or_claimed,
+            lambda: find(self._index, self.prepared, numbers),
+            lambda: self._claim(claim),
+            self._release,
+        )
         while True:
-            if (found := await runner.in_thread(lambda: self._find(numbers))) is not None:
-                return found
-            if (holder := await runner.in_thread(lambda: self._claim(claim))) is None:
-                # It may have been archived, and its claim ended, just before this one.
-                if (found := await runner.in_thread(lambda: self._find(numbers))) is not None:
-                    await runner.in_thread(self._release)
-                return found
-            if runner.ending or runner.report.stopped is not None:
-                raise NotSubmittedError
-            if not told:
-                self.log.info("%s is making the same picture: waiting for its archive", holder)
-                told = True
-            if CLOCK.monotonic() >= until:
-                raise FaceSwapError(
-                    f"{holder} is making the same picture, and has not archived it yet",
-                    advice="Nothing was bought. Retry later.",
-                )
-            await CLOCK.asleep(_PAUSE)
-
-    def _find(self, numbers: list[int]) -> tuple[int, StepResult] | None:
-        return find(self._index, self.prepared, numbers)
+            try:
+                return await runner.in_thread(look)
+            except AnotherMakesItError as other:
+                if runner.ending or runner.report.stopped is not None:
+                    raise NotSubmittedError from None
+                await CLOCK.asleep(turn.pause(other))
 
     def _claim(self, number: int) -> str | None:
         """Claim a step; what :meth:`~airflow_provider_faceswap.archive.index.Index.claim` returns."""
         key = next(iter(requests_of(self._index, self.prepared[number])))
         # Equal items of a batch have records of their own, and one of them buys.
         owner = f"{self.runner.owner}#{next(iter(self.keys[number].values()))}"
-        seconds = sum(prepared.step.timeout for prepared in self.prepared) + _TO_ARCHIVE
+        seconds = sum(prepared.step.timeout for prepared in self.prepared) + TO_ARCHIVE
         holder = self._index.claim(key, owner, seconds)
         if holder is None:
             self._claimed[key] = owner
             return None
-        return f"task {holder.partition('#')[0]}"
+        return holder.partition("#")[0]
 
     def record(self, number: int, hook: JobHook, files: list[str]) -> None:
         """Write the index entry of a step whose files are all archived. It never raises: they are archived all the same."""

@@ -30,11 +30,12 @@ def fingerprint(vendor: str, conn_id: str, kind: str, request: Request) -> str:
 
 def marks_of(vendor: str, conn_id: str, kind: str, request: Request) -> Marks:
     """The hashes of a request: of version 0.1.0, which knew fewer kinds of signatures, and of this version."""
-    body = request.body if request.known_as is None else request.known_as
     return Marks(
         *(
             hashlib.sha256(
-                json.dumps([vendor, conn_id, kind, request.path, without(body)], sort_keys=True).encode()
+                json.dumps(
+                    [vendor, conn_id, kind, request.path, without(request.identity)], sort_keys=True
+                ).encode()
             ).hexdigest()
             for without in (unsigned_in_0_1, unsigned)
         )

@@ -30,11 +30,6 @@ if TYPE_CHECKING:
     from airflow_provider_faceswap.lifecycle.submissions import SubmissionTemplate
     from airflow_provider_faceswap.vendors.messages import Request
 
-#: Seconds that a claim lasts after the job's deadline: the result must be archived by then.
-_TO_ARCHIVE = 3600.0
-#: Seconds between two looks for a picture that another task is making.
-_PAUSE = 5.0
-
 
 class ReusedError(Exception):
     """
@@ -122,6 +117,12 @@ class ReusingOperator(SpendingOperator):
         :raises FaceSwapError: The archive cannot be read, or another task is making the picture.
         """
         from airflow_provider_faceswap.archive.reuse import mark_of
+        from airflow_provider_faceswap.archive.turns import (
+            TO_ARCHIVE,
+            AnotherMakesItError,
+            Turn,
+            found_or_claimed,
+        )
 
         index = self._index(context)
         template.provenance["reuse"] = mark_of(key, index.folder)
@@ -131,27 +132,20 @@ class ReusingOperator(SpendingOperator):
             wanted_anew = self.on_clear == "resubmit" and record.epoch != epoch_of(context)
             if own or wanted_anew:
                 return
-        until, told = CLOCK.monotonic() + self.timeout, False
+        turn = Turn(self.timeout, self.log.info, vendor=hook.vendor.name)
         while True:
-            if (found := self._archived(context, hook, key)) is not None:
-                raise ReusedError(found)
-            holder = index.claim(key, owner_of(context), self.timeout + _TO_ARCHIVE)
-            if holder is None:
-                # It may have been archived, and its claim ended, just before this one.
-                if (found := self._archived(context, hook, key)) is not None:
-                    self._unclaim(context, template.provenance)
-                    raise ReusedError(found)
-                return
-            if not told:
-                self.log.info("Task %s is making the same picture: waiting for its archive", holder)
-                told = True
-            if CLOCK.monotonic() >= until:
-                raise FaceSwapError(
-                    f"task {holder} is making the same picture, and has not archived it yet",
-                    vendor=hook.vendor.name,
-                    advice="Nothing was bought. Retry later.",
+            try:
+                found = found_or_claimed(
+                    lambda: self._archived(context, hook, key),
+                    lambda: index.claim(key, owner_of(context), self.timeout + TO_ARCHIVE),
+                    lambda: self._unclaim(context, template.provenance),
                 )
-            CLOCK.sleep(_PAUSE)
+            except AnotherMakesItError as other:
+                CLOCK.sleep(turn.pause(other))
+                continue
+            if found is not None:
+                raise ReusedError(found)
+            return
 
     def _reused(self, context: Context, hook: JobHook, result: JobResult) -> dict[str, Any]:
         """Return what was archived before."""

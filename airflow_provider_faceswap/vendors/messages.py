@@ -68,6 +68,11 @@ class Request:
     uploads: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     read_timeout: float | None = None
 
+    @property
+    def identity(self) -> Mapping[str, Any] | None:
+        """The body that identifies a submission."""
+        return self.body if self.known_as is None else self.known_as
+
 
 @dataclass(frozen=True)
 class Reply:
