@@ -53,9 +53,9 @@ class StepFunds(Funds):
     def _saw(self, amount: Decimal | None) -> None:
         if self.purse is None:
             super()._saw(amount)
-        elif amount and self.purse.is_highest(self, amount):
+        elif amount and self.purse.prices.is_highest(self, amount):
             super()._saw(amount)
-            self.purse.look_again(self)
+            self.purse.prices.forget(self)
 
     @asynccontextmanager
     async def turn(self, in_thread: Callable[[Callable[[], bool]], Awaitable[bool]]) -> AsyncIterator[None]:
@@ -69,7 +69,7 @@ class StepFunds(Funds):
             yield
             return
         async with purse.unpriced:
-            if not await in_thread(lambda: purse.knows_price(self)):
+            if not await in_thread(lambda: purse.prices.of(self) is not None):
                 self.is_first = True
                 yield
                 return

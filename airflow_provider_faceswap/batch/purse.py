@@ -8,6 +8,7 @@ import threading
 import uuid
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_faceswap.batch.prices import BatchPrices
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.spending.amounts import as_amount, plain
 from airflow_provider_faceswap.spending.blocks import JOBS, MARK, Block
@@ -45,6 +46,7 @@ class Purse:
     def __init__(self, budget: Budget, buyer: Buyer) -> None:
         self.budget = budget
         self.buyer = buyer
+        self.prices = BatchPrices()
         self.most: Callable[[], int] = lambda: 1
         #: Held while a job of unknown price runs: the budget takes no other reservation then.
         self.unpriced = asyncio.Lock()
@@ -57,10 +59,6 @@ class Purse:
         self._own: set[str] = set()
         #: The block that was reserved last.
         self._last = ""
-        #: By vendor, kind, and the price that the Dag gives.
-        self._prices: dict[tuple[str, str, Decimal | None], Decimal] = {}
-        #: The highest cost that this batch has seen.
-        self._seen: dict[tuple[str, str], Decimal] = {}
         self._written_at = CLOCK.monotonic()
 
     # -- before a purchase --------------------------------------------------------------------------------
@@ -70,42 +68,13 @@ class Purse:
         text = hashlib.sha256(f"{funds.conn_id} {funds.key}".encode()).hexdigest()[:16]
         with self._taking:
             period = self.budget.period(CLOCK.moment(), self.buyer.task).name
-            price = self._price_of(funds)
+            price = self.prices.of(funds)
             if price is not None and (name := self._taken(period, f"{text}-{number}", price, funds)):
                 return name
             # Other tasks may have seen a higher one since.
-            price = self._price_of(funds, again=True)
+            price = self.prices.of(funds, again=True)
             period = self._reserve_block(price)
             return self._taken(period, f"{text}-{number}", price, funds)
-
-    def knows_price(self, funds: StepFunds) -> bool:
-        """
-        Whether the price of a job is known. What was known once stays known.
-
-        :raises FaceSwapError: The budget could not be read.
-        """
-        return self._price_of(funds) is not None
-
-    def is_highest(self, funds: StepFunds, amount: Decimal) -> bool:
-        """Whether a cost is the highest of its kind that this batch has seen."""
-        kind = (funds.vendor, funds.kind)
-        with self._lock:
-            is_highest = amount > self._seen.get(kind, 0)
-            self._seen[kind] = max(amount, self._seen.get(kind, amount))
-        return is_highest
-
-    def look_again(self, funds: StepFunds) -> None:
-        """Read the price of a kind again before the next job."""
-        self._prices = {
-            key: price for key, price in self._prices.items() if key[:2] != (funds.vendor, funds.kind)
-        }
-
-    def _price_of(self, funds: StepFunds, *, again: bool = False) -> Decimal | None:
-        kind = (funds.vendor, funds.kind, funds.price)
-        price = None if again else self._prices.get(kind)
-        if price is None and (price := funds.known_price()) is not None:
-            self._prices[kind] = price
-        return price
 
     def _taken(self, period: str, job: str, price: Decimal | None, funds: StepFunds) -> str:
         """Take money of a block for a job; empty if none has enough."""
