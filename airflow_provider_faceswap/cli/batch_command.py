@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import uuid
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from airflow.utils.cli import suppress_logs_and_warning
@@ -17,6 +19,7 @@ from airflow_provider_faceswap.batch.item_storage import ItemStorage
 from airflow_provider_faceswap.batch.items import Items
 from airflow_provider_faceswap.batch.limits import concurrency_of, limits_of
 from airflow_provider_faceswap.batch.manifest import BatchManifest
+from airflow_provider_faceswap.batch.money import BatchMoney
 from airflow_provider_faceswap.batch.options import JobOptions
 from airflow_provider_faceswap.batch.report import BatchReport
 from airflow_provider_faceswap.batch.runner import BatchRunner
@@ -35,6 +38,8 @@ from airflow_provider_faceswap.foundation.validation import as_conn_ids, as_coun
 from airflow_provider_faceswap.hooks.base import hook_for_connection
 from airflow_provider_faceswap.hooks.private_host import check_private_host
 from airflow_provider_faceswap.lifecycle.purchase import PurchasePolicy
+from airflow_provider_faceswap.spending.amounts import as_amount
+from airflow_provider_faceswap.spending.budget import budget_for
 from airflow_provider_faceswap.storage.files import path_of
 from airflow_provider_faceswap.storage.object_records import ObjectRecords
 
@@ -46,6 +51,8 @@ if TYPE_CHECKING:
 _KEY = "batch"
 #: The name of the file in the records' folder that a running command locks.
 _LOCK = "lock"
+#: The name of the file there that says who buys, so that a repeated command takes up what it has reserved.
+_BUYER = "buyer"
 
 
 @suppress_logs_and_warning
@@ -97,6 +104,7 @@ class _BatchCommand:
         check_private_host(hook.endpoint())
         concurrency = as_count("--concurrency", options.concurrency)
         with _locked(self._records_folder(source)) as records:
+            money = self._money(jobs, source, records)
             checked = jobs.check(items)
             report = BatchReport(checked.total)
             # A command is no task: the name of its file tells this manifest from others.
@@ -112,6 +120,7 @@ class _BatchCommand:
                 limits=limits,
                 log=self._console,
                 wrong=checked.wrong,
+                money=money,
             )
             self._begun = True
             try:
@@ -140,8 +149,13 @@ class _BatchCommand:
         hook = hook_for_connection(options.conn_id)
         hook.vendor.kind(options.kind)  # refuses one that is unknown
         timeout = as_seconds("--timeout", options.timeout)
+        price = None if options.price is None else as_amount("--price", options.price)
         return JobOptions(
-            steps=(PlannedStep(options.kind, options.kind, (hook,), timeout, None, options.preflight),),
+            steps=(
+                PlannedStep(
+                    options.kind, options.kind, (hook,), timeout, None, options.preflight, price=price
+                ),
+            ),
             policy=PurchasePolicy(on_uncertain="fail", on_clear="reuse", max_submissions=2),
             epoch=0,
             on_bad_item=options.on_bad_item,
@@ -150,6 +164,32 @@ class _BatchCommand:
                 [(source, None), (out, None)], as_conn_ids("--picture-conn-id", options.picture_conn_ids)
             ),
         )
+
+    def _money(self, jobs: JobOptions, source: str, records: Path) -> BatchMoney:
+        """
+        The budget that the jobs are bought from, if there is one.
+
+        :raises InvalidRequestError: It is wrong, or cannot be used for these jobs.
+        """
+        [hook] = jobs.hooks
+        budget = budget_for(self._options.budget, hook.vendor.cost_unit)
+        if budget is None:
+            return BatchMoney()
+        if "{{" in budget.uri or "{%" in budget.uri:
+            raise InvalidRequestError(
+                "the budget's uri is a template, which only a task renders",
+                advice="Nothing was bought. Give --budget with the uri itself.",
+            )
+        task = SimpleNamespace(
+            dag_id="airflow faceswap batch",
+            run_id=_buyer(records),
+            task_id=PurePosixPath(source).name,
+            map_index=-1,
+            try_number=1,
+        )
+        money = BatchMoney({hook.conn_id: budget}, task)
+        money.check(jobs.steps)
+        return money
 
     def _records_folder(self, source: str) -> Path:
         given = self._options.records
@@ -186,6 +226,17 @@ def _locked(folder: Path) -> Iterator[Path]:
                 advice="Nothing was bought. Wait until it ends, or give other --records.",
             ) from None
         yield folder
+
+
+def _buyer(records: Path) -> str:
+    """The name of who buys with these records, the same whenever the command is repeated."""
+    file = records / _BUYER
+    if not file.exists():
+        # Renamed when it is whole: a command that is killed in between must not leave an empty name.
+        new = records / f"{_BUYER}.new"
+        new.write_text(uuid.uuid4().hex)
+        new.rename(file)
+    return file.read_text()
 
 
 def _sentence(error: BaseException) -> str:

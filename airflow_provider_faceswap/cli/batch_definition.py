@@ -65,6 +65,12 @@ BATCH = ActionCommand(
             default=600.0,
             metavar="SECONDS",
         ),
+        Arg(
+            ("--budget",),
+            help="the JSON of a budget, which is not exceeded (default: [faceswap] budget)",
+            metavar="JSON",
+        ),
+        Arg(("--price",), help="what a job costs, until the budget has seen it", metavar="AMOUNT"),
         ARG_OUTPUT,
         ARG_VERBOSE,
     ),

@@ -44,6 +44,11 @@ def items(sandbox, tmp_path):
     return write
 
 
+def budget(folder, amount, unit="RUB"):
+    """The JSON of a budget."""
+    return json.dumps({"uri": f"file://{folder}", "amount": amount, "unit": unit, "per": "ever"})
+
+
 BATCH = ("batch", "--conn-id", "gptunnel_default", "--out", "out")
 
 
@@ -92,6 +97,19 @@ def test_a_row_that_fails_is_told_and_the_others_are_kept(run, items, sandbox, c
     assert "1 of 2 items failed" in done.told["error"]["message"]
 
 
+@pytest.mark.sandbox
+def test_a_budget_stops_the_batch_and_the_same_command_goes_on_with_more(run, items, charged, tmp_path):
+    path, folder = items(3), tmp_path / "budget"
+    first = run(*BATCH, path, "--price", 15, "--budget", budget(folder, 40))
+    assert (first.code, charged()) == (Exit.RESUMABLE, 2)
+    assert first.told["error"]["type"] == "BudgetExceededError"
+    assert "1 items are left" in first.told["error"]["message"]
+    assert run(*BATCH, path, "--price", 15, "--budget", budget(folder, 100)).code == Exit.DONE
+    assert charged() == 3
+    shown = run("budget", f"file://{folder}")
+    assert {row["dag_id"] for row in shown.told["entries"]} == {"airflow faceswap batch"}
+
+
 def test_a_wrong_row_buys_nothing(run, wire, tmp_path):
     (tmp_path / "items.csv").write_text("target_image,face_image\nnowhere,https://pictures.test/face.jpg\n")
     done = run(*BATCH, "items.csv")
@@ -111,6 +129,10 @@ def test_a_wrong_row_buys_nothing(run, wire, tmp_path):
         (("items.csv", "--kind", "sing"), "sing"),
         (("items.csv", "--records", "s3://bucket/records"), "--records: must be a folder on this disk"),
         (("items.csv", "--records", "items.csv"), "--records"),
+        (("items.csv", "--price", "much"), "--price"),
+        (("items.csv", "--budget", "{}"), "budget: "),
+        (("items.csv", "--budget", budget("/{{ ds }}", 1)), "a template"),
+        (("items.csv", "--budget", budget("/b", 1, unit="point")), "RUB"),
     ],
 )
 def test_a_wrong_argument_buys_nothing(run, wire, tmp_path, more, text):
