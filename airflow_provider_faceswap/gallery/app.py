@@ -7,16 +7,15 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from urllib.parse import quote
 
-from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
-from airflow.api_fastapi.core_api.security import requires_access_dag
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, StreamingResponse
 from starlette.exceptions import HTTPException as AnyHTTPException
 
-from airflow_provider_faceswap.gallery import pages
+from airflow_provider_faceswap.gallery import pages, permission
 from airflow_provider_faceswap.gallery.costs import costs
 from airflow_provider_faceswap.gallery.files import NotShownError
 from airflow_provider_faceswap.gallery.page import rendered, style_hash
+from airflow_provider_faceswap.gallery.permission import SEES_XCOMS
 from airflow_provider_faceswap.gallery.results import Filter, Place, Scope
 from airflow_provider_faceswap.gallery.threads import Threads
 
@@ -43,10 +42,7 @@ _FILE_HEADERS = {
     "Cache-Control": "private, max-age=3600",
 }
 
-#: Who may see what a task returned may see the picture that it names.
-_SEES_XCOMS = Depends(requires_access_dag(method="GET", access_entity=DagAccessEntity.XCOM))
-
-router = APIRouter(dependencies=[_SEES_XCOMS])
+router = APIRouter(dependencies=SEES_XCOMS)
 _RUN = "/dags/{dag_id}/runs/{run_id}"
 _RESULT = f"{_RUN}/results/{{task_id}}/{{map_index}}/{{number}}"
 
@@ -74,6 +70,7 @@ def create_app() -> FastAPI:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.include_router(router, prefix="/gallery")
     app.state.threads = Threads()
+    permission.prepare(app)
 
     @app.exception_handler(AnyHTTPException)
     async def refused(_: Request, error: AnyHTTPException) -> Response:

@@ -70,7 +70,14 @@ class Gallery:
 
     def get(self, path, token="viewer", **options):
         """An answer; the address is below the run's page, or a whole one."""
-        place = path if path.startswith("/") else f"/gallery/dags/a_dag/runs/a_run/{path}"
+        [answer] = self.get_all([path], token, **options)
+        return answer
+
+    def get_all(self, paths, token="viewer", **options):
+        """The answers to several requests that are sent at once."""
+        places = [
+            path if path.startswith("/") else f"/gallery/dags/a_dag/runs/a_run/{path}" for path in paths
+        ]
         cookies = {"_token": token} if token else {}
 
         async def ask():
@@ -78,7 +85,8 @@ class Gallery:
             async with httpx.AsyncClient(
                 transport=transport, base_url="http://airflow.test", cookies=cookies
             ) as client:
-                return await client.get(place, headers={"accept": "text/html"}, **options)
+                gets = (client.get(place, headers={"accept": "text/html"}, **options) for place in places)
+                return await asyncio.gather(*gets)
 
         return asyncio.run(ask())
 

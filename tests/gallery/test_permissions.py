@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from threading import Barrier, Lock
+
 import pytest
 from fastapi.routing import APIRoute
+
+from airflow_provider_faceswap.gallery.permission import AT_ONCE
+
+from .conftest import AuthManager
 
 RESULT = "results/archive/-1/0/"
 PLACES = ["", "tasks/archive/-1/", RESULT, f"{RESULT}manifest", f"{RESULT}file", f"{RESULT}thumbnail/output"]
@@ -40,6 +46,28 @@ def test_the_right_for_one_dag_opens_no_other(gallery, archived):
     gallery.push(archived())
     assert gallery.get("/gallery/dags/another_dag/runs/a_run/").status_code == 403
     assert gallery.get("/gallery/dags/~/runs/a_run/").status_code == 403
+
+
+@pytest.mark.parametrize("token", ["viewer", "nobody"])
+def test_few_ask_for_the_permission_at_a_time_and_all_get_their_turn(gallery, archived, monkeypatch, token):
+    gallery.push(archived())
+    together, lock, asking, counts = Barrier(AT_ONCE, timeout=30), Lock(), [], []
+    allowed = AuthManager.is_authorized_dag
+
+    def counted(self, **question):
+        with lock:
+            asking.append(question)
+            counts.append(len(asking))
+        together.wait()
+        with lock:
+            asking.pop()
+        together.wait()
+        return allowed(self, **question)
+
+    monkeypatch.setattr(AuthManager, "is_authorized_dag", counted)
+    answers = gallery.get_all([""] * 5 * AT_ONCE, token=token)
+    assert {answer.status_code for answer in answers} == {200 if token == "viewer" else 403}
+    assert max(counts) == AT_ONCE
 
 
 def test_no_route_is_without_the_permission(gallery):
