@@ -1,0 +1,43 @@
+"""What a batch asks S3 for when all of its items are archived there."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from airflow_provider_faceswap.operators.batch import FaceSwapBatchOperator
+from tests.conftest import FakeStore, FakeTaskInstance
+
+pytestmark = pytest.mark.sandbox
+
+ITEMS = 4
+
+
+def test_a_known_item_costs_three_reads_and_no_job(sandbox, bucket, door):
+    def requests():
+        return httpx.get(f"{sandbox.url}/sandbox/ledger").json()["requests"]
+
+    def batch(run_id):
+        instance = FakeTaskInstance()
+        instance.run_id = run_id
+        face = f"{sandbox.url}/samples/anna.jpg"
+        items = [
+            {"target_image": f"{sandbox.url}/samples/emil.png", "face_image": f"{face}?n={number}"}
+            for number in range(ITEMS)
+        ]
+        return FaceSwapBatchOperator(
+            task_id="batch",
+            conn_id="gptunnel_default",
+            items=items,
+            destination=f"{bucket.uri}/pictures",
+            reuse="archive",
+            timeout=86_400,
+        ).execute({"ti": instance, "task_state_store": FakeStore()})
+
+    batch("first")
+    bought = requests()
+    door.seen.clear()
+    assert batch("second")["reused"] == ITEMS
+    assert requests() == bought
+    # The index entry, the manifest, the file itself. One object is written: the batch's manifest.
+    assert door.counted == {"get_object": 3 * ITEMS, "put_object": 1}
