@@ -21,8 +21,6 @@ class Sizes:
     :param fault_seconds: How long a vendor fails for "a minute".
     :param late_exits: Swaps, in each of two ways, whose late exit is provoked.
     :param short_swaps: Swaps, in each of two ways, that may meet a late exit by chance.
-    :param mapped: Swaps in mapped tasks on Celery.
-    :param batch: Items of the batch on Celery.
     :param lives: Lives of a task in each machine that looks for a job paid twice.
     """
 
@@ -30,17 +28,11 @@ class Sizes:
     fault_seconds: float
     late_exits: int
     short_swaps: int
-    mapped: int
-    batch: int
     lives: int
 
 
-QUICK = Sizes(
-    every_scenario=False, fault_seconds=20, late_exits=3, short_swaps=0, mapped=30, batch=12, lives=200
-)
-FULL = Sizes(
-    every_scenario=True, fault_seconds=60, late_exits=3, short_swaps=45, mapped=100, batch=40, lives=800
-)
+QUICK = Sizes(every_scenario=False, fault_seconds=20, late_exits=3, short_swaps=0, lives=200)
+FULL = Sizes(every_scenario=True, fault_seconds=60, late_exits=3, short_swaps=45, lives=800)
 
 #: ``FACESWAP_TESTS=full`` chooses the full sizes.
 SIZES = FULL if os.environ.get("FACESWAP_TESTS") == "full" else QUICK

@@ -10,12 +10,13 @@ from pathlib import Path
 from redis_server import program, redis_server
 
 from airflow_provider_faceswap.sandbox import SandboxServer
-from tests.sizes import SIZES
 from tests.stack import NotHereError, Part, dag_files
 
 KEY = "planted-celery-key"
 #: Seconds that a job takes at the vendor.
 JOB_SECONDS = 5
+#: Swaps in mapped tasks, and items of the batch.
+MAPPED, BATCH = 100, 40
 
 
 @contextmanager
@@ -38,8 +39,8 @@ def part(home, database):
             "CELERY_TEST_HOME": str(home),
             "CELERY_TEST_MAPPED_URL": mapped.url,
             "CELERY_TEST_BATCH_URL": batch.url,
-            "CELERY_TEST_MAPPED": str(SIZES.mapped),
-            "CELERY_TEST_BATCH": str(SIZES.batch),
+            "CELERY_TEST_MAPPED": str(MAPPED),
+            "CELERY_TEST_BATCH": str(BATCH),
             **{
                 f"AIRFLOW_CONN_{name.upper()}": json.dumps(
                     {"conn_type": "tengrai", "host": vendor.url, "password": KEY}

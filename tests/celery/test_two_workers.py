@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import pytest
 
 from tests.conftest import NEEDS_STATE_STORE
-from tests.sizes import SIZES
 
-pytestmark = [pytest.mark.airflow, NEEDS_STATE_STORE]
+from .part import BATCH, MAPPED
 
-MAPPED, BATCH = SIZES.mapped, SIZES.batch
+pytestmark = [pytest.mark.airflow, pytest.mark.full, NEEDS_STATE_STORE]
+
 AT_ONCE = min(20, MAPPED // 3)
 #: Seconds.
 LONGEST = 900

@@ -151,9 +151,8 @@ def vendor():
 
 
 @NEEDS_STATE_STORE
-@pytest.mark.parametrize(
-    ("kind", "records"), [("swaps", 1), pytest.param("chains", 2, marks=pytest.mark.full)]
-)
+@pytest.mark.full
+@pytest.mark.parametrize(("kind", "records"), [("swaps", 1), ("chains", 2)])
 def test_memory_does_not_grow_with_the_number_of_items(kind, records, vendor, tmp_path, monkeypatch):
     files = []
     for number in (SMALL, LARGE):
