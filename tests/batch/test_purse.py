@@ -362,8 +362,9 @@ class Attempts(RuleBasedStateMachine):
             self.records.over.add(item)
         if killed:
             self.attempt()
-            if killed == "before":  # it is polled again
+            if killed == "before":  # it is polled again, and its record says then that it has ended
                 self.batch.end(item, self.charged[item])
+                self.records.over.add(item)
 
     @rule(seconds=st.sampled_from([0.4, 2]))
     def time_passes(self, seconds):
