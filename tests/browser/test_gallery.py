@@ -103,6 +103,18 @@ def test_the_tab_of_a_dag_shows_its_last_runs(airflow, page, run_id):
     frame.get_by_role("heading", name="Pictures of the run").wait_for()
 
 
+def test_the_costs_of_a_dag_open_inside_the_frame(airflow, page, run_id):
+    frame = opened(page, f"{airflow.url}/dags/{DAG}")
+    frame.get_by_role("link", name="Costs").click()
+    frame.get_by_role("heading", name="Costs of the pictures").wait_for()
+    [day] = frame.locator("tbody tr").all()
+    assert day.locator("td").all_inner_texts()[1:] == ["3", "45", "RUB"]
+    frame.get_by_role("link", name="vendor", exact=True).click()
+    frame.locator("tbody td", has_text="gptunnel").wait_for()
+    frame.get_by_role("link", name="← Pictures of the last runs").click()
+    frame.get_by_role("link", name=run_id).wait_for()
+
+
 @pytest.mark.parametrize("task_id", ["swap", "archive", "batch"])
 def test_every_task_has_a_button_to_the_same_pages(airflow, run_id, task_id):
     instances = [task for task in airflow.tasks(DAG, run_id) if task["task_id"] == task_id]
