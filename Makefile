@@ -10,6 +10,9 @@ PARALLEL := --numprocesses logical --dist worksteal
 # Old versions of make print the output of two jobs line by line.
 GROUPED := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
+CHECK_PYTHON = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	{ echo "Python 3.11 to 3.13 is needed; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+
 # The tests start hundreds of processes. Each would compile the package anew if none kept its byte code.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -20,15 +23,22 @@ help: ## list the commands; times are for two cores
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 $(STAMP): pyproject.toml constraints.txt requirements-dev.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "Python 3.11 to 3.13 is needed; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(CHECK_PYTHON)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints.txt --requirement requirements-dev.txt --editable '.[sandbox]'
 	touch $@
 
-demo: $(STAMP) ## run both chains in a real Airflow against the sandbox, with no account and no key (2 min)
-	$(BIN)/python tools/demo.py $(if $(KEEP),--keep) $(if $(UNKIND),--unkind)
+# An environment of its own: what development needs takes minutes to install.
+build/demo/.installed: pyproject.toml constraints.txt
+	@$(CHECK_PYTHON)
+	$(PYTHON) -m venv build/demo
+	build/demo/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable '.[sandbox]'
+	touch $@
+
+demo: build/demo/.installed ## run both chains in a real Airflow against the sandbox, with no account and no key (2 min)
+	build/demo/bin/python tools/demo.py $(if $(KEEP),--keep) $(if $(UNKIND),--unkind)
 
 quick: lint ## while you work: lint, types, and the tests that start no other process (90 s)
 	$(PYTEST) $(PARALLEL) -m 'not airflow and not program and not sandbox and not slow' --ignore=tests/sandbox
