@@ -17,6 +17,7 @@ from airflow_provider_faceswap.triggers._airflow_internals import (
     has_success_listener,
     mapped_downstream,
     stores_in_place,
+    stores_map_index_early,
     uses_default_xcom,
 )
 
@@ -105,7 +106,7 @@ def _is_plain(operator: BaseOperator) -> bool:
     if not all(type(link) in {ResultLink, GalleryLink} for link in links):
         return False
     template = operator.map_index_template
-    if template is not None and not _is_constant(template, operator):
+    if template is not None and not (stores_map_index_early() and _is_constant(template, operator)):
         return False
     return not any(_differs(operator))
 

@@ -47,6 +47,17 @@ def has_success_listener() -> bool:
     return bool(get_listener_manager().hook.on_task_instance_success.get_hookimpls())
 
 
+def stores_map_index_early() -> bool:
+    """
+    True if Airflow stores what a ``map_index_template`` rendered before the task runs.
+
+    Airflow 3.1 stores it with the end of a worker's task, and never for a task that a trigger ends.
+    """
+    from airflow.sdk.execution_time import comms
+
+    return hasattr(comms, "SetRenderedMapIndex")
+
+
 def uses_default_xcom() -> bool:
     """
     True if Airflow's database stores return values.

@@ -8,6 +8,7 @@ import re
 import httpx
 import pytest
 
+from airflow_provider_faceswap.triggers._airflow_internals import stores_map_index_early
 from tests.conftest import needs
 
 pytestmark = pytest.mark.airflow
@@ -25,6 +26,9 @@ ON_WORKER = {
     "subclass_link": [-1],
     "named": [0],
 }
+if not stores_map_index_early():
+    # It has a map_index_template.
+    ON_WORKER["mapped"] = IN_TRIGGERER.pop("mapped")
 #: What differs between two jobs.
 OF_A_JOB = re.compile(
     r"[0-9a-f]{16,64}|[0-9a-f]{8}-[0-9a-f-]{27}|\d{4}-\d\d-\d\dT[\d:.]+(?:Z|\+00:00)"

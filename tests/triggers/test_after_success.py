@@ -12,6 +12,7 @@ from airflow.sdk.bases.xcom import BaseXCom
 from airflow_provider_faceswap.hooks.gptunnel import GPTunnelHook
 from airflow_provider_faceswap.operators.faceswap import FaceSwapOperator
 from airflow_provider_faceswap.operators.gptunnel import GPTunnelFaceSwapOperator, GPTunnelImageOperator
+from airflow_provider_faceswap.triggers import _after_success
 from airflow_provider_faceswap.triggers import _airflow_internals as internals
 from airflow_provider_faceswap.triggers._after_success import stored_in_triggerer
 from airflow_provider_faceswap.triggers.job import JobTrigger
@@ -251,8 +252,15 @@ def test_a_state_store_that_is_cleared_on_success_resumes_on_a_worker(monkeypatc
         ("{{ broken", WORKER),
     ],
 )
-def test_a_name_that_the_result_may_change_is_rendered_by_a_worker(template, stored):
+def test_a_name_that_the_result_may_change_is_rendered_by_a_worker(monkeypatch, template, stored):
+    monkeypatch.setattr(_after_success, "stores_map_index_early", lambda: True)
     assert stored_in_triggerer(swap(map_index_template=template)) == stored
+
+
+def test_where_airflow_stores_a_name_with_the_end_of_a_task_a_worker_ends_it(monkeypatch):
+    monkeypatch.setattr(_after_success, "stores_map_index_early", lambda: False)
+    assert stored_in_triggerer(swap(map_index_template="{{ ti.map_index }}")) is WORKER
+    assert stored_in_triggerer(swap()) == PLAIN
 
 
 # -- what is stored -----------------------------------------------------------------------------------
