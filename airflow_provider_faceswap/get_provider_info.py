@@ -182,7 +182,7 @@ def get_provider_info() -> dict[str, Any]:
                         example="s3://conn_id@bucket/faceswap-ledger",
                     ),
                     "budget": _option(
-                        "The budget that job operators buy from if they name none, as JSON: uri, amount, unit, and "
+                        "The budget that job operators and batches buy from if they name none, as JSON: uri, amount, unit, and "
                         "optionally per (run, day, month, ever), timezone, warn_at and on_warning. A list has one for "
                         "each unit. Empty: there is no cap.",
                         kind="string",

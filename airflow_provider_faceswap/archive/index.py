@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_faceswap.archive.manifest import Manifest
 from airflow_provider_faceswap.archive.place import Place
+from airflow_provider_faceswap.archive.turns import ANOTHER
 from airflow_provider_faceswap.exceptions import FaceSwapError
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.foundation.redaction import error_line
@@ -182,7 +183,7 @@ class Index:
             except NotImplementedError:
                 return None
             return None
-        return "another task"
+        return ANOTHER
 
     def release(self, key: str, owner: str | None = None) -> None:
         """

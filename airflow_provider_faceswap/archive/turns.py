@@ -12,8 +12,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Seconds that a claim lasts after the deadline of the job: the result must be archived by then.
+#: Seconds that a claim lasts after the deadline of the job, or of all steps of an item: the result must be archived by
+#: then.
 TO_ARCHIVE = 3600.0
+#: Who holds a claim, if so many claim at the same time that its owner was not seen.
+ANOTHER = "another task"
 #: Seconds between two looks for a picture that another task is making.
 _PAUSE = 5.0
 
@@ -27,7 +30,8 @@ class AnotherMakesItError(Exception):
 
     def __init__(self, holder: str) -> None:
         super().__init__(holder)
-        self.holder = holder
+        #: As a message names it.
+        self.holder = holder if holder == ANOTHER else f"task {holder}"
 
 
 def found_or_claimed(
@@ -51,7 +55,7 @@ def found_or_claimed(
     return found
 
 
-class Turn:
+class ClaimWait:
     """
     A wait for another task's picture.
 
@@ -73,12 +77,12 @@ class Turn:
         :raises FaceSwapError: The time is over.
         """
         if not self._told:
-            self._log("task %s is making the same picture: waiting for its archive", other.holder)
+            self._log("%s is making the same picture: waiting for its archive", other.holder)
             self._told = True
         if CLOCK.monotonic() >= self._until:
             raise FaceSwapError(
-                f"task {other.holder} is making the same picture, and has not archived it yet",
+                f"{other.holder} is making the same picture, and has not archived it yet",
                 vendor=self._vendor,
                 advice="Nothing was bought. Retry later.",
-            )
+            ) from None
         return _PAUSE

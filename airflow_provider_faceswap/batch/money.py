@@ -91,15 +91,22 @@ class BatchMoney:
     :param instance: The task instance.
     :param epoch: Changes when the task is cleared, and never otherwise.
     :param more: What else tells the reservations of this attempt apart, if nothing remembers them.
+    :param log: The logger.
     """
 
     def __init__(
-        self, budgets: Mapping[str, Budget] | None = None, instance: Any = None, epoch: int = 0, *more: object
+        self,
+        budgets: Mapping[str, Budget] | None = None,
+        instance: Any = None,
+        epoch: int = 0,
+        *more: object,
+        log: Any = _log,
     ) -> None:
+        self._log = log
         self._buyer = Buyer.of(instance, epoch, *more)
         purses: dict[Budget, Purse] = {}
         self._purses = {
-            conn_id: purses.setdefault(budget, Purse(budget, self._buyer))
+            conn_id: purses.setdefault(budget, Purse(budget, self._buyer, log))
             for conn_id, budget in (budgets or {}).items()
         }
         self._all = list(purses.values())
@@ -121,6 +128,7 @@ class BatchMoney:
             hook.conn_id,
             hook.vendor.cost_unit,
             step.price,
+            self._log,
             purse=purse,
             key=key,
         )
@@ -163,26 +171,25 @@ class BatchMoney:
     def write(self) -> None:
         """Write what is known about the jobs. It never raises."""
         for purse in self._all:
-            _tried(purse.budget, purse.write)
+            self._try(purse.budget, purse.write)
 
     def close(self) -> None:
         """Release what no job has. It never raises."""
         for purse in self._all:
-            _tried(purse.budget, purse.close)
+            self._try(purse.budget, purse.close)
 
     def sharing(self, conn_id: str) -> set[str]:
         """The connections with the budget of this one."""
         purse = self._purses.get(conn_id)
         return {other for other, its in self._purses.items() if its is purse}
 
-
-def _tried(budget: Budget, write: Callable[[], None]) -> None:
-    try:
-        write()
-    except Exception as error:  # noqa: BLE001 - every storage has its own errors
-        _log.warning(
-            "%s could not be written (%s). What is reserved there stays, until a retry takes it up or airflow faceswap "
-            "budget settles it.",
-            budget.shown,
-            error_line(error),
-        )
+    def _try(self, budget: Budget, write: Callable[[], None]) -> None:
+        try:
+            write()
+        except Exception as error:  # noqa: BLE001 - every storage has its own errors
+            self._log.warning(
+                "%s could not be written (%s). What is reserved there stays, until a retry takes it up or airflow faceswap "
+                "budget settles it.",
+                budget.shown,
+                error_line(error),
+            )

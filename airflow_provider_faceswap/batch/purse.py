@@ -40,12 +40,14 @@ class Purse:
     block itself need not be written for each job, and the next attempt knows what is free.
 
     :param buyer: The task instance, since it was last cleared.
+    :param log: The logger.
     :ivar most: How many jobs a block is for.
     """
 
-    def __init__(self, budget: Budget, buyer: Buyer) -> None:
+    def __init__(self, budget: Budget, buyer: Buyer, log: Any) -> None:
         self.budget = budget
         self.buyer = buyer
+        self._log = log
         self.prices = BatchPrices()
         self.most: Callable[[], int] = lambda: 1
         #: Held while a job of unknown price runs: the budget takes no other reservation then.
@@ -109,7 +111,7 @@ class Purse:
         }
         key = f"{self.buyer.mark}-{uuid.uuid4().hex[:8]}"
         made = account.reserve(key, None if price is None else price * jobs, about, each=price)
-        warn(self.budget, account, made, about)
+        warn(self.budget, account, made, about, self._log)
         with self._lock:
             self._last = self._add(
                 account, Block(account, Entry(made.key, Stage.RESERVED, made.amount), about)

@@ -7,7 +7,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_faceswap.archive.reuse import result_of_archived
-from airflow_provider_faceswap.archive.turns import TO_ARCHIVE, AnotherMakesItError, Turn, found_or_claimed
+from airflow_provider_faceswap.archive.turns import (
+    TO_ARCHIVE,
+    AnotherMakesItError,
+    ClaimWait,
+    found_or_claimed,
+)
 from airflow_provider_faceswap.batch.results import StepResult
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.foundation.redaction import error_line
@@ -99,7 +104,7 @@ class ItemReuse:
         :raises FaceSwapError: The archive cannot be read, or another task is making the picture for too long.
         """
         runner, numbers = self.runner, list(numbers)
-        turn = Turn(self.prepared[claim].step.timeout, self.log.info)
+        waiting = ClaimWait(self.prepared[claim].step.timeout, self.log.info)
         look = partial(
             found_or_claimed,
             lambda: find(self._index, self.prepared, numbers),
@@ -112,10 +117,13 @@ class ItemReuse:
             except AnotherMakesItError as other:
                 if runner.ending or runner.report.stopped is not None:
                     raise NotSubmittedError from None
-                await CLOCK.asleep(turn.pause(other))
+                await CLOCK.asleep(waiting.pause(other))
 
     def _claim(self, number: int) -> str | None:
         """Claim a step; what :meth:`~airflow_provider_faceswap.archive.index.Index.claim` returns."""
+        if self.runner.ending:
+            # Nobody would give it back.
+            raise NotSubmittedError
         key = next(iter(requests_of(self._index, self.prepared[number])))
         # Equal items of a batch have records of their own, and one of them buys.
         owner = f"{self.runner.owner}#{next(iter(self.keys[number].values()))}"

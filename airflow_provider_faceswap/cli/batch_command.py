@@ -30,7 +30,7 @@ from airflow_provider_faceswap.cli.destination import as_uri
 from airflow_provider_faceswap.cli.exits import Exit
 from airflow_provider_faceswap.cli.interrupt import interruptible
 from airflow_provider_faceswap.cli.output import read_connections, show
-from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError
+from airflow_provider_faceswap.exceptions import BudgetExceededError, FaceSwapError, InvalidRequestError
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.foundation.redaction import error_line
 from airflow_provider_faceswap.foundation.text import as_name
@@ -70,7 +70,8 @@ def batch(options: Namespace) -> None:
             error = {"type": type(caught).__name__, "message": _sentence(caught)}
             console.say(error["message"])
     if code is Exit.RESUMABLE:
-        console.say("The same command goes on from here, and pays for nothing twice.")
+        more = " with a higher amount, or in the budget's next period" if command.is_without_money else ""
+        console.say(f"The same command goes on from here{more}, and pays for nothing twice.")
     show({"ending": code.name.lower(), **command.summary, "error": error}, options.output)
     raise SystemExit(code)
 
@@ -86,6 +87,7 @@ class _BatchCommand:
         self._options = options
         self._console = console
         self._begun = self._ended = False
+        self._stopped: FaceSwapError | None = None
         self.summary: Mapping[str, Any] = {}
 
     def run(self) -> Exit:
@@ -104,7 +106,7 @@ class _BatchCommand:
         check_private_host(hook.endpoint())
         concurrency = as_count("--concurrency", options.concurrency)
         with _locked(self._records_folder(source)) as records:
-            money = self._money(jobs, source, records)
+            money = self._money(jobs, records)
             checked = jobs.check(items)
             report = BatchReport(checked.total)
             # A command is no task: the name of its file tells this manifest from others.
@@ -128,11 +130,17 @@ class _BatchCommand:
             finally:
                 if (not_written := manifest.write()) is not None:
                     self._console.warning("%s", not_written)
+                self._stopped = report.stopped
                 self.summary = report.summary(CLOCK.monotonic() - start, manifest.uri)
                 self._console.info("%s; %s", report.line(), manifest.uri)
         self._ended = report.stopped is None and report.seen == report.ended == report.total
         report.raise_if_failed("any", manifest.uri)
         return Exit.RESUMABLE if not_written else Exit.DONE
+
+    @property
+    def is_without_money(self) -> bool:
+        """Whether the budget has no room for the next job."""
+        return isinstance(self._stopped, BudgetExceededError)
 
     def exit_after(self, error: BaseException) -> Exit:
         """The exit code after an error. Once jobs may have been submitted, the same command goes on."""
@@ -165,7 +173,7 @@ class _BatchCommand:
             ),
         )
 
-    def _money(self, jobs: JobOptions, source: str, records: Path) -> BatchMoney:
+    def _money(self, jobs: JobOptions, records: Path) -> BatchMoney:
         """
         The budget that the jobs are bought from, if there is one.
 
@@ -180,14 +188,15 @@ class _BatchCommand:
                 "the budget's uri is a template, which only a task renders",
                 advice="Nothing was bought. Give --budget with the uri itself.",
             )
+        # The name of the file may change between two attempts. The folder of the records says who buys.
         task = SimpleNamespace(
             dag_id="airflow faceswap batch",
             run_id=_buyer(records),
-            task_id=PurePosixPath(source).name,
+            task_id="batch",
             map_index=-1,
             try_number=1,
         )
-        money = BatchMoney({hook.conn_id: budget}, task)
+        money = BatchMoney({hook.conn_id: budget}, task, log=self._console)
         money.check(jobs.steps)
         return money
 

@@ -2,7 +2,7 @@
 Airflow's own permission, which guards every page and file of the gallery, asked for by a few requests at a time.
 
 To ask takes a thread that all routes of Airflow share, and a query of its database. When 50 pages were opened at once, a
-request to Airflow's API took over a second; since few ask at a time, it takes a quarter of that.
+request to Airflow's API took over a second. With two at a time it takes a quarter of that.
 """
 
 from __future__ import annotations

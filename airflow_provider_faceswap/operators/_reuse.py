@@ -120,7 +120,7 @@ class ReusingOperator(SpendingOperator):
         from airflow_provider_faceswap.archive.turns import (
             TO_ARCHIVE,
             AnotherMakesItError,
-            Turn,
+            ClaimWait,
             found_or_claimed,
         )
 
@@ -132,7 +132,7 @@ class ReusingOperator(SpendingOperator):
             wanted_anew = self.on_clear == "resubmit" and record.epoch != epoch_of(context)
             if own or wanted_anew:
                 return
-        turn = Turn(self.timeout, self.log.info, vendor=hook.vendor.name)
+        waiting = ClaimWait(self.timeout, self.log.info, vendor=hook.vendor.name)
         while True:
             try:
                 found = found_or_claimed(
@@ -141,7 +141,7 @@ class ReusingOperator(SpendingOperator):
                     lambda: self._unclaim(context, template.provenance),
                 )
             except AnotherMakesItError as other:
-                CLOCK.sleep(turn.pause(other))
+                CLOCK.sleep(waiting.pause(other))
                 continue
             if found is not None:
                 raise ReusedError(found)

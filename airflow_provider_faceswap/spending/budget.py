@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 #: The folder, beside those of the periods, with the highest cost of each kind.
 PRICES = "prices"
-#: The setting for all tasks that name none.
+#: The setting for all tasks and commands that name none.
 _SETTING = "[faceswap] budget"
 
 

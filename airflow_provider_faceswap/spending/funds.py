@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_faceswap.exceptions import InvalidRequestError
@@ -75,6 +75,7 @@ class Funds:
 
     :param unit: The unit in which the vendor reports costs; empty if it reports none; ``None`` if it is not known.
     :param price: What a job costs according to the author of the Dag.
+    :param log: The logger.
     :ivar reservation: The name of the one that was made last.
     """
 
@@ -85,6 +86,7 @@ class Funds:
     conn_id: str
     unit: str | None
     price: Decimal | None = None
+    log: Any = field(default=_log, repr=False)
     reservation: str | None = None
 
     def reserve(self, number: int) -> str:
@@ -103,7 +105,7 @@ class Funds:
         account = budget.account(CLOCK.moment(), self.buyer.task)
         about = self.about(cap=plain(account.cap.amount), reserved_at=CLOCK.moment().isoformat())
         made = account.reserve(f"{self.buyer.mark}-{number}", price, about)
-        warn(budget, account, made, about)
+        warn(budget, account, made, about, self.log)
         self.reservation = f"{account.period.name}/{made.key}"
         return self.reservation
 
@@ -177,7 +179,7 @@ class Funds:
         try:
             step(*self._holder_of(reservation))
         except Exception as error:  # noqa: BLE001 - every storage has its own errors
-            _log.warning(
+            self.log.warning(
                 "The reservation %s of %s could not be settled (%s). It holds its money until a retry, or "
                 "airflow faceswap budget, settles it.",
                 reservation.partition("/")[2],
@@ -195,7 +197,7 @@ class Funds:
         if cost is None:
             return None
         if cost.unit != self.budget.unit:
-            _log.warning(
+            self.log.warning(
                 "%s charged %s, and %s is in %s", self.vendor, cost, self.budget.shown, self.budget.unit
             )
             return None

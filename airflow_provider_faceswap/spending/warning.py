@@ -21,13 +21,16 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-def warn(budget: Budget, account: Account, made: Reservation, about: Mapping[str, Any]) -> None:
+def warn(
+    budget: Budget, account: Account, made: Reservation, about: Mapping[str, Any], log: Any = _log
+) -> None:
     """
     Report the share of the budget that is spent or reserved, and warn if it has just passed ``warn_at``.
 
     It never raises: the reservation is made.
 
     :param about: The reservation, as the callback gets it.
+    :param log: The logger.
     """
     budget_share(place_of(budget.uri), budget.unit, made.share)
     if budget.warn_at is None or made.share < budget.warn_at:
@@ -39,7 +42,7 @@ def warn(budget: Budget, account: Account, made: Reservation, about: Mapping[str
     except Exception:  # noqa: BLE001 - a storage that cannot create exclusively: warn as the share is passed
         if made.before >= budget.warn_at:
             return
-    _log.warning("%s: %.0f %% is spent or reserved", budget.shown, made.share * 100)
+    log.warning("%s: %.0f %% is spent or reserved", budget.shown, made.share * 100)
     if budget.on_warning is None:
         return
     try:
@@ -49,4 +52,4 @@ def warn(budget: Budget, account: Account, made: Reservation, about: Mapping[str
             callback = getattr(import_module(module), name)
         callback({**about, "budget": budget.shown, "period": account.period.name, "share": made.share})
     except Exception as error:  # noqa: BLE001 - a callback is the user's
-        _log.warning("on_warning of %s failed (%s)", budget.shown, error_line(error))
+        log.warning("on_warning of %s failed (%s)", budget.shown, error_line(error))

@@ -46,7 +46,8 @@ def items(sandbox, tmp_path):
 
 def budget(folder, amount, unit="RUB"):
     """The JSON of a budget."""
-    return json.dumps({"uri": f"file://{folder}", "amount": amount, "unit": unit, "per": "ever"})
+    told = {"uri": f"file://{folder}", "amount": amount, "unit": unit, "per": "ever", "warn_at": 0.5}
+    return json.dumps(told)
 
 
 BATCH = ("batch", "--conn-id", "gptunnel_default", "--out", "out")
@@ -104,7 +105,13 @@ def test_a_budget_stops_the_batch_and_the_same_command_goes_on_with_more(run, it
     assert (first.code, charged()) == (Exit.RESUMABLE, 2)
     assert first.told["error"]["type"] == "BudgetExceededError"
     assert "1 items are left" in first.told["error"]["message"]
-    assert run(*BATCH, path, "--price", 15, "--budget", budget(folder, 100)).code == Exit.DONE
+    assert "goes on from here with a higher amount" in first.stderr
+    # The warning comes once a period: this command says it, or nobody does.
+    assert "75 % is spent or reserved" in first.stderr
+    # The file may have another name by now. Its records are the same.
+    path = path.rename(tmp_path / "rows.csv")
+    more = ("--price", 15, "--budget", budget(folder, 45), "--records", "items.csv.records")
+    assert run(*BATCH, path, *more).code == Exit.DONE
     assert charged() == 3
     shown = run("budget", f"file://{folder}")
     assert {row["dag_id"] for row in shown.told["entries"]} == {"airflow faceswap batch"}
