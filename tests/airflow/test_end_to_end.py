@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
@@ -304,8 +305,14 @@ def test_a_wait_is_one_line_for_each_change_and_not_one_for_each_question(airflo
     after = httpx.get(f"{sandbox.url}/sandbox/ledger").json()["requests"]["gptunnel"]["fetch"]
     told = []
     for task in ("in_the_triggerer", "in_the_worker"):
-        log = airflow.task_log("takes_its_time", run_id, task)
         job_id = airflow.xcom("takes_its_time", run_id, task)["job_id"]
+        deadline = time.monotonic() + 30
+        # A triggerer writes its last line after the task's end.
+        while (
+            " is done after" not in (log := airflow.task_log("takes_its_time", run_id, task))
+            and time.monotonic() < deadline
+        ):
+            time.sleep(0.2)
         changes = re.findall(rf"gptunnel job {job_id} is ([^\"]+?), after \d+ s", log)
         assert changes, "the wait is told"
         assert len(changes) == len(set(changes))
