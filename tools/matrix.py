@@ -29,6 +29,8 @@ ON_AIRFLOW = ("-m", "airflow")
 PRE_RELEASED = ("apache-airflow", "apache-airflow-core", "apache-airflow-task-sdk")
 #: The name of their environment.
 PRE_RELEASE = "pre-release"
+#: Versions that the pre-release allows and does not run with: with SQLAlchemy 2.1 the scheduler of 3.4.0b2 ends at once.
+RUNS_WITH = ("sqlalchemy<2.1",)
 #: Without it, the test client that Airflow's api-server imports warns of itself.
 QUIET = ("httpx2",)
 #: Without it, Airflow 3.1 shows the connection form of no provider.
@@ -68,7 +70,11 @@ class Cell:
             run(uv, "venv", "--quiet", "--clear", "--no-python-downloads", "--python", interpreter, folder)
         smoke = ("pytest",) if self.lowest else ("pytest", *QUIET)
         tools = smoke if self.tests == SMOKE else ("--requirement", "requirements-dev.txt", FORMS)
-        pinned = ("--constraint", self.constraints) if self.constraints else ("--upgrade", *pre_releases(uv))
+        pinned = (
+            ("--constraint", self.constraints)
+            if self.constraints
+            else ("--upgrade", *pre_releases(uv), *RUNS_WITH)
+        )
         run(uv, "pip", "install", "--quiet", "--python", python, *pinned, *tools, "--editable", ".[sandbox]")
         return python
 
