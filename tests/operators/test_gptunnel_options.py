@@ -65,7 +65,8 @@ def test_a_wrong_option_buys_nothing(vendor, context, clock):
     with pytest.raises(InvalidRequestError, match=r"options: must not set prompt .* Nothing was bought."):
         run(image(options={"prompt": CALLBACK}), context)
     assert not vendor.requests
-    assert not context["task_state_store"].values
+    # On Airflow 3.4, which may delete records, a first attempt leaves one without a job.
+    assert not any(record.get("job_id") for record in context["task_state_store"].values.values())
 
 
 def test_a_retry_finds_the_job_of_the_same_options(vendor, context, clock):
