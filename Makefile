@@ -43,7 +43,7 @@ demo: build/demo/.installed ## run both chains in a real Airflow against the san
 quick: lint ## while you work: lint, types, and the tests that start no other process (90 s)
 	$(PYTEST) $(PARALLEL) -m 'not airflow and not program and not sandbox and not slow' --ignore=tests/sandbox
 
-test: lint browser clouds ## before a commit: every test, with the coverage gate; few cases on a whole Airflow (13 min)
+test: lint browser clouds ## before a commit: every test, with the coverage gate; few cases on a whole Airflow (12 min)
 	@echo "Two runs of pytest side by side; each shows its output when it has ended, after minutes."
 	@$(MAKE) --no-print-directory --jobs=2 $(GROUPED) test-without-airflow test-on-airflow
 	@$(BIN)/python tools/skipped.py build/tests.xml build/tests-airflow.xml
