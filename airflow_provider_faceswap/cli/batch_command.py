@@ -61,7 +61,7 @@ def batch(options: Namespace) -> None:
     console = ConsoleLog()
     read_connections()
     command = _BatchCommand(options, console)
-    error = None
+    error, more = None, ""
     with interruptible():
         try:
             code = command.run()
@@ -69,9 +69,10 @@ def batch(options: Namespace) -> None:
             code = command.exit_after(caught)
             error = {"type": type(caught).__name__, "message": _sentence(caught)}
             console.say(error["message"])
+            if isinstance(caught, BudgetExceededError):
+                more = " with a higher amount, or in the budget's next period"
     if code is Exit.RESUMABLE:
-        more = " with a higher amount, or in the budget's next period" if command.is_without_money else ""
-        console.say(f"The same command goes on from here{more}, and pays for nothing twice.")
+        console.say(f"The same command continues from here{more}, and pays for nothing twice.")
     show({"ending": code.name.lower(), **command.summary, "error": error}, options.output)
     raise SystemExit(code)
 
@@ -87,7 +88,6 @@ class _BatchCommand:
         self._options = options
         self._console = console
         self._begun = self._ended = False
-        self._stopped: FaceSwapError | None = None
         self.summary: Mapping[str, Any] = {}
 
     def run(self) -> Exit:
@@ -130,17 +130,11 @@ class _BatchCommand:
             finally:
                 if (not_written := manifest.write()) is not None:
                     self._console.warning("%s", not_written)
-                self._stopped = report.stopped
                 self.summary = report.summary(CLOCK.monotonic() - start, manifest.uri)
                 self._console.info("%s; %s", report.line(), manifest.uri)
         self._ended = report.stopped is None and report.seen == report.ended == report.total
         report.raise_if_failed("any", manifest.uri)
         return Exit.RESUMABLE if not_written else Exit.DONE
-
-    @property
-    def is_without_money(self) -> bool:
-        """Whether the budget has no room for the next job."""
-        return isinstance(self._stopped, BudgetExceededError)
 
     def exit_after(self, error: BaseException) -> Exit:
         """The exit code after an error. Once jobs may have been submitted, the same command goes on."""

@@ -46,8 +46,8 @@ def items(sandbox, tmp_path):
 
 def budget(folder, amount, unit="RUB"):
     """The JSON of a budget."""
-    told = {"uri": f"file://{folder}", "amount": amount, "unit": unit, "per": "ever", "warn_at": 0.5}
-    return json.dumps(told)
+    fields = {"uri": f"file://{folder}", "amount": amount, "unit": unit, "per": "ever", "warn_at": 0.5}
+    return json.dumps(fields)
 
 
 BATCH = ("batch", "--conn-id", "gptunnel_default", "--out", "out")
@@ -105,13 +105,10 @@ def test_a_budget_stops_the_batch_and_the_same_command_goes_on_with_more(run, it
     assert (first.code, charged()) == (Exit.RESUMABLE, 2)
     assert first.told["error"]["type"] == "BudgetExceededError"
     assert "1 items are left" in first.told["error"]["message"]
-    assert "goes on from here with a higher amount" in first.stderr
+    assert "continues from here with a higher amount" in first.stderr
     # The warning comes once a period: this command says it, or nobody does.
     assert "75 % is spent or reserved" in first.stderr
-    # The file may have another name by now. Its records are the same.
-    path = path.rename(tmp_path / "rows.csv")
-    more = ("--price", 15, "--budget", budget(folder, 45), "--records", "items.csv.records")
-    assert run(*BATCH, path, *more).code == Exit.DONE
+    assert run(*BATCH, path, "--price", 15, "--budget", budget(folder, 45)).code == Exit.DONE
     assert charged() == 3
     shown = run("budget", f"file://{folder}")
     assert {row["dag_id"] for row in shown.told["entries"]} == {"airflow faceswap batch"}
@@ -172,9 +169,19 @@ def recorded(path):
 @pytest.mark.sandbox
 @pytest.mark.program
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_a_command_that_is_ended_goes_on_when_it_is_repeated(run, items, charged, number):
-    path = items(4)
-    command = [sys.executable, "-m", "airflow_provider_faceswap.cli", *BATCH, path, "--output", "json"]
+def test_a_command_that_is_ended_goes_on_when_it_is_repeated(run, items, charged, tmp_path, number):
+    path, folder = items(4), tmp_path / "budget"
+    bought = ("--price", "15", "--budget", budget(folder, 60))
+    command = [
+        sys.executable,
+        "-m",
+        "airflow_provider_faceswap.cli",
+        *BATCH,
+        path,
+        *bought,
+        "--output",
+        "json",
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
         until = time.monotonic() + 60
         # What was charged a moment ago may not be recorded yet, and would be uncertain.
@@ -185,5 +192,8 @@ def test_a_command_that_is_ended_goes_on_when_it_is_repeated(run, items, charged
     if number == signal.SIGINT:
         assert running.returncode == Exit.RESUMABLE
         assert json.loads(told)["ending"] == "resumable"
-    again = run(*BATCH, path)
+    # The file may have another name by now. Its records are the same, and so is who buys with them.
+    again = run(*BATCH, path.rename(tmp_path / "rows.csv"), *bought, "--records", f"{path.name}.records")
     assert (again.code, again.told["archived"], charged()) == (Exit.DONE, 4, 4)
+    sums = run("budget", f"file://{folder}").told
+    assert [sums[name] for name in ("spent", "bought", "reserved")] == ["60", "0", "0"]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from threading import Barrier, Lock
+from contextlib import suppress
+from threading import Barrier, BrokenBarrierError, Lock
 
 import pytest
 from fastapi.routing import APIRoute
 
+from airflow_provider_faceswap.gallery import pages
 from airflow_provider_faceswap.gallery.permission import AT_ONCE
 
 from .conftest import AuthManager
@@ -51,23 +53,35 @@ def test_the_right_for_one_dag_opens_no_other(gallery, archived):
 @pytest.mark.parametrize("token", ["viewer", "nobody"])
 def test_few_ask_for_the_permission_at_a_time_and_all_get_their_turn(gallery, archived, monkeypatch, token):
     gallery.push(archived())
-    together, lock, asking, counts = Barrier(AT_ONCE, timeout=30), Lock(), [], []
+    another, lock, asking, counts = Barrier(AT_ONCE + 1), Lock(), [], []
     allowed = AuthManager.is_authorized_dag
 
     def counted(self, **question):
         with lock:
             asking.append(question)
             counts.append(len(asking))
-        together.wait()
+        with suppress(BrokenBarrierError):
+            another.wait(timeout=0.3)  # Nobody comes: all turns are taken.
         with lock:
             asking.pop()
-        together.wait()
         return allowed(self, **question)
 
     monkeypatch.setattr(AuthManager, "is_authorized_dag", counted)
     answers = gallery.get_all([""] * 5 * AT_ONCE, token=token)
     assert {answer.status_code for answer in answers} == {200 if token == "viewer" else 403}
     assert max(counts) == AT_ONCE
+
+
+def test_a_page_that_waits_for_its_storage_keeps_no_turn(gallery, monkeypatch):
+    together = Barrier(AT_ONCE + 1, timeout=5)
+
+    def waits(*_):
+        together.wait()
+        return "shown"
+
+    monkeypatch.setattr(pages, "run", waits)
+    answers = gallery.get_all([""] * (AT_ONCE + 1))
+    assert [answer.text for answer in answers] == ["shown"] * (AT_ONCE + 1)
 
 
 def test_no_route_is_without_the_permission(gallery):
