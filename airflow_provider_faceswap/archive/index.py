@@ -1,8 +1,9 @@
 """
 The index of an archive: which archived files a request has made, whatever Dag and run bought them.
 
-One object for each request, in the archive's folder. It names files, and nothing that it says is believed: a file counts
-only if the manifest beside it names this request, and the file has the manifest's size and hash.
+One object for each request, in the archive's folder. It names files and holds a copy of their manifests, and is not believed
+by itself: a file counts only if its manifest names this request, and the file has the manifest's size and hash. The copy
+saves reading the manifest beside the file; if it does not fit, that one is read.
 
 A claim, with a lease, says that a task is making the picture. Claims are numbered and created exclusively, so of several
 tasks one makes it. Where a storage cannot create exclusively, each task makes it.
@@ -15,7 +16,9 @@ import io
 import json
 from collections.abc import Mapping
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, OnErrorOmit
 
 from airflow_provider_faceswap.archive.manifest import Manifest
 from airflow_provider_faceswap.archive.place import Place
@@ -24,6 +27,7 @@ from airflow_provider_faceswap.exceptions import FaceSwapError
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.foundation.redaction import error_line
 from airflow_provider_faceswap.foundation.signed_links import unsigned
+from airflow_provider_faceswap.foundation.text import safe_json
 from airflow_provider_faceswap.lifecycle.provenance import is_private
 from airflow_provider_faceswap.storage.files import create, holds, write
 from airflow_provider_faceswap.storage.listing import listed, removed
@@ -69,6 +73,32 @@ def _content_of(value: Any, contents: Mapping[str, str]) -> Any:
     return contents.get(value, value) if isinstance(value, str) else value
 
 
+class _Entry(BaseModel):
+    """
+    The content of an entry, which anybody may have written.
+
+    :param files: The names of the files, below the archive's folder.
+    :param manifests: As they were when the entry was written. One that this version cannot read is left out.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    files: tuple[str, ...] = Field(min_length=1)
+    manifests: tuple[OnErrorOmit[Manifest], ...] = ()
+
+    @classmethod
+    def parse(cls, text: bytes) -> Self:
+        """
+        Read an entry's object.
+
+        :raises ValueError: It is not an entry.
+        """
+        try:
+            return cls.model_validate(safe_json(json.loads(text)))
+        except RecursionError:
+            raise ValueError("nested too deep") from None
+
+
 class Index:
     """
     The index of an archive.
@@ -110,32 +140,37 @@ class Index:
             ) from None
 
     def _find(self, key: str) -> tuple[Manifest, ...]:
+        text = _read(self._of(key, _ENTRY))
         try:
-            names = json.loads(_read(self._of(key) / _ENTRY))["files"]
-            places = [Place(self.folder / name) for name in names if _is_below(name)]
-            manifests = tuple(Manifest.parse(_read(place.manifest_path)) for place in places)
-        except (ValueError, KeyError, TypeError):
+            entry = _Entry.parse(text)
+        except ValueError:
             return ()
-        for number, (place, manifest) in enumerate(zip(places, manifests, strict=True), 1):
-            is_ours = manifest.request == key and manifest.is_of(place.path) and manifest.job is not None
-            if not is_ours or (manifest.source.output, manifest.source.outputs) != (number, len(names)):
-                return ()
-            if not holds(place.path, manifest.file.bytes, manifest.file.sha256):
-                return ()
-        return manifests
+        places = [Place(self.folder / name) for name in entry.files if _is_below(name)]
+        if len(places) < len(entry.files):
+            return ()
+        if _are_whole(key, places, entry.manifests):
+            return entry.manifests
+        # It is an entry without copies, or the file was archived again.
+        texts = [_read(place.manifest_path) for place in places]
+        try:
+            beside = tuple(map(Manifest.parse, texts))
+        except ValueError:
+            return ()
+        return beside if _are_whole(key, places, beside) else ()
 
-    def record(self, key: str, files: Sequence[str]) -> None:
+    def record(self, key: str, manifests: Sequence[Manifest]) -> None:
         """
         Write the entry of a request whose files are all archived, and end the claims on it.
 
-        :param files: Their URIs, in the order of the outputs.
+        :param manifests: Of the files, in the order of the outputs.
         :raises Exception: The storage's own error.
         """
         root = place_of(str(self.folder)).rstrip("/") + "/"
-        names = [place_of(uri).removeprefix(root) for uri in files]
+        names = [place_of(manifest.file.uri).removeprefix(root) for manifest in manifests]
         if not all(map(_is_below, names)):
             return
-        path, content = self._of(key) / _ENTRY, json.dumps({"files": names}).encode()
+        entry = _Entry(files=tuple(names), manifests=tuple(manifests))
+        path, content = self._of(key, _ENTRY), entry.model_dump_json().encode()
         try:
             create(path, io.BytesIO(content))
         except NotImplementedError:
@@ -212,10 +247,29 @@ class Index:
         return found
 
     def _claim_path(self, key: str, number: int) -> ObjectStoragePath:
-        return self._of(key) / f"{_CLAIM}{number:04d}"
+        return self._of(key, f"{_CLAIM}{number:04d}")
 
-    def _of(self, key: str) -> ObjectStoragePath:
-        return self.folder / FOLDER / key[:2] / key
+    def _of(self, key: str, *name: str) -> ObjectStoragePath:
+        # In one step: each makes a path, which takes longer than it looks.
+        return self.folder / "/".join((FOLDER, key[:2], key, *name))
+
+
+def _are_whole(key: str, places: Sequence[Place], manifests: Sequence[Manifest]) -> bool:
+    """
+    True if these are the manifests of all files that a request has made, and of the files at these places.
+
+    :raises Exception: A file could not be read.
+    """
+    if len(places) != len(manifests):
+        return False
+    return all(
+        manifest.request == key
+        and manifest.job is not None
+        and manifest.is_of(place.path)
+        and (manifest.source.output, manifest.source.outputs) == (number, len(places))
+        and holds(place.path, manifest.file.bytes, manifest.file.sha256)
+        for number, (place, manifest) in enumerate(zip(places, manifests, strict=True), 1)
+    )
 
 
 def _read(path: ObjectStoragePath) -> bytes:
@@ -223,9 +277,9 @@ def _read(path: ObjectStoragePath) -> bytes:
     return data
 
 
-def _is_below(name: Any) -> bool:
+def _is_below(name: str) -> bool:
     """True for the name of a file below the archive's folder."""
-    if not isinstance(name, str) or not name or "://" in name or "::" in name:
+    if not name or "://" in name or "::" in name:
         return False
     path = PurePosixPath(name)
     return not path.is_absolute() and ".." not in path.parts

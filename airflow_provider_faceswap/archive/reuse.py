@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from airflow_provider_faceswap.archive.index import Index
-from airflow_provider_faceswap.archive.manifest import REUSE, Archived, Manifest
+from airflow_provider_faceswap.archive.manifest import REUSE, Archived, Manifest, RunInfo
 from airflow_provider_faceswap.exceptions import (
     ArchiveError,
     FaceSwapError,
@@ -162,17 +162,17 @@ def record_requests(
 
     :returns: One line for each entry that could not be written: the pictures are archived all the same.
     """
-    files: dict[tuple[str, str], dict[int, str]] = defaultdict(dict)
+    made: dict[tuple[str, str], dict[int, Manifest]] = defaultdict(dict)
     wanted: dict[tuple[str, str], int] = {}
     for source, file in zip(sources, archived, strict=True):
         provenance = (source.result.provenance if source.result else None) or {}
         mark = provenance.get(REUSE)
         if isinstance(mark, dict) and isinstance(mark.get("key"), str) and not is_reused(source):
             request = (mark["key"], str(mark.get("from") or ""))
-            files[request][source.position] = file.uri
+            made[request][source.position] = Manifest.of(source, file, RunInfo())
             wanted[request] = source.of
     problems = []
-    for (key, searched), found in files.items():
+    for (key, searched), found in made.items():
         if len(found) < wanted[key, searched]:
             continue
         try:

@@ -7,6 +7,7 @@ from functools import partial
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_faceswap.archive.manifest import Manifest
 from airflow_provider_faceswap.archive.sources import sources_of
 from airflow_provider_faceswap.batch.item_lines import ItemLines
 from airflow_provider_faceswap.batch.item_log import BufferedItemLog
@@ -230,12 +231,16 @@ class ItemRun:
         runner, name = self._runner, self._jobs.filename_of(self._item, step)
         archive = replace(runner.archive, filename=name) if name else runner.archive
         inputs = self._jobs.inputs(step, made.hook, self._item, self._known(step))
-        files = [
-            archive.keep(source.model_copy(update={"inputs": inputs, "checked": checked}))
+        sources = [
+            source.model_copy(update={"inputs": inputs, "checked": checked})
             for source, checked in zip_longest(sources_of(made.result, fetch), made.checked)
         ]
+        files = [archive.keep(source) for source in sources]
         if runner.index is not None and made.result.reused_from is None:
-            self._reuse.record(number, made.hook, [file.uri for file in files])
+            manifests = [
+                Manifest.of(source, file, archive.run) for source, file in zip(sources, files, strict=True)
+            ]
+            self._reuse.record(number, made.hook, manifests)
         return files
 
     # -- results of earlier steps ---------------------------------------------------------------------

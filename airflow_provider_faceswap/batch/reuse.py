@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from airflow_provider_faceswap.archive.index import Index
+    from airflow_provider_faceswap.archive.manifest import Manifest
     from airflow_provider_faceswap.batch.options import PreparedStep
     from airflow_provider_faceswap.batch.runner import BatchRunner
     from airflow_provider_faceswap.hooks.base import JobHook
@@ -134,10 +135,14 @@ class ItemReuse:
             return None
         return holder.partition("#")[0]
 
-    def record(self, number: int, hook: JobHook, files: list[str]) -> None:
-        """Write the index entry of a step whose files are all archived. It never raises: they are archived all the same."""
+    def record(self, number: int, hook: JobHook, made: Sequence[Manifest]) -> None:
+        """
+        Write the index entry of a step whose files are all archived. It never raises: they are archived all the same.
+
+        :param made: The manifests of the files.
+        """
         try:
-            self._index.record(key_at(self._index, hook, self.prepared[number].requests[hook.conn_id]), files)
+            self._index.record(key_at(self._index, hook, self.prepared[number].requests[hook.conn_id]), made)
         except Exception as error:  # noqa: BLE001 - every storage has its own errors
             self.log.warning(
                 "a request cannot be reused: its entry could not be written (%s)", error_line(error)

@@ -191,31 +191,99 @@ def test_a_webhook_is_no_part_of_the_picture(bought, swap, another):
     assert "reused_from" in swap(webhook="https://hooks.test/two").execute(another())
 
 
-@pytest.mark.parametrize(
-    "spoil", ["file gone", "file changed", "manifest gone", "planted", "escaping", "damaged"]
-)
-def test_an_entry_is_not_believed_without_its_file(vendor, answer, bought, swap, another, tmp_path, spoil):
-    kept = bought()
-    file = tmp_path / kept["uri"].rpartition("/")[2]
-    file = tmp_path / "kept" / file.name
+@pytest.fixture
+def archived(bought, tmp_path):
+    """Buy and archive once; the file, its manifest and the entry."""
+    file = tmp_path / "kept" / bought()["uri"].rpartition("/")[2]
     [entry] = (tmp_path / "kept" / FOLDER).rglob("entry")
+    return file, file.with_name(f"{file.name}.json"), entry
+
+
+def changed(path, **parts):
+    """Change parts of a file of JSON."""
+    path.write_text(json.dumps({**json.loads(path.read_text()), **parts}))
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        "file gone",
+        "file changed",
+        "of another request",
+        "of another file",
+        "of one output of two",
+        "without a job",
+        "escaping",
+        "empty",
+        "no object",
+        "nested",
+        "damaged",
+    ],
+)
+def test_an_entry_is_not_believed_without_its_file(vendor, answer, archived, swap, another, tmp_path, spoil):
+    file, manifest, entry = archived
+    [copy] = json.loads(entry.read_text())["manifests"]
+
+    def plant(**parts):
+        changed(manifest, **parts)
+        changed(entry, manifests=[{**copy, **parts}])
+
     if spoil == "file gone":
         file.unlink()
     elif spoil == "file changed":
         file.write_bytes(file.read_bytes()[:-1] + b"x")
-    elif spoil == "manifest gone":
-        file.with_name(f"{file.name}.json").unlink()
-    elif spoil == "planted":
-        manifest = json.loads(file.with_name(f"{file.name}.json").read_text())
-        file.with_name(f"{file.name}.json").write_text(json.dumps({**manifest, "request": "0" * 64}))
+    elif spoil == "of another request":
+        plant(request="0" * 64)
+    elif spoil == "of another file":
+        file.with_name("other.png").write_bytes(file.read_bytes())
+        file.with_name("other.png.json").write_bytes(manifest.read_bytes())
+        changed(entry, files=["other.png"])
+    elif spoil == "of one output of two":
+        plant(source={"output": 1, "outputs": 2})
+    elif spoil == "without a job":
+        plant(job=None)
     elif spoil == "escaping":
         (tmp_path / "other.png").write_bytes(file.read_bytes())
-        entry.write_text(json.dumps({"files": ["../other.png"]}))
+        plant(file={**copy["file"], "uri": f"file://{tmp_path}/other.png"})
+        changed(entry, files=["../other.png"])
     else:
-        entry.write_bytes(b"\xff{")
+        texts = {"empty": b'{"files": []}', "no object": b"[]", "nested": b"[" * 100_000, "damaged": b"\xff{"}
+        entry.write_bytes(texts[spoil])
     vendor.will(answer("done", percent=100, result=URL))
     assert "reused_from" not in swap().execute(another())
     assert len(vendor.creates) == 2
+
+
+@pytest.mark.parametrize("manifests", [[], [{"file": {}}]], ids=["none", "of another version"])
+def test_an_entry_without_usable_copies_is_read_with_the_manifests(
+    archived, swap, another, vendor, manifests
+):
+    file, _, entry = archived
+    changed(entry, manifests=manifests)
+    assert swap().execute(another())["url"].endswith(file.name)
+    assert len(vendor.creates) == 1
+
+
+def test_a_file_that_was_archived_again_is_known(archived, swap, another, vendor):
+    file, manifest, _ = archived
+    data = file.read_bytes() + b"more"
+    file.write_bytes(data)
+    now = {
+        **json.loads(manifest.read_text())["file"],
+        "bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+    }
+    changed(manifest, file=now)
+    assert swap().execute(another())["url"].endswith(file.name)
+    assert len(vendor.creates) == 1
+
+
+def test_a_file_whose_manifest_is_gone_is_known_and_gets_a_new_one(archived, swap, keep, another, vendor):
+    file, manifest, _ = archived
+    manifest.unlink()
+    keep(swap().execute(another()))
+    assert len(vendor.creates) == 1
+    assert json.loads(manifest.read_text())["file"]["uri"].endswith(file.name)
 
 
 def test_a_broken_entry_is_replaced_by_the_next_archive(
