@@ -241,25 +241,32 @@ def test_dead_storage_does_not_slow_the_api(airflow, cookies, run_id):
     # The first page loads what reads from S3.
     assert httpx.get(f"{gallery}/dead/", cookies=cookies, timeout=90).status_code == 503
 
+    async def slowest_request(client, is_over):
+        seconds = []
+        while not is_over(len(seconds)):
+            begun = time.perf_counter()
+            assert (await client.get(api)).status_code == 200
+            seconds.append(time.perf_counter() - begun)
+            await asyncio.sleep(0.2)
+        return max(seconds)
+
     async def ask(address):
         limits = httpx.Limits(max_connections=100)
         async with httpx.AsyncClient(cookies=cookies, timeout=90, limits=limits) as client:
+            alone = await slowest_request(client, lambda requests: requests == 20)
             pages = [asyncio.create_task(client.get(address)) for _ in range(50)]
-            seconds = []
-            while not all(page.done() for page in pages):
-                begun = time.perf_counter()
-                assert (await client.get(api)).status_code == 200
-                seconds.append(time.perf_counter() - begun)
-                await asyncio.sleep(0.2)
-            return max(seconds), [page.result() for page in pages]
+            slowest = await slowest_request(client, lambda _: all(page.done() for page in pages))
+            return alone, slowest, [page.result() for page in pages]
 
     with ThreadPoolExecutor(1) as beside_the_browser:
         begun = time.perf_counter()
-        slowest, pages = beside_the_browser.submit(asyncio.run, ask(f"{gallery}/dead/")).result()
+        alone, slowest, pages = beside_the_browser.submit(asyncio.run, ask(f"{gallery}/dead/")).result()
     print(  # noqa: T201 - the figures are part of what is known
-        f"the slowest request to the API: {slowest * 1000:.0f} ms, all pages after {time.perf_counter() - begun:.0f} s"
+        f"the slowest request to the API: {slowest * 1000:.0f} ms, without the pages {alone * 1000:.0f} ms; "
+        f"all pages after {time.perf_counter() - begun:.0f} s"
     )
-    assert slowest < 0.5
+    # Other tests use the same processors. What they cost the API, they cost it without the pages, too.
+    assert slowest < 0.5 + alone
     assert {page.status_code for page in pages} <= {200, 503}
     assert all("does not answer" in page.text for page in pages)
     # It is not asked again while several calls wait for it, so nobody waits ten seconds more.
