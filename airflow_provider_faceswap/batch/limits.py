@@ -9,7 +9,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from airflow_provider_faceswap.hooks.base import JobHook
 
@@ -18,11 +18,17 @@ class AccountLimit:
     """
     The jobs of one account. Of the items that wait, the one with the lowest position is next, so that items end early.
 
-    :param number: How many there may be at the same time; ``None`` for any number.
+    :param read: Reads how many there may be at the same time; ``None`` for any number. It is called for the first job: an
+        item that is archived already needs none.
+    :ivar number: What it returned; ``None`` before.
     """
 
-    def __init__(self, number: int | None) -> None:
-        self._free = number
+    def __init__(self, read: Callable[[], Awaitable[int | None]]) -> None:
+        self._read = read
+        self._reading = asyncio.Lock()
+        self._is_known = False
+        self.number: int | None = None
+        self._free = 0
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._order = count()
 
@@ -33,7 +39,11 @@ class AccountLimit:
 
         :param position: Of the item.
         """
-        if self._free is None:
+        async with self._reading:
+            if not self._is_known:
+                self.number = await self._read()
+                self._free, self._is_known = self.number or 0, True
+        if self.number is None:
             yield
             return
         await self._take(position)
@@ -61,31 +71,18 @@ class AccountLimit:
             if not turn.done():
                 turn.set_result(None)
                 return
-        self._free = (self._free or 0) + 1
+        self._free += 1
 
 
-def limits_of(hooks: Iterable[JobHook], wanted: int, log: Any) -> dict[str, int]:
+def allowed_jobs(hook: JobHook, wanted: int, log: Any) -> int | None:
     """
-    How many jobs each connection's account may run at once, if its vendor says so.
+    How many jobs the account of a connection may run at once; ``None`` if its vendor does not say so.
 
     :param wanted: What the task asks for; a lower limit is logged.
     :param log: The task's logger.
     """
-    limits: dict[str, int] = {}
-    for hook in hooks:
-        if (allowed := hook.concurrency_limit()) is None:
-            continue
-        limits[hook.conn_id] = max(1, allowed)
-        if allowed < wanted:
-            log.info("%s allows %d jobs at once for this account", hook.vendor.name, allowed)
-    return limits
-
-
-def concurrency_of(hooks: Iterable[JobHook], limits: Mapping[str, int], wanted: int) -> int:
-    """
-    The number of items at the same time: no more than their accounts can have jobs.
-
-    :param limits: By connection.
-    """
-    accounts = {hook.conn_id for hook in hooks}
-    return max(1, min(wanted, sum(limits.values())) if accounts == limits.keys() else wanted)
+    if (allowed := hook.concurrency_limit()) is None:
+        return None
+    if allowed < wanted:
+        log.info("%s allows %d jobs at once for this account", hook.vendor.name, allowed)
+    return max(1, allowed)

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, nullcontext, suppress
 from contextvars import copy_context
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,7 +15,7 @@ from airflow_provider_faceswap.batch.ending import broken_off, report_left_behin
 from airflow_provider_faceswap.batch.item_log import FailedItemLog
 from airflow_provider_faceswap.batch.item_records import ItemRecords
 from airflow_provider_faceswap.batch.item_run import NOT_STARTED, ItemRun
-from airflow_provider_faceswap.batch.limits import AccountLimit
+from airflow_provider_faceswap.batch.limits import AccountLimit, allowed_jobs
 from airflow_provider_faceswap.batch.money import BatchMoney
 from airflow_provider_faceswap.batch.report import NO_MONEY, BatchReport, skipped_end
 from airflow_provider_faceswap.foundation.clock import CLOCK
@@ -50,7 +51,6 @@ class BatchRunner:
     :param concurrency: Maximum number of jobs at the same time.
     :param log: The task's logger.
     :param wrong: What is wrong with an item that is to be left out, by its position.
-    :param limits: By connection, how many jobs there may be at the same time, if its vendor says so.
     :param money: The budgets that jobs are bought from.
     :param index: The archive's, if jobs that were archived before are not to be bought again.
     :param owner: The task instance, the same in all its attempts, for claims in the index.
@@ -64,7 +64,6 @@ class BatchRunner:
     concurrency: int
     log: Any
     wrong: Mapping[int, str] = field(default_factory=dict)
-    limits: Mapping[str, int] = field(default_factory=dict)
     money: BatchMoney = field(default_factory=BatchMoney)
     index: Index | None = None
     owner: str = ""
@@ -109,8 +108,11 @@ class BatchRunner:
 
     def _jobs_left(self) -> int:
         """How many jobs may still be submitted, at most as many as run at the same time."""
-        left = (self.report.total - self.report.seen) * len(self.jobs.steps)
-        return min(self.concurrency, left - len(self.running))
+        left = (self.report.total - self.report.seen) * len(self.jobs.steps) - len(self.running)
+        known = [limit.number for limit in self._limits.values() if limit.number is not None]
+        # More than this if an account has no limit, or has had no job yet.
+        allowed = sum(known) if len(known) == len(self.jobs.hooks) else self.concurrency
+        return min(self.concurrency, allowed, left)
 
     def unrecorded_jobs(self) -> list[str]:
         """The ids of jobs that a retry cannot find, once the batch is over."""
@@ -201,7 +203,8 @@ class BatchRunner:
 
     def limit_of(self, hook: JobHook) -> AccountLimit:
         """How many jobs there may be at a connection."""
-        return self._limits.setdefault(hook.conn_id, AccountLimit(self.limits.get(hook.conn_id)))
+        read = partial(allowed_jobs, hook, self.concurrency, self.log)
+        return self._limits.setdefault(hook.conn_id, AccountLimit(partial(self.in_thread, read)))
 
     async def in_thread(self, work: Callable[[], T]) -> T:
         """Do what blocks, in a thread."""

@@ -17,7 +17,6 @@ from airflow_provider_faceswap.archive.store import archive_at
 from airflow_provider_faceswap.archive.thumbnails import keeper
 from airflow_provider_faceswap.batch.item_storage import ItemStorage
 from airflow_provider_faceswap.batch.items import Items
-from airflow_provider_faceswap.batch.limits import concurrency_of, limits_of
 from airflow_provider_faceswap.batch.manifest import BatchManifest
 from airflow_provider_faceswap.batch.money import BatchMoney
 from airflow_provider_faceswap.batch.options import JobOptions
@@ -111,15 +110,13 @@ class _BatchCommand:
             report = BatchReport(checked.total)
             # A command is no task: the name of its file tells this manifest from others.
             manifest = BatchManifest(folder, RunInfo(task_id=PurePosixPath(source).name))
-            limits = limits_of(jobs.hooks, concurrency, self._console)
             runner = BatchRunner(
                 jobs=jobs,
                 records=ShardedStore(ObjectRecords(path_of(f"file://{records}")), _KEY),
                 archive=archive_at(out, None, run=None, thumbnails=keeper(wanted=True, log=self._console)),
                 manifest=manifest,
                 report=report,
-                concurrency=concurrency_of(jobs.hooks, limits, max(1, min(concurrency, report.total))),
-                limits=limits,
+                concurrency=max(1, min(concurrency, report.total)),
                 log=self._console,
                 wrong=checked.wrong,
                 money=money,

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 from airflow_provider_faceswap.archive.manifest import RunInfo
 from airflow_provider_faceswap.archive.names import check_known, folder_of
 from airflow_provider_faceswap.batch.item_storage import ItemStorage
-from airflow_provider_faceswap.batch.limits import concurrency_of, limits_of
 from airflow_provider_faceswap.batch.options import JobOptions
 from airflow_provider_faceswap.batch.report import BatchReport, StepCount
 from airflow_provider_faceswap.exceptions import ArchiveError, BudgetExceededError, InvalidRequestError
@@ -230,7 +229,6 @@ class BatchOperator(KillableBatch):
                 "task may pay for jobs again."
             )
         manifest = BatchManifest(folder, run)
-        limits = limits_of(jobs.hooks, self.concurrency, self.log)
         runner = BatchRunner(
             jobs=jobs,
             records=None if store is None else ShardedStore(store, KEY),
@@ -242,8 +240,7 @@ class BatchOperator(KillableBatch):
             ),
             manifest=manifest,
             report=report,
-            concurrency=concurrency_of(jobs.hooks, limits, min(self.concurrency, report.total)),
-            limits=limits,
+            concurrency=max(1, min(self.concurrency, report.total)),
             log=self.log,
             wrong=checked.wrong,
             money=money,

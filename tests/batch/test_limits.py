@@ -8,6 +8,33 @@ from airflow_provider_faceswap.batch.limits import AccountLimit
 from airflow_provider_faceswap.batch.report import BatchReport, RunningJob, StepCount
 
 
+def limited_to(number, read=None):
+    async def limit():
+        if read is not None:
+            read.append(number)
+        return number
+
+    return AccountLimit(limit)
+
+
+def test_the_limit_is_read_once_and_for_the_first_job():
+    read = []
+
+    async def run():
+        limit = limited_to(2, read)
+        assert read == []
+
+        async def job():
+            async with limit.job_of(1):
+                await asyncio.sleep(0)
+
+        await asyncio.gather(*(job() for _ in range(5)))
+        return limit.number
+
+    assert asyncio.run(run()) == 2
+    assert read == [2]
+
+
 def test_the_oldest_item_that_waits_is_next():
     order = []
 
@@ -17,7 +44,7 @@ def test_the_oldest_item_that_waits_is_next():
             await asyncio.sleep(0)
 
     async def run():
-        limit = AccountLimit(1)
+        limit = limited_to(1)
         async with asyncio.TaskGroup() as group, limit.job_of(0):
             for position in (7, 3, 5):
                 group.create_task(item(limit, position))
@@ -42,7 +69,7 @@ def test_there_are_never_more_jobs_than_allowed_and_a_cancelled_wait_takes_none(
                 running -= 1
 
     async def run():
-        limit = AccountLimit(3)
+        limit = limited_to(3)
         tasks = [asyncio.create_task(item(limit, position)) for position in range(20)]
         await asyncio.sleep(0)
         for task in tasks[::4]:
@@ -57,7 +84,7 @@ def test_there_are_never_more_jobs_than_allowed_and_a_cancelled_wait_takes_none(
 
 def test_a_vendor_without_a_limit_holds_nobody_up():
     async def run():
-        limit = AccountLimit(None)
+        limit = limited_to(None)
         async with limit.job_of(1), limit.job_of(2), limit.job_of(3):
             return True
 

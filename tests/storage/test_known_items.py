@@ -13,7 +13,8 @@ pytestmark = pytest.mark.sandbox
 ITEMS = 4
 
 
-def test_a_known_item_costs_two_reads_and_no_job(sandbox, bucket, door):
+@pytest.mark.parametrize("conn_id", ["gptunnel_default", "piapi_default"])
+def test_a_known_item_costs_two_reads_and_no_request_to_a_vendor(sandbox, bucket, door, conn_id):
     def requests():
         return httpx.get(f"{sandbox.url}/sandbox/ledger").json()["requests"]
 
@@ -27,7 +28,7 @@ def test_a_known_item_costs_two_reads_and_no_job(sandbox, bucket, door):
         ]
         return FaceSwapBatchOperator(
             task_id="batch",
-            conn_id="gptunnel_default",
+            conn_id=conn_id,
             items=items,
             destination=f"{bucket.uri}/pictures",
             reuse="archive",
