@@ -222,3 +222,15 @@ def test_a_job_whose_money_is_reserved_is_bought_though_the_budget_is_empty_for_
         batch(rows(10), budget=budget(cost * 3.5), price=cost)
     assert bought(ledger) == 3
     assert kept("spent") == cost * 3
+
+
+def test_no_more_is_reserved_than_the_account_can_have_jobs(batch, rows, budget, kept, sandbox, monkeypatch):
+    held, find = [], sandbox.sandbox.find
+
+    def found(vendor, job_id):
+        held.append(kept("reserved", "point") + kept("bought", "point"))
+        return find(vendor, job_id)
+
+    monkeypatch.setattr(sandbox.sandbox, "find", found)
+    batch(rows(12), conn_id="piapi_default", concurrency=12, budget=budget(10**9, "point"), price=10**6)
+    assert 1 <= max(held) / 10**6 <= 5
