@@ -9,11 +9,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_faceswap.archive.manifest import Archived, RunInfo
 from airflow_provider_faceswap.archive.names import check_known, folder_of, given_filename
-from airflow_provider_faceswap.archive.reuse import record_requests
 from airflow_provider_faceswap.archive.sources import ArchiveSource, parse_each
-from airflow_provider_faceswap.archive.store import archive_at
-from airflow_provider_faceswap.archive.thumbnails import keeper
-from airflow_provider_faceswap.batch.manifest import manifest_name
 from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError
 from airflow_provider_faceswap.foundation.redaction import error_line
 from airflow_provider_faceswap.foundation.validation import as_choice, as_count
@@ -117,6 +113,11 @@ class ArchiveOperator(BaseOperator):
     @failure_shown
     def execute(self, context: Context) -> dict[str, Any] | list[dict[str, Any]]:
         """Archive everything that the source names."""
+        # A Dag file that is only parsed needs none of these.
+        from airflow_provider_faceswap.archive.reuse import record_requests
+        from airflow_provider_faceswap.archive.store import archive_at
+        from airflow_provider_faceswap.archive.thumbnails import keeper
+
         sources, is_list = parse_each(self.source, fetch_job)
         filename = self._usable_filename()
         if filename and len(sources) > 1:
@@ -152,6 +153,7 @@ class ArchiveOperator(BaseOperator):
 
     def _write_sheet(self, folder: ObjectStoragePath, archived: Sequence[Archived], context: Context) -> None:
         """Write the sheet. The results are archived already, so an error here is only logged."""
+        from airflow_provider_faceswap.batch.manifest import manifest_name
         from airflow_provider_faceswap.gallery.sheet import Sheet
 
         name = manifest_name(RunInfo.of(context["ti"])).removeprefix("batch-").removesuffix(".jsonl")
