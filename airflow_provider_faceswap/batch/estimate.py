@@ -192,11 +192,11 @@ class Estimator:
             self._made.update(state.keys.get(number, ()))
 
     def _at(self, prepared: PreparedStep) -> StepEstimate:
-        conn_id, (kind, _) = next(iter(prepared.requests.items()))
-        key = (prepared.step.name, conn_id, kind)
+        conn_id, (kind, request) = next(iter(prepared.requests.items()))
+        hook = next(hook for hook in prepared.step.hooks if hook.conn_id == conn_id)
+        key = (prepared.step.name, conn_id, hook.vendor.priced_as(kind, request))
         if key not in self._steps:
-            hook = next(hook for hook in prepared.step.hooks if hook.conn_id == conn_id)
-            self._steps[key] = self._new(prepared.step, hook, kind)
+            self._steps[key] = self._new(prepared.step, hook, key[2])
         return self._steps[key]
 
     def _new(self, step: PlannedStep, hook: JobHook, kind: str) -> StepEstimate:

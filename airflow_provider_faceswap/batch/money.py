@@ -115,11 +115,12 @@ class BatchMoney:
         """
         The money for a step of an item; ``None`` without a budget.
 
-        :param kind: The vendor's kind of the job.
+        :param kind: What its price is of.
         :param key: That of its record.
         """
         if (purse := self._purses.get(hook.conn_id)) is None:
             return None
+        first = self._purses.get(step.hooks[0].conn_id, purse)
         return StepFunds(
             purse.budget,
             self._buyer,
@@ -127,7 +128,8 @@ class BatchMoney:
             kind,
             hook.conn_id,
             hook.vendor.cost_unit,
-            step.price,
+            # It is in the unit of the step's first connection.
+            step.price if purse.budget.unit == first.budget.unit else None,
             self._log,
             purse=purse,
             key=key,

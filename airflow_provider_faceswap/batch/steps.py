@@ -13,7 +13,7 @@ from airflow_provider_faceswap.foundation.redaction import cut
 from airflow_provider_faceswap.foundation.rendered import is_set
 from airflow_provider_faceswap.foundation.validation import as_choice, as_conn_id, as_conn_ids, as_seconds
 from airflow_provider_faceswap.media.preflight import PREFLIGHTS
-from airflow_provider_faceswap.spending.amounts import as_amount
+from airflow_provider_faceswap.spending.amounts import as_price
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -80,7 +80,7 @@ class Step:
             self.preflight: Preflight | None = (
                 None if preflight is None else as_choice("preflight", preflight, PREFLIGHTS)
             )
-            self.price = as_amount("price", price) if is_set(price) else None
+            self.price = as_price(price)
             self.arguments = {name: parsed(name, value) for name, value in arguments.items()}
         except InvalidRequestError as error:
             raise self._wrong(error.message, error.advice) from None

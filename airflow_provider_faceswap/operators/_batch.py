@@ -30,7 +30,8 @@ from airflow_provider_faceswap.operators._clears import (
 )
 from airflow_provider_faceswap.operators._dry_run import check_flag, estimated, is_dry_run
 from airflow_provider_faceswap.operators._failure import failure_shown
-from airflow_provider_faceswap.operators._spending import batch_money, check_budget, given_price, later
+from airflow_provider_faceswap.operators._spending import batch_money, check_budget, later
+from airflow_provider_faceswap.spending.amounts import as_price
 from airflow_provider_faceswap.storage.task_records import store_of
 from airflow_provider_faceswap.telemetry import lineage
 from airflow_provider_faceswap.telemetry.openlineage import facets
@@ -158,7 +159,7 @@ class BatchOperator(KillableBatch):
         check_budget(budget)
         self.budget = budget
         self.price = price
-        given_price(price)
+        as_price(price)
         self.reuse = as_choice("reuse", reuse, ("run", "archive"))
         check_flag(dry_run)
         self.is_dry_run = dry_run

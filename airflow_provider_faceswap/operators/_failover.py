@@ -19,6 +19,7 @@ from airflow_provider_faceswap.lifecycle.purchase import NotSubmittedError
 from airflow_provider_faceswap.lifecycle.submissions import latest_deadline
 from airflow_provider_faceswap.operators._earlier_job import names_earlier_job, naming
 from airflow_provider_faceswap.operators._failure import failure_shown
+from airflow_provider_faceswap.operators._spending import budget_at
 from airflow_provider_faceswap.operators.base import JobOperator
 from airflow_provider_faceswap.storage.task_records import store_of
 
@@ -92,6 +93,15 @@ class FailoverOperator(JobOperator):
                 raise
             self._log_next(rest[0], waited_for.conn_id, error)
         return self._run_at_first(context, conn_ids, rest, failed)
+
+    def _price_is_in(self, unit: str, context: Context) -> bool:
+        """Whether the price, which is in the unit of the first connection, is in the unit of a budget."""
+        try:
+            first = hook_for_connection(_checked(materialized(self.conn_ids))[0])
+        except FaceSwapError:
+            return False
+        budget = budget_at(self, self.budget, first, context)
+        return budget is None or budget.unit == unit
 
     def _reused_at_any(self, context: Context, conn_ids: Iterable[str]) -> dict[str, Any] | None:
         """What was archived before, of any of the connections, so that the first does not buy it again."""

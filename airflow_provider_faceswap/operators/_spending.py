@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_faceswap.exceptions import BudgetBusyError, BudgetExceededError, FaceSwapError
+from airflow_provider_faceswap.exceptions import (
+    BudgetBusyError,
+    BudgetExceededError,
+    FaceSwapError,
+)
 from airflow_provider_faceswap.foundation.clock import CLOCK
-from airflow_provider_faceswap.foundation.rendered import is_set
 from airflow_provider_faceswap.lifecycle.ledger import attempt_of, epoch_of
 from airflow_provider_faceswap.operators._settlement import SettlingOperator
-from airflow_provider_faceswap.spending.amounts import as_amount
+from airflow_provider_faceswap.spending.amounts import as_price
 
 if TYPE_CHECKING:
-    from decimal import Decimal
-
     from airflow.providers.common.compat.sdk import BaseOperator, Context
 
     from airflow_provider_faceswap.batch.money import BatchMoney
@@ -37,15 +38,6 @@ def check_budget(value: Any) -> None:
         from airflow_provider_faceswap.spending.budget import budgets_of
 
         budgets_of(value)
-
-
-def given_price(price: Any) -> Decimal | None:
-    """
-    The price that an operator was given.
-
-    :raises InvalidRequestError: It is no amount.
-    """
-    return as_amount("price", price) if is_set(price) else None
 
 
 def budget_at(operator: BaseOperator, value: Any, hook: JobHook, context: Context) -> Budget | None:
@@ -101,7 +93,8 @@ class SpendingOperator(SettlingOperator):
 
     :param budget: The :class:`~airflow_provider_faceswap.budgets.Budget`, its JSON, or a list of these with one for each
         unit. Default: ``[faceswap] budget``.
-    :param price: What a job costs, in the budget's unit, until the budget has seen a cost of this kind.
+    :param price: What a job costs, in the budget's unit, until the budget has seen a cost of this kind and model. With
+        several connections, in the unit of the first: what a job costs in another unit is not known then.
     """
 
     def __init__(self, *, budget: Any = None, price: float | None = None, **kwargs: Any) -> None:
@@ -109,15 +102,15 @@ class SpendingOperator(SettlingOperator):
         check_budget(budget)
         self.budget = budget
         self.price = price
-        given_price(price)
+        as_price(price)
         #: What this process buys from.
         self._bought_from: Funds | None = None
 
-    def _funds(self, context: Context, hook: JobHook, kind: str | None = None) -> Funds | None:
+    def _funds(self, context: Context, hook: JobHook, kind: str) -> Funds | None:
         """
         The money for this task's job at a connection; ``None`` without a budget.
 
-        :param kind: That of a job which was submitted before; default: the operator's.
+        :param kind: What the job's price is of.
         :raises InvalidRequestError: ``[faceswap] budget`` is wrong.
         """
         budget = budget_at(self, self.budget, hook, context)
@@ -132,21 +125,36 @@ class SpendingOperator(SettlingOperator):
             budget,
             Buyer.of(context["ti"], epoch_of(context), *more),
             hook.vendor.name,
-            kind or self.kind,
+            kind,
             hook.conn_id,
             hook.vendor.cost_unit,
-            given_price(self.price),
+            as_price(self.price) if self._price_is_in(budget.unit, context) else None,
         )
+
+    def _price_is_in(self, unit: str, context: Context) -> bool:  # noqa: ARG002 - a task at one connection has one unit
+        """Whether the price is in the unit of a budget."""
+        return True
 
     def _close(self, context: Context, submission: Submission, waited: WaitResult) -> Record | None:
         """Settle the record of this job, and its reservation."""
         record = super()._close(context, submission, waited)
         # Without a store of records, only the process that reserved knows it.
         reservation = getattr(record or self._bought_from, "reservation", None)
-        funds = self._funds(context, self._hook_of(submission), submission.kind) if reservation else None
+        funds = (
+            self._funds(context, self._hook_of(submission), self._priced_as(submission))
+            if reservation
+            else None
+        )
         if funds is not None:
             funds.ended(reservation, waited.job, submission.cost)
         return record
+
+    def _priced_as(self, submission: Submission) -> str:
+        """What the price of a job is of, whichever process submitted it."""
+        if self._bought_from is not None:
+            return self._bought_from.kind
+        model = getattr(self, "model", None)
+        return f"{submission.kind} {model}" if isinstance(model, str) and model else submission.kind
 
     def _later(self, error: FaceSwapError) -> FaceSwapError:
         return later(self, error)

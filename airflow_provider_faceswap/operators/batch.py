@@ -12,7 +12,7 @@ from airflow_provider_faceswap.foundation.rendered import is_set
 from airflow_provider_faceswap.foundation.validation import as_choice
 from airflow_provider_faceswap.hooks.base import hook_for_connection
 from airflow_provider_faceswap.operators._batch import KEY, BatchOperator
-from airflow_provider_faceswap.operators._spending import given_price
+from airflow_provider_faceswap.spending.amounts import as_price
 from airflow_provider_faceswap.vendors.base import GENERATED
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class FaceSwapBatchOperator(BatchOperator):
                 self.timeout,
                 self.poll_interval,
                 self.preflight,
-                price=given_price(self.price),
+                price=as_price(self.price),
             ),
         )
 
@@ -94,11 +94,16 @@ class MediaBatchOperator(BatchOperator):
         """The steps with the hooks of their connections, each connection once."""
         hooks: dict[str, JobHook] = {}
         planned: list[PlannedStep] = []
+        # The operator's price is in the unit in which the first of the steps is charged.
+        unit = ""
         for step in self.steps:
             for conn_id in step.conn_ids:
                 if conn_id not in hooks:
                     hooks[conn_id] = hook_for_connection(conn_id)
                 _check_kind(step, hooks[conn_id])
+            own_unit = hooks[step.conn_ids[0]].vendor.cost_unit
+            unit = unit or own_unit or ""
+            price = as_price(self.price) if own_unit in {unit, "", None} else None
             planned.append(
                 PlannedStep(
                     step.name,
@@ -109,7 +114,7 @@ class MediaBatchOperator(BatchOperator):
                     step.preflight or self.preflight,
                     step.arguments,
                     frozenset(step.names & {before.name for before in planned}),
-                    given_price(self.price) if step.price is None else step.price,
+                    price if step.price is None else step.price,
                 )
             )
         return tuple(planned)

@@ -94,8 +94,8 @@ class Account:
             entry = Entry(key, Stage.RESERVED, amount)
             standing = self._written(entry, about)
             found = standing.entries[key]
-            if found.stage is not Stage.RESERVED:
-                # Bought before, by an attempt of which no record is left: that money stays held.
+            if found.stage is not Stage.RESERVED or key in standing.totals.covered:
+                # Bought before, by an attempt of which no record is left: that money stays held, or is in the totals.
                 self._withdraw(entry)
                 key += "-again"
                 continue

@@ -27,8 +27,21 @@ def as_amount(name: str, value: Any) -> Decimal:
         with suppress(InvalidOperation):
             amount = Decimal(str(value).strip())
     if not amount.is_finite() or not 0 <= amount < _TOO_MUCH:
-        raise InvalidRequestError(f"{name}: must be a number of at least 0, got {value!r}")
+        raise InvalidRequestError(f"{name}: must be a number from 0 to {_TOO_MUCH:f}, got {value!r}")
     return amount.quantize(_EXACT).normalize()
+
+
+def as_price(value: Any) -> Decimal | None:
+    """
+    The price of a job, as an exact decimal; ``None`` if none is given.
+
+    :raises InvalidRequestError: It is no amount above 0.
+    """
+    if value is None:
+        return None
+    if not (price := as_amount("price", value)):
+        raise InvalidRequestError(f"price: must be above 0, got {value!r}")
+    return price
 
 
 def plain(amount: Decimal) -> str:

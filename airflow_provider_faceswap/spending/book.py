@@ -87,7 +87,7 @@ class Entry:
             amount = Decimal(text)
         except ArithmeticError:
             return None
-        return cls(key, stage, amount, written) if amount.is_finite() else None
+        return cls(key, stage, amount, written) if amount.is_finite() and amount >= 0 else None
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 from zoneinfo import ZoneInfo
 
@@ -41,8 +41,8 @@ class Budget:
     is read. If the sum is over the cap, it is withdrawn, and nothing is bought. When the job has ended, the reservation
     becomes what the vendor charged.
 
-    A job is expected to cost the most that a job of its kind has cost in this budget, else the task's ``price``. Without
-    either, jobs are bought one at a time until the first cost is known.
+    A job is expected to cost the most that a job of its kind and model has cost in this budget, else the task's ``price``.
+    Without either, jobs are bought one at a time until the first cost is known.
 
     :param uri: A folder in object storage, or on a disk that all workers share. Each budget has its own.
     :param amount: The cap, at least 0.
@@ -61,7 +61,8 @@ class Budget:
     per: Per = "day"
     timezone: str = "UTC"
     warn_at: float | None = 0.8
-    on_warning: str | Callable[[dict[str, Any]], object] | None = None
+    # Not in the repr, which Airflow stores of a mapped task: that of a function differs in each process.
+    on_warning: str | Callable[[dict[str, Any]], object] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         """Check the arguments when the Dag is parsed."""
@@ -79,8 +80,11 @@ class Budget:
             ZoneInfo(self.timezone)
         except Exception:  # noqa: BLE001 - it raises many
             raise InvalidRequestError(f"budget: there is no timezone {self.timezone!r}") from None
-        if self.warn_at is not None and not as_amount("budget: warn_at", self.warn_at) <= 1:
-            raise InvalidRequestError(f"budget: warn_at must be at most 1, got {self.warn_at!r}")
+        if self.warn_at is not None:
+            share = as_amount("budget: warn_at", self.warn_at)
+            if share > 1:
+                raise InvalidRequestError(f"budget: warn_at must be at most 1, got {self.warn_at!r}")
+            object.__setattr__(self, "warn_at", float(share))
         object.__setattr__(self, "uri", uri)
         object.__setattr__(self, "unit", self.unit.strip())
 

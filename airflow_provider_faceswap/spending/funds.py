@@ -73,6 +73,7 @@ class Funds:
 
     A reservation is named ``<period>/<key>``, which a ledger's record keeps.
 
+    :param kind: What the price is of, as :meth:`~airflow_provider_faceswap.vendors.base.Vendor.priced_as` names it.
     :param unit: The unit in which the vendor reports costs; empty if it reports none; ``None`` if it is not known.
     :param price: What a job costs according to the author of the Dag.
     :param log: The logger.
@@ -103,7 +104,7 @@ class Funds:
         """
         budget, price = self.budget, self.known_price()
         account = budget.account(CLOCK.moment(), self.buyer.task)
-        about = self.about(cap=plain(account.cap.amount), reserved_at=CLOCK.moment().isoformat())
+        about = self.about(reserved_at=CLOCK.moment().isoformat())
         made = account.reserve(f"{self.buyer.mark}-{number}", price, about)
         warn(budget, account, made, about, self.log)
         self.reservation = f"{account.period.name}/{made.key}"
@@ -215,5 +216,6 @@ class Funds:
             "kind": self.kind,
             "conn_id": self.conn_id,
             "unit": self.budget.unit,
+            "cap": plain(as_amount("amount", self.budget.amount)),
             **more,
         }

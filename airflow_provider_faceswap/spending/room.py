@@ -59,7 +59,8 @@ def refusal_of(
             + (
                 "One has ended without a cost: settle it with airflow faceswap budget, and set price."
                 if any(book.read(other).get("ended") for other in others)
-                else "Retry later, or set price: then jobs need not wait for the first cost."
+                else "Retry later. If that job is over, settle it with airflow faceswap budget. Where every task has a "
+                "price, none waits for the cost of another's job."
             ),
         )
     left, needed = _left(cap, standing, own), each or own.amount

@@ -13,6 +13,7 @@ from airflow_provider_faceswap.batch.runner import BatchRunner
 from airflow_provider_faceswap.budgets import Budget
 from airflow_provider_faceswap.exceptions import BudgetExceededError, InvalidRequestError
 from airflow_provider_faceswap.operators.batch import FaceSwapBatchOperator, MediaBatchOperator, Step
+from airflow_provider_faceswap.operators.gptunnel import GPTunnelImageOperator
 
 pytestmark = pytest.mark.sandbox
 
@@ -234,3 +235,52 @@ def test_no_more_is_reserved_than_the_account_can_have_jobs(batch, rows, budget,
     monkeypatch.setattr(sandbox.sandbox, "find", found)
     batch(rows(12), conn_id="piapi_default", concurrency=12, budget=budget(10**9, "point"), price=10**6)
     assert 1 <= max(held) / 10**6 <= 5
+
+
+def test_each_model_of_a_kind_has_its_own_price(tmp_path, context, budget, kept, sandbox):
+    def step(name, model, price, **more):
+        return Step(name, conn_id="gptunnel_default", kind="image", model=model, price=price, **more)
+
+    with pytest.raises(BudgetExceededError):
+        MediaBatchOperator(
+            task_id="batch",
+            items=[{"name": str(number)} for number in range(10)],
+            steps=[
+                step("draft", "gpt-image-1-low", 5, prompt="portrait {name}"),
+                step("final", "gpt-image-1-high", 25, prompt="more {name}", images="{draft}"),
+            ],
+            destination=f"file://{tmp_path}/out",
+            concurrency=10,
+            timeout=86_400,
+            budget=budget(100),
+        ).execute(context)
+    assert kept("spent") <= 100
+
+
+def test_a_batch_without_a_price_buys_the_first_of_each_model_alone(tmp_path, context, budget, kept, sandbox):
+    models = ["gpt-image-1-low", *["gpt-image-1-high"] * 12]
+    with pytest.raises(BudgetExceededError):
+        MediaBatchOperator(
+            task_id="batch",
+            items=[{"name": str(number), "model": model} for number, model in enumerate(models)],
+            steps=[
+                Step("picture", conn_id="gptunnel_default", kind="image", model="{model}", prompt="{name}")
+            ],
+            destination=f"file://{tmp_path}/out",
+            concurrency=12,
+            timeout=86_400,
+            budget=budget(100),
+        ).execute(context)
+    assert kept("spent") <= 100
+
+
+def test_a_single_job_has_the_price_of_its_model(context, store, budget, ledger, sandbox):
+    def picture(model, **more):
+        given = {"task_id": "picture", "model": model, "prompt": "a cat", "deferrable": False}
+        return GPTunnelImageOperator(**{**given, "timeout": 86_400, "budget": budget(30), **more})
+
+    picture("gpt-image-1-low").execute(context)
+    context["task_state_store"] = type(store)()
+    with pytest.raises(BudgetExceededError, match="of 26 RUB"):
+        picture("gpt-image-1-high", price=26).execute(context)
+    assert bought(ledger) == 1

@@ -20,6 +20,7 @@ from airflow_provider_faceswap.exceptions import (
     JobFailedError,
     SubmissionUncertainError,
 )
+from airflow_provider_faceswap.hooks.base import hook_for_connection
 from airflow_provider_faceswap.lifecycle.ledger import Ledger
 from airflow_provider_faceswap.operators.faceswap import FaceSwapOperator
 from airflow_provider_faceswap.operators.gptunnel import GPTunnelFaceSwapOperator
@@ -253,6 +254,37 @@ def test_a_warning_comes_once_at_its_share(vendor, answer, context, clock, budge
     assert caplog.text.count("60 % is spent or reserved") == 1
 
 
+def test_a_share_may_be_a_text(budget):
+    assert budget(warn_at="0.6").warn_at == 0.6
+
+
+def test_what_airflow_stores_of_a_budget_is_the_same_in_each_process(budget):
+    assert "0x" not in repr(budget(on_warning=lambda _: None))
+
+
+def test_the_entry_of_a_job_keeps_the_cap(vendor, answer, context, clock, budget, tmp_path):
+    vendor.will(done(answer, **cost(15)))
+    swap(budget=budget(40)).execute(context)
+    [spent] = (tmp_path / "budget").glob("*/3-spent/*")
+    assert json.loads(spent.read_text())["cap"] == "40"
+
+
+def test_a_price_holds_in_the_unit_of_the_first_connection(vendor, context, clock, budget, tmp_path):
+    points = Budget(f"file://{tmp_path}/points", amount=10**9, unit="point")
+    task = FaceSwapOperator(
+        task_id="swap",
+        conn_ids=["gptunnel_default", "piapi_default"],
+        budget=[budget(), points],
+        price=15,
+        deferrable=False,
+        **PICTURES,
+    )
+    prices = [
+        task._funds(context, hook_for_connection(conn_id), "face_swap").price for conn_id in task.conn_ids
+    ]
+    assert prices == [15, None]
+
+
 def test_a_broken_callback_does_not_stop_a_purchase(vendor, answer, context, clock, budget):
     vendor.will(done(answer, **cost(15)))
     given = budget(15, on_warning="no_such_module.callback")
@@ -270,6 +302,7 @@ def test_a_broken_callback_does_not_stop_a_purchase(vendor, answer, context, clo
         ({"timezone": "Mars/Olympus"}, "timezone"),
         ({"uri": "relative/path"}, "uri"),
         ({"warn_at": 2}, "warn_at"),
+        ({"warn_at": "much"}, "warn_at"),
     ],
 )
 def test_a_wrong_budget_is_found_when_the_dag_is_parsed(budget, wrong, named):
@@ -284,7 +317,7 @@ def test_a_budget_is_plain_json_and_back(budget):
     assert Budget.deserialize(plain).serialize() == plain
 
 
-@pytest.mark.parametrize("price", [-1, "a lot", float("inf")])
+@pytest.mark.parametrize("price", [-1, "a lot", float("inf"), float("nan"), 0, 1e-9, ""])
 def test_a_wrong_price_is_found_when_the_dag_is_parsed(price):
     with pytest.raises(InvalidRequestError, match="price"):
         swap(price=price)

@@ -69,6 +69,24 @@ def test_spent_entries_are_folded_and_stay_spent(account, clock, monkeypatch, tm
     assert sum(standing.totals.by_dag.values()) == standing.totals.amount == 66
 
 
+def test_what_was_folded_is_not_reserved_again_under_its_key(account, clock, monkeypatch):
+    monkeypatch.setattr("airflow_provider_faceswap.spending.account.FOLD_AT", 3)
+    for number in range(4):
+        account().reserve(f"key-{number}", Decimal(2), TASK)
+        account().settle(f"key-{number}", Decimal(2), TASK)
+    # The record of a task is lost, and it buys again.
+    made = account().reserve("key-1", Decimal(2), TASK)
+    account().settle(made.key, Decimal(2), TASK)
+    assert left(account()) == 10
+
+
+def test_an_entry_below_zero_makes_no_room(account, clock, tmp_path):
+    account().reserve("one", Decimal(60), TASK)
+    (tmp_path / "budget" / "ever" / "1-reserved" / "x~-1000").write_text("{}")
+    with pytest.raises(BudgetExceededError):
+        account().reserve("two", Decimal(60), TASK)
+
+
 def test_a_fold_that_stops_in_between_counts_nothing_twice(account, clock, monkeypatch):
     for number in range(4):
         account().reserve(f"key-{number}", Decimal(2), TASK)
