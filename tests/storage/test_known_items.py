@@ -6,9 +6,9 @@ import httpx
 import pytest
 
 from airflow_provider_faceswap.operators.batch import FaceSwapBatchOperator
-from tests.conftest import FakeStore, FakeTaskInstance
+from tests.conftest import NEEDS_STATE_STORE, FakeStore, FakeTaskInstance
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, NEEDS_STATE_STORE]
 
 ITEMS = 4
 
