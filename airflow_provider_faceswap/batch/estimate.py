@@ -35,7 +35,7 @@ _CHUNK, _THREADS = 256, 16
 
 class StepEstimate(BaseModel):
     """
-    The jobs of one step at one connection, which is the first that takes the item.
+    The jobs of one step at one connection, which is the first that takes the item; of one model, if the kind has several.
 
     :param jobs: Jobs that would be bought.
     :param reused: Jobs of earlier attempts, and pictures of the archive, that are used instead.
@@ -46,6 +46,7 @@ class StepEstimate(BaseModel):
     step: str
     vendor: str
     kind: str
+    model: str | None = None
     conn_id: str
     jobs: int = 0
     reused: int = 0
@@ -98,7 +99,8 @@ def _cells(step: StepEstimate) -> tuple[str, ...]:
         "unknown" if amount is None or step.unit is None else str(Cost(amount=amount, unit=step.unit))
         for amount in (step.price, step.cost)
     ]
-    return step.step, step.vendor, step.kind, step.conn_id, str(step.jobs), str(step.reused), *money
+    kind = f"{step.kind} {step.model}" if step.model else step.kind
+    return step.step, step.vendor, kind, step.conn_id, str(step.jobs), str(step.reused), *money
 
 
 @dataclass
@@ -135,7 +137,7 @@ class Estimator:
 
     def __post_init__(self) -> None:
         self._item_records = ItemRecords(self.records, self.jobs.epoch)
-        self._steps: dict[tuple[str, str, str], StepEstimate] = {}
+        self._steps: dict[tuple[str, str, str, str], StepEstimate] = {}
         #: Requests that an item before would make for the archive: equal items are bought once.
         self._made: set[str] = set()
 
@@ -194,17 +196,19 @@ class Estimator:
     def _at(self, prepared: PreparedStep) -> StepEstimate:
         conn_id, (kind, request) = next(iter(prepared.requests.items()))
         hook = next(hook for hook in prepared.step.hooks if hook.conn_id == conn_id)
-        key = (prepared.step.name, conn_id, hook.vendor.priced_as(kind, request))
+        model = hook.vendor.model_of(kind, request)
+        key = (prepared.step.name, conn_id, kind, model)
         if key not in self._steps:
-            self._steps[key] = self._new(prepared.step, hook, key[2])
+            self._steps[key] = self._new(prepared.step, hook, kind, model)
         return self._steps[key]
 
-    def _new(self, step: PlannedStep, hook: JobHook, kind: str) -> StepEstimate:
-        price, unit = self.money.price_of(step, hook, kind)
+    def _new(self, step: PlannedStep, hook: JobHook, kind: str, model: str) -> StepEstimate:
+        price, unit = self.money.price_of(step, hook, kind, model)
         return StepEstimate(
             step=step.name,
             vendor=hook.vendor.name,
             kind=kind,
+            model=model or None,
             conn_id=hook.conn_id,
             price=None if price is None else float(price),
             unit=unit,

@@ -111,12 +111,15 @@ class BatchMoney:
         }
         self._all = list(purses.values())
 
-    def funds(self, step: PlannedStep, hook: JobHook, kind: str, key: str) -> StepFunds | None:
+    def funds(
+        self, step: PlannedStep, hook: JobHook, kind: str, key: str = "", *, model: str = ""
+    ) -> StepFunds | None:
         """
         The money for a step of an item; ``None`` without a budget.
 
-        :param kind: What its price is of.
+        :param kind: The vendor's kind of the job.
         :param key: That of its record.
+        :param model: That of the job, if its kind has several.
         """
         if (purse := self._purses.get(hook.conn_id)) is None:
             return None
@@ -131,6 +134,7 @@ class BatchMoney:
             # It is in the unit of the step's first connection.
             step.price if purse.budget.unit == first.budget.unit else None,
             self._log,
+            model=model,
             purse=purse,
             key=key,
         )
@@ -144,17 +148,19 @@ class BatchMoney:
         """
         for step in steps:
             for hook in step.hooks:
-                if (funds := self.funds(step, hook, step.kind, "")) is not None:
+                if (funds := self.funds(step, hook, step.kind)) is not None:
                     funds.known_price()
 
-    def price_of(self, step: PlannedStep, hook: JobHook, kind: str) -> tuple[Decimal | None, str | None]:
+    def price_of(
+        self, step: PlannedStep, hook: JobHook, kind: str, model: str
+    ) -> tuple[Decimal | None, str | None]:
         """
         What a job of a step is expected to cost, and the unit; ``None`` for what is not known.
 
         :param kind: The vendor's kind of the job.
         :raises FaceSwapError: A budget could not be read.
         """
-        if (funds := self.funds(step, hook, kind, "")) is None:
+        if (funds := self.funds(step, hook, kind, model=model)) is None:
             return step.price, hook.vendor.cost_unit or None
         return funds.known_price(), funds.budget.unit
 

@@ -28,7 +28,7 @@ class BatchPrices:
         :param again: Ask the budget, whose price may be higher by now.
         :raises FaceSwapError: The budget could not be read.
         """
-        kind = (funds.vendor, funds.kind, funds.price)
+        kind = (funds.vendor, funds.priced_as, funds.price)
         price = None if again else self._known.get(kind)
         if price is None and (price := funds.known_price()) is not None:
             with self._lock:
@@ -37,7 +37,7 @@ class BatchPrices:
 
     def is_highest(self, funds: Funds, amount: Decimal) -> bool:
         """Whether a cost is the highest of its kind that this batch has seen."""
-        kind = (funds.vendor, funds.kind)
+        kind = (funds.vendor, funds.priced_as)
         with self._lock:
             is_highest = amount > self._seen.get(kind, 0)
             self._seen[kind] = max(amount, self._seen.get(kind, amount))
@@ -47,5 +47,5 @@ class BatchPrices:
         """Ask the budget for the price of this kind before the next job."""
         with self._lock:
             self._known = {
-                key: price for key, price in self._known.items() if key[:2] != (funds.vendor, funds.kind)
+                key: price for key, price in self._known.items() if key[:2] != (funds.vendor, funds.priced_as)
             }

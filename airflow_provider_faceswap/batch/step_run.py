@@ -171,8 +171,8 @@ class StepRun:
             template.provenance["reuse"] = mark_of(
                 key_at(runner.index, hook, (kind, request)), runner.index.folder
             )
-        priced = hook.vendor.priced_as(kind, request)
-        self.funds = runner.money.funds(step, hook, priced, self.keys[hook.conn_id])
+        model = hook.vendor.model_of(kind, request)
+        self.funds = runner.money.funds(step, hook, kind, self.keys[hook.conn_id], model=model)
         return Purchase(
             hook,
             runner.item_records.ledger(self.keys[hook.conn_id]),

@@ -106,11 +106,11 @@ class SpendingOperator(SettlingOperator):
         #: What this process buys from.
         self._bought_from: Funds | None = None
 
-    def _funds(self, context: Context, hook: JobHook, kind: str) -> Funds | None:
+    def _funds(self, context: Context, hook: JobHook, kind: str, model: str) -> Funds | None:
         """
         The money for this task's job at a connection; ``None`` without a budget.
 
-        :param kind: What the job's price is of.
+        :param model: That of the job, if its kind has several.
         :raises InvalidRequestError: ``[faceswap] budget`` is wrong.
         """
         budget = budget_at(self, self.budget, hook, context)
@@ -129,6 +129,7 @@ class SpendingOperator(SettlingOperator):
             hook.conn_id,
             hook.vendor.cost_unit,
             as_price(self.price) if self._price_is_in(budget.unit, context) else None,
+            model=model,
         )
 
     def _price_is_in(self, unit: str, context: Context) -> bool:  # noqa: ARG002 - a task at one connection has one unit
@@ -140,21 +141,16 @@ class SpendingOperator(SettlingOperator):
         record = super()._close(context, submission, waited)
         # Without a store of records, only the process that reserved knows it.
         reservation = getattr(record or self._bought_from, "reservation", None)
-        funds = (
-            self._funds(context, self._hook_of(submission), self._priced_as(submission))
-            if reservation
-            else None
-        )
+        hook = self._hook_of(submission)
+        funds = self._funds(context, hook, submission.kind, self._bought_model()) if reservation else None
         if funds is not None:
             funds.ended(reservation, waited.job, submission.cost)
         return record
 
-    def _priced_as(self, submission: Submission) -> str:
-        """What the price of a job is of, whichever process submitted it."""
-        if self._bought_from is not None:
-            return self._bought_from.kind
-        model = getattr(self, "model", None)
-        return f"{submission.kind} {model}" if isinstance(model, str) and model else submission.kind
+    def _bought_model(self) -> str:
+        """The model of the job, whichever process submitted it."""
+        model = getattr(self, "model", "") if self._bought_from is None else self._bought_from.model
+        return model if isinstance(model, str) else ""
 
     def _later(self, error: FaceSwapError) -> FaceSwapError:
         return later(self, error)

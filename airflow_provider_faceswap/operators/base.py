@@ -221,7 +221,7 @@ class JobOperator(ReusingOperator):
             request = hook.prepare(self.kind, preflight=self.preflight, **sent)
             if self.reuse == "archive":
                 self._reuse_or_claim(context, hook, self._key(context, hook, request), template)
-            funds = self._funds(context, hook, hook.vendor.priced_as(self.kind, request))
+            funds = self._funds(context, hook, self.kind, hook.vendor.model_of(self.kind, request))
         self._bought_from = funds
         self._trigger(template.submission("0")).check_storable()
         for warning in hook.vendor.warnings(self.kind, request):

@@ -73,10 +73,10 @@ class Funds:
 
     A reservation is named ``<period>/<key>``, which a ledger's record keeps.
 
-    :param kind: What the price is of, as :meth:`~airflow_provider_faceswap.vendors.base.Vendor.priced_as` names it.
     :param unit: The unit in which the vendor reports costs; empty if it reports none; ``None`` if it is not known.
     :param price: What a job costs according to the author of the Dag.
     :param log: The logger.
+    :param model: The model that the job names, if its kind has several.
     :ivar reservation: The name of the one that was made last.
     """
 
@@ -88,7 +88,13 @@ class Funds:
     unit: str | None
     price: Decimal | None = None
     log: Any = field(default=_log, repr=False)
+    model: str = ""
     reservation: str | None = None
+
+    @property
+    def priced_as(self) -> str:
+        """What the price is of."""
+        return f"{self.kind} {self.model}".rstrip()
 
     def reserve(self, number: int) -> str:
         """
@@ -134,9 +140,9 @@ class Funds:
         return price
 
     def _price(self) -> Decimal | None:
-        """The highest cost that this budget has seen of this kind, else the given price."""
+        """The highest cost that this budget has seen of this kind and model, else the given price."""
         try:
-            seen = self.budget.prices().highest(self.vendor, self.kind)
+            seen = self.budget.prices().highest(self.vendor, self.priced_as)
         except Exception as error:  # noqa: BLE001 - every storage has its own errors
             raise self.budget.unreadable(error) from None
         return self.price if seen is None else seen
@@ -206,7 +212,7 @@ class Funds:
 
     def _saw(self, amount: Decimal | None) -> None:
         if amount:
-            self.budget.prices().saw(self.vendor, self.kind, amount)
+            self.budget.prices().saw(self.vendor, self.priced_as, amount)
 
     def about(self, **more: Any) -> dict[str, Any]:
         """What a person wants to know about the reservation."""

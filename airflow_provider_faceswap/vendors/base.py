@@ -119,11 +119,10 @@ class Vendor(ABC):
             raise InvalidRequestError(validation_message(error), vendor=self.name) from None
         return Request("POST", spec.path, body=parsed.to_wire())
 
-    def priced_as(self, kind: str, request: Request) -> str:
-        """What a price is of: the kind, with the model if the job names one. The models of a kind cost differently."""
+    def model_of(self, kind: str, request: Request) -> str:
+        """The model that a job names; empty if its kind has one only. The models of a kind cost differently."""
         named = "model" in self.kind(kind).arguments.model_fields
-        model = (request.identity or {}).get("model") if named else None
-        return f"{kind} {model}" if model else kind
+        return str((request.identity or {}).get("model") or "") if named else ""
 
     def warnings(self, kind: str, request: Request) -> list[str]:  # noqa: ARG002 - most vendors need no kind
         """What the vendor may refuse although it is allowed here; logged before the submission."""

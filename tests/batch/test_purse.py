@@ -73,7 +73,7 @@ class Batch:
         self.money.begin(records, lambda: most)
 
     def funds(self, item, price=PRICE):
-        return self.money.funds(SimpleNamespace(price=Decimal(price)), HOOK, "face_swap", item)
+        return self.money.funds(SimpleNamespace(price=Decimal(price), hooks=(HOOK,)), HOOK, "face_swap", item)
 
     def buy(self, item, price=PRICE):
         funds = self.funds(item, price)
@@ -240,7 +240,7 @@ def test_a_reservation_of_an_earlier_version_counts_and_is_settled(batch):
 
 def test_a_cost_that_is_not_known_holds_the_budget_alone_and_is_asked_for(batch):
     mine = batch(records=Records())
-    step = SimpleNamespace(price=None)
+    step = SimpleNamespace(price=None, hooks=(HOOK,))
     funds = mine.money.funds(step, HOOK, "face_swap", "a")
     mine.records.intend("a", funds.reserve(1))
     assert [entry.amount for entry in mine.standing.entries.values()] == [None]

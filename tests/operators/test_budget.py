@@ -280,7 +280,7 @@ def test_a_price_holds_in_the_unit_of_the_first_connection(vendor, context, cloc
         **PICTURES,
     )
     prices = [
-        task._funds(context, hook_for_connection(conn_id), "face_swap").price for conn_id in task.conn_ids
+        task._funds(context, hook_for_connection(conn_id), "face_swap", "").price for conn_id in task.conn_ids
     ]
     assert prices == [15, None]
 
