@@ -29,7 +29,7 @@ from airflow_provider_faceswap.foundation.redaction import error_line
 from airflow_provider_faceswap.foundation.signed_links import unsigned
 from airflow_provider_faceswap.foundation.text import safe_json
 from airflow_provider_faceswap.lifecycle.provenance import is_private
-from airflow_provider_faceswap.storage.files import create, holds, write
+from airflow_provider_faceswap.storage.files import create, holds, read, write
 from airflow_provider_faceswap.storage.listing import listed, removed
 from airflow_provider_faceswap.storage.places import place_of
 
@@ -140,7 +140,7 @@ class Index:
             ) from None
 
     def _find(self, key: str) -> tuple[Manifest, ...]:
-        text = _read(self._of(key, _ENTRY))
+        text = read(self._of(key, _ENTRY))
         try:
             entry = _Entry.parse(text)
         except ValueError:
@@ -151,7 +151,7 @@ class Index:
         if _are_whole(key, places, entry.manifests):
             return entry.manifests
         # It is an entry without copies, or the file was archived again.
-        texts = [_read(place.manifest_path) for place in places]
+        texts = [read(place.manifest_path) for place in places]
         try:
             beside = tuple(map(Manifest.parse, texts))
         except ValueError:
@@ -238,7 +238,7 @@ class Index:
             if not name.startswith(_CLAIM) or not number.isdecimal():
                 continue
             try:
-                claim = json.loads(_read(folder / name))
+                claim = json.loads(read(folder / name))
                 found[int(number)] = (str(claim["owner"]), float(claim["until"]))
             except FileNotFoundError:
                 continue
@@ -270,11 +270,6 @@ def _are_whole(key: str, places: Sequence[Place], manifests: Sequence[Manifest])
         and holds(place.path, manifest.file.bytes, manifest.file.sha256)
         for number, (place, manifest) in enumerate(zip(places, manifests, strict=True), 1)
     )
-
-
-def _read(path: ObjectStoragePath) -> bytes:
-    data: bytes = path.fs.cat_file(path.path, start=0)
-    return data
 
 
 def _is_below(name: str) -> bool:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 from airflow_provider_faceswap.archive.manifest import Archived, Manifest
 from airflow_provider_faceswap.exceptions import ArchiveError
 from airflow_provider_faceswap.foundation.clock import CLOCK
-from airflow_provider_faceswap.storage.files import create, exists, holds, write
+from airflow_provider_faceswap.storage.files import create, exists, holds, read, write
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -132,9 +132,7 @@ class Place:
         """
         path = self.manifest_path
         try:
-            # Not through the path's own reading, which would report it to Airflow's lineage; and by a range, because
-            # the S3 library would otherwise ask for the size first.
-            return Manifest.parse(path.fs.cat_file(path.path, start=0))
+            return Manifest.parse(read(path))
         except FileNotFoundError:
             return None
         except Exception as error:
@@ -247,7 +245,7 @@ class Place:
         :raises Exception: They could not be read.
         """
         try:
-            text = self.manifest_path.fs.cat_file(self.manifest_path.path, start=0)
+            text = read(self.manifest_path)
         except FileNotFoundError:
             return False
         file = Manifest.parse(text).file

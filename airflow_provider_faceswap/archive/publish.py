@@ -22,7 +22,7 @@ from airflow_provider_faceswap.exceptions import ArchiveError, FaceSwapError, In
 from airflow_provider_faceswap.foundation.redaction import error_line
 from airflow_provider_faceswap.foundation.text import safe_text
 from airflow_provider_faceswap.storage.disk import CHUNK
-from airflow_provider_faceswap.storage.files import path_of, write
+from airflow_provider_faceswap.storage.files import path_of, read, write
 from airflow_provider_faceswap.storage.places import place_of
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class Publication:
 
     def _published_before(self, place: Place, staged: Archived) -> Archived:
         with suppress(FileNotFoundError):
-            text = place.manifest_path.fs.cat_file(place.manifest_path.path, start=0)
+            text = read(place.manifest_path)
             found = Manifest.parse(text)
             if (
                 found.file.sha256 == staged.sha256
@@ -224,7 +224,7 @@ def _manifest_of(file: Archived) -> Manifest | None:
     """
     path = path_of(file.manifest_uri)
     try:
-        manifest = Manifest.parse(path.fs.cat_file(path.path, start=0))
+        manifest = Manifest.parse(read(path))
     except FileNotFoundError:
         return None
     except ValueError:
@@ -261,7 +261,7 @@ def _copy_thumbnails(manifest: Manifest, source: ObjectStoragePath, target: Obje
     for sha256 in {one.sha256 for one in manifest.thumbnails.values() if one.sha256}:
         name = thumbnail_name(sha256)
         try:
-            data = source.fs.cat_file((source / name).path)
+            data = read(source / name)
             write(target / name, io.BytesIO(data), "image/jpeg")
         except Exception as error:  # noqa: BLE001 - every storage has its own errors
             _log.warning("The thumbnail %s could not be copied (%s)", name, error_line(error))

@@ -18,7 +18,7 @@ from airflow_provider_faceswap.exceptions import (
 from airflow_provider_faceswap.foundation.redaction import error_line
 from airflow_provider_faceswap.http.body import Downloaded
 from airflow_provider_faceswap.jobs import Cost, JobResult
-from airflow_provider_faceswap.storage.files import PART, holds, usable_path
+from airflow_provider_faceswap.storage.files import PART, holds, read, usable_path
 from airflow_provider_faceswap.storage.local_files import allowed
 from airflow_provider_faceswap.storage.places import place_of
 
@@ -94,7 +94,7 @@ def whole(path: ObjectStoragePath) -> Manifest | None:
     """
     manifest_path = path.with_name(f"{path.name}.json")
     try:
-        manifest = Manifest.parse(manifest_path.fs.cat_file(manifest_path.path, start=0))
+        manifest = Manifest.parse(read(manifest_path))
     except (FileNotFoundError, ValueError):
         return None
     if not manifest.is_of(path) or not holds(path, manifest.file.bytes, manifest.file.sha256):

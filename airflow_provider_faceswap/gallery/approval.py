@@ -107,12 +107,12 @@ class ApprovalBody:
         from airflow_provider_faceswap.archive.manifest import Manifest
         from airflow_provider_faceswap.foundation.redaction import error_line
         from airflow_provider_faceswap.gallery.cards import Card, facts_of, tiles_of
-        from airflow_provider_faceswap.storage.files import path_of
+        from airflow_provider_faceswap.storage.files import path_of, read
 
         index, number, uri = place
         try:
             path = path_of(uri)
-            manifest = Manifest.parse(path.fs.cat_file(path.path, start=0))
+            manifest = Manifest.parse(read(path))
         except Exception as error:  # noqa: BLE001 - every storage has its own errors
             # The same text is made again after the answer, where an error would lose the answer.
             _log.warning("The manifest %s could not be read (%s)", uri, error_line(error))

@@ -23,7 +23,7 @@ from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.foundation.file_types import HEAD, MediaType, sniff
 from airflow_provider_faceswap.foundation.redaction import without_queries
 from airflow_provider_faceswap.foundation.text import safe_text
-from airflow_provider_faceswap.storage.files import path_of
+from airflow_provider_faceswap.storage.files import part_of, path_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -238,7 +238,7 @@ def media_file(uri: str) -> tuple[ObjectStoragePath, MediaType, int]:
     path = opened(uri)
     try:
         with asking(path.fs):
-            beginning = path.fs.cat_file(path.path, start=0, end=HEAD)
+            beginning = part_of(path.fs, path.path, end=HEAD)
             size = int(path.fs.size(path.path) or 0)
     except NotShownError:
         raise

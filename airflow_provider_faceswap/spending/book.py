@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_faceswap.foundation.text import safe_json
 from airflow_provider_faceswap.spending.amounts import plain
-from airflow_provider_faceswap.storage.files import create, write
+from airflow_provider_faceswap.storage.files import create, read, write
 from airflow_provider_faceswap.storage.listing import listed, listed_below, removed
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ class Book:
         """What is known about an entry; empty if its object is gone or damaged."""
         path = self._path(entry)
         try:
-            found = safe_json(json.loads(path.fs.cat_file(path.path, start=0)))
+            found = safe_json(json.loads(read(path)))
         except (FileNotFoundError, ValueError):
             return {}
         return found if isinstance(found, dict) else {}
@@ -263,7 +263,7 @@ class Book:
                 return Totals()
             path = self.folder / _TOTALS / f"{numbers[-1]:08d}"
             with suppress(FileNotFoundError):
-                found = json.loads(path.fs.cat_file(path.path, start=0))
+                found = json.loads(read(path))
                 return Totals(
                     numbers[-1],
                     Decimal(found["amount"]),

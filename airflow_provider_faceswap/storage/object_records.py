@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 from airflow_provider_faceswap.foundation.iterations import iteration_of
-from airflow_provider_faceswap.storage.files import path_of, write
+from airflow_provider_faceswap.storage.files import path_of, read, write
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -51,10 +51,7 @@ class ObjectRecords:
         :raises ValueError: It is damaged.
         """
         try:
-            path = self._path(key)
-            # Not through the path's own reading: without a connection id it does not use Airflow's storage, and a cached
-            # listing could hide a record.
-            text = path.fs.cat_file(path.path, start=0).decode()
+            text = read(self._path(key)).decode()
         except FileNotFoundError:
             return default
         return json.loads(text)
