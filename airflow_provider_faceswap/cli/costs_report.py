@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_faceswap.archive.manifest import Manifest
 from airflow_provider_faceswap.exceptions import InvalidRequestError
-from airflow_provider_faceswap.spending.costs import COLUMNS, costs_by
+from airflow_provider_faceswap.spending.costs import COLUMNS, costs_by, some_of
+from airflow_provider_faceswap.storage.files import part_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from airflow.sdk import ObjectStoragePath
 
@@ -21,11 +22,14 @@ if TYPE_CHECKING:
 _READERS = 16
 
 
-def costs_of(folder: ObjectStoragePath, by: str) -> list[dict[str, Any]]:
+def costs_of(
+    folder: ObjectStoragePath, by: str, say: Callable[[str], object] | None = None
+) -> list[dict[str, Any]]:
     """
     The costs in a folder and below it.
 
     :param by: Columns with commas between them.
+    :param say: Called with a sentence about what is not in the sums.
     :returns: The rows of :func:`~airflow_provider_faceswap.spending.costs.costs_by`.
     :raises InvalidRequestError: A column is unknown, or there is no such folder.
     """
@@ -34,7 +38,7 @@ def costs_of(folder: ObjectStoragePath, by: str) -> list[dict[str, Any]]:
         raise InvalidRequestError(f"--by: must be of {', '.join(COLUMNS)}, got {by!r}")
     if not folder.exists():
         raise InvalidRequestError(f"{folder} is not a folder")
-    return costs_by(columns, _manifests(folder))
+    return costs_by(columns, _manifests(folder, say), say)
 
 
 def written(rows: list[dict[str, Any]], output: str) -> str:
@@ -65,15 +69,21 @@ def _plain_cell(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value[:1] in {"=", "+", "-", "@"} else value
 
 
-def _manifests(folder: ObjectStoragePath) -> Iterator[Manifest]:
-    """The manifests of a folder. Other JSON files are left out."""
+def _manifests(folder: ObjectStoragePath, say: Callable[[str], object] | None) -> Iterator[Manifest]:
+    """The manifests of a folder. Other JSON files are left out; what is no JSON, or has gone, is also said."""
+    unread: list[str] = []
     paths = [path for path in folder.fs.find(folder.path) if path.endswith(".json")]
 
     def read(path: str) -> Manifest | None:
         try:
-            return Manifest.parse(folder.fs.cat_file(path, start=0))
+            return Manifest.parse(part_of(folder.fs, path))
+        except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
+            unread.append(path)
+            return None
         except ValueError:
             return None
 
     with ThreadPoolExecutor(_READERS, thread_name_prefix="faceswap-costs") as threads:
         yield from (found for found in threads.map(read, sorted(paths)) if found is not None)
+    if unread and say is not None:
+        say(f"Left out, because it is no JSON or is not there any more: {some_of(sorted(unread))}.")

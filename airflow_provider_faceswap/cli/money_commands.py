@@ -44,8 +44,8 @@ def costs(options: Namespace) -> None:
     """Add up the costs in a folder."""
 
     def work(say: Callable[[str], None]) -> None:
-        del say
-        print(written(costs_of(_folder(options.folder), options.by), options.output), end="")  # noqa: T201
+        rows = costs_of(_folder(options.folder), options.by, say)
+        print(written(rows, options.output), end="")  # noqa: T201
 
     run_command(work)
 

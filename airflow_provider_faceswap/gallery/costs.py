@@ -29,7 +29,7 @@ def costs(dag_id: str, by: str) -> str:
     by = by if by in CHOICES else CHOICES[0]
     manifests, problems, all_read = _newest(dag_id)
     columns = by.split(",")
-    rows = costs_by(columns, manifests)
+    rows = costs_by(columns, manifests, problems.append)
     if not all_read:
         problems.append(
             f"Only the newest {len(manifests):,} pictures are counted here. `airflow faceswap costs` counts a whole archive."

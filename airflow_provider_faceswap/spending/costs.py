@@ -3,40 +3,52 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import suppress
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_faceswap.spending.amounts import plain
+from airflow_provider_faceswap.exceptions import InvalidRequestError
+from airflow_provider_faceswap.spending.amounts import as_amount, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from airflow_provider_faceswap.archive.manifest import Manifest
 
 #: The columns that costs can be added up by.
 COLUMNS = ("dag", "vendor", "kind", "day", "month")
+#: Of many names, those that a warning has.
+_NAMED = 3
 
 
-def costs_by(columns: Sequence[str], manifests: Iterable[Manifest]) -> list[dict[str, Any]]:
+def costs_by(
+    columns: Sequence[str], manifests: Iterable[Manifest], warn: Callable[[str], object] | None = None
+) -> list[dict[str, Any]]:
     """
     The costs of the jobs that manifests name.
 
     A job counts once, however many pictures it made. The jobs before it in a chain count too.
 
     :param columns: Names of :data:`COLUMNS`.
+    :param warn: Called with a sentence about costs that are damaged.
     :returns: One row for each value of the columns and each unit: these, ``jobs``, ``amount``, ``unit``. Jobs whose
-        vendor reports no cost have the unit ``None``.
+        vendor reports no cost, or whose cost is damaged, have the unit ``None``.
     """
     jobs: dict[tuple[str, str], dict[str, Any]] = {}
+    damaged: dict[str, None] = {}
     for manifest in manifests:
         for job in (manifest.job, *manifest.parents):
             if job is None:
                 continue
             row = _row(job, manifest)
             key = (row["vendor"], str(job.get("job_id")))
+            if row["amount"] is None and job.get("cost") is not None:
+                damaged[f"{key[0]} job {key[1]}"] = None
             # A copy of a picture that was reused says 0.
             if key not in jobs or (row["amount"] or 0) > (jobs[key]["amount"] or 0):
                 jobs[key] = row
+    if damaged and warn is not None:
+        warn(f"The cost counts as not known where the manifest says no amount of money: {some_of(damaged)}.")
     sums: dict[tuple[Any, ...], list[Decimal]] = defaultdict(list)
     for row in jobs.values():
         sums[*(row[name] for name in columns), row["unit"]].append(row["amount"] or Decimal(0))
@@ -51,10 +63,14 @@ def costs_by(columns: Sequence[str], manifests: Iterable[Manifest]) -> list[dict
     ]
 
 
+def some_of(names: Collection[str]) -> str:
+    """The first of some names, and how many there are besides."""
+    shown = ", ".join(list(names)[:_NAMED])
+    return shown if len(names) <= _NAMED else f"{shown} and {len(names) - _NAMED} more"
+
+
 def _row(job: Mapping[str, Any], manifest: Manifest) -> dict[str, Any]:
-    given = job.get("cost")
-    cost: Mapping[str, Any] = given if isinstance(given, dict) else {}
-    known = isinstance(cost.get("amount"), int | float)
+    amount, unit = _cost(job.get("cost"))
     ended = str(job.get("finished_at") or job.get("submitted_at") or manifest.archived_at)
     return {
         "dag": manifest.airflow.dag_id,
@@ -62,6 +78,16 @@ def _row(job: Mapping[str, Any], manifest: Manifest) -> dict[str, Any]:
         "kind": str(job.get("kind")),
         "day": ended[:10],
         "month": ended[:7],
-        "amount": Decimal(str(cost["amount"])) if known else None,
-        "unit": str(cost.get("unit")) if known else None,
+        "amount": amount,
+        "unit": unit,
     }
+
+
+def _cost(given: Any) -> tuple[Decimal | None, str | None]:
+    """The amount and the unit of a cost, which anybody may have written; ``None`` for both if it is not known."""
+    cost: Mapping[str, Any] = given if isinstance(given, dict) else {}
+    amount, unit = cost.get("amount"), cost.get("unit")
+    if isinstance(amount, int | float) and isinstance(unit, str):
+        with suppress(InvalidRequestError):
+            return as_amount("cost", amount), unit
+    return None, None

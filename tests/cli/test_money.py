@@ -140,3 +140,78 @@ def test_costs_are_added_up_by_day_as_csv_without_formulas(run, archived, tmp_pa
 def test_an_unknown_column_is_said(run, archived, tmp_path):
     archived("first", "j1", 15)
     assert run("costs", tmp_path / "kept", "--by", "planet").code == 2
+
+
+@pytest.fixture
+def changed(tmp_path):
+    """Change the manifest of a job; returns its path."""
+
+    def change(job_id, **more):
+        for path in (tmp_path / "kept").rglob("*.json"):
+            manifest = json.loads(path.read_text())
+            if manifest["job"]["job_id"] == job_id:
+                manifest["job"].update(more)
+                path.write_text(json.dumps(manifest))
+                return path
+        raise LookupError(job_id)
+
+    return change
+
+
+@pytest.mark.parametrize("amount", [float("nan"), float("inf"), True, -100, 1e300, "15", None, [15]])
+def test_a_cost_that_is_no_amount_of_money_counts_as_not_known_and_this_is_said(
+    run, archived, changed, tmp_path, amount
+):
+    archived("first", "good", 15)
+    archived("first", "damaged", 15)
+    changed("damaged", cost={"amount": amount, "unit": "RUB"})
+    done = run("costs", tmp_path / "kept")
+    assert json.loads(done.stdout) == [
+        {"dag": "first", "vendor": "gptunnel", "jobs": 1, "amount": None, "unit": None},
+        {"dag": "first", "vendor": "gptunnel", "jobs": 1, "amount": "15", "unit": "RUB"},
+    ]
+    assert "gptunnel job damaged" in done.stderr
+    assert "good" not in done.stderr
+
+
+def test_a_cost_without_a_unit_counts_as_not_known_and_this_is_said(run, archived, changed, tmp_path):
+    archived("first", "damaged", 15)
+    changed("damaged", cost={"amount": 15, "unit": None})
+    done = run("costs", tmp_path / "kept")
+    assert [(row["amount"], row["unit"]) for row in json.loads(done.stdout)] == [(None, None)]
+    assert "gptunnel job damaged" in done.stderr
+
+
+def test_a_vendor_that_reports_no_costs_is_no_reason_for_a_warning(run, archived, tmp_path):
+    archived("first", "free", None)
+    assert not run("costs", tmp_path / "kept").stderr.strip()
+
+
+@pytest.mark.parametrize("damage", ["dangling", "empty", "cut"])
+def test_a_manifest_that_cannot_be_read_is_left_out_and_this_is_said(run, archived, tmp_path, damage):
+    archived("first", "good", 15)
+    bad = tmp_path / "kept" / "bad.png.json"
+    if damage == "dangling":
+        bad.symlink_to(tmp_path / "nowhere")
+    else:
+        bad.write_bytes(b"" if damage == "empty" else b'{"file": {')
+    done = run("costs", tmp_path / "kept")
+    assert (done.code, [row["amount"] for row in json.loads(done.stdout)]) == (0, ["15"])
+    assert "bad.png.json" in done.stderr
+
+
+def test_other_json_is_left_out_without_a_word(run, archived, tmp_path):
+    archived("first", "good", 15)
+    (tmp_path / "kept" / "package.json").write_text("{}")
+    done = run("costs", tmp_path / "kept")
+    assert [row["amount"] for row in json.loads(done.stdout)] == ["15"]
+    assert not done.stderr.strip()
+
+
+def test_a_storage_that_fails_is_not_a_folder_without_costs(run, archived, tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError("storage said no")
+
+    archived("first", "good", 15)
+    monkeypatch.setattr(ObjectStoragePath(f"file://{tmp_path}").fs, "cat_file", refuse)
+    assert run("costs", tmp_path / "kept").code == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -105,3 +106,16 @@ def test_the_page_of_the_dag_leads_there_and_back(gallery, bought):
 
 def test_a_dag_without_pictures_says_so(gallery):
     assert "No run of this Dag has archived a picture." in gallery.get(PAGE).text
+
+
+@pytest.mark.parametrize("amount", [float("nan"), float("inf"), True, -5])
+def test_a_damaged_cost_counts_as_not_known_and_the_page_says_so(gallery, bought, amount):
+    good, damaged = bought(15), bought(7, job_id="damaged")
+    path = ObjectStoragePath(damaged["manifest_uri"])
+    manifest = json.loads(path.read_text())
+    manifest["job"]["cost"]["amount"] = amount
+    path.write_text(json.dumps(manifest))
+    gallery.push([good, damaged])
+    page = gallery.get(PAGE)
+    assert rows(page)[1:] == [("2026-11-01", "1", "15", "RUB"), ("2026-11-01", "1", "", "")]
+    assert "gptunnel job damaged" in page.text
