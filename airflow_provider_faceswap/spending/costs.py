@@ -34,23 +34,25 @@ def costs_by(
     :returns: One row for each value of the columns and each unit: these, ``jobs``, ``amount``, ``unit``. Jobs whose
         vendor reports no cost, or whose cost is damaged, have the unit ``None``.
     """
-    jobs: dict[tuple[str, str], dict[str, Any]] = {}
+    jobs: dict[tuple[str, str], tuple[tuple[bool, bool, Decimal], dict[str, Any]]] = {}
     damaged: dict[str, None] = {}
     for manifest in manifests:
-        for job in (manifest.job, *manifest.parents):
+        for place, job in enumerate((manifest.job, *manifest.parents)):
             if job is None:
                 continue
             row = _row(job, manifest)
             key = (row["vendor"], str(job.get("job_id")))
             if row["amount"] is None and job.get("cost") is not None:
                 damaged[f"{key[0]} job {key[1]}"] = None
-            # A copy of a picture that was reused says 0.
-            if key not in jobs or (row["amount"] or 0) > (jobs[key]["amount"] or 0):
-                jobs[key] = row
+            # A copy of a picture that was reused says 0, so what was paid comes first. Then comes the job's own
+            # manifest: one of another Dag may name it, too.
+            rank = (bool(row["amount"]), place == 0, row["amount"] or Decimal(0))
+            if key not in jobs or rank > jobs[key][0]:
+                jobs[key] = (rank, row)
     if damaged and warn is not None:
         warn(f"The cost counts as not known where the manifest says no amount of money: {some_of(damaged)}.")
     sums: dict[tuple[Any, ...], list[Decimal]] = defaultdict(list)
-    for row in jobs.values():
+    for _, row in jobs.values():
         sums[*(row[name] for name in columns), row["unit"]].append(row["amount"] or Decimal(0))
     return [
         {

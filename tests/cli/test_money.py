@@ -215,3 +215,24 @@ def test_a_storage_that_fails_is_not_a_folder_without_costs(run, archived, tmp_p
     archived("first", "good", 15)
     monkeypatch.setattr(ObjectStoragePath(f"file://{tmp_path}").fs, "cat_file", refuse)
     assert run("costs", tmp_path / "kept").code == 1
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_job_counts_for_the_dag_that_archived_it_before_one_that_used_it(
+    run, archived, changed, tmp_path, before
+):
+    parent = {"vendor": "gptunnel", "kind": "image", "job_id": "p1", "cost": {"amount": 18, "unit": "RUB"}}
+    archived("buyer", "p1", 18)
+    archived("user", "j1", 15, parents=[parent])
+    own = changed("p1")
+    own.rename(own.with_name("0.png.json" if before else "~.png.json"))
+    rows = json.loads(run("costs", tmp_path / "kept", "--by", "dag").stdout)
+    assert [(row["dag"], row["amount"]) for row in rows] == [("buyer", "18"), ("user", "15")]
+
+
+def test_a_job_that_was_only_reused_here_counts_for_the_dag_that_paid(run, archived, tmp_path):
+    parent = {"vendor": "gptunnel", "kind": "image", "job_id": "p1", "cost": {"amount": 18, "unit": "RUB"}}
+    archived("reuser", "p1", 0)
+    archived("payer", "j1", 15, parents=[parent])
+    rows = json.loads(run("costs", tmp_path / "kept", "--by", "dag").stdout)
+    assert [(row["dag"], row["amount"]) for row in rows] == [("payer", "33")]
