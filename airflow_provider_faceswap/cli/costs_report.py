@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Manifests that are read at a time.
 _READERS = 16
+#: What makes a spreadsheet take a cell for a formula. It skips blanks, and may take wide characters for plain ones.
+_BEGIN_FORMULAS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 
 
 def costs_of(
@@ -33,7 +35,7 @@ def costs_of(
     :returns: The rows of :func:`~airflow_provider_faceswap.spending.costs.costs_by`.
     :raises InvalidRequestError: A column is unknown, or there is no such folder.
     """
-    columns = [name.strip() for name in by.split(",") if name.strip()]
+    columns = _columns(by)
     if not columns or set(columns) - set(COLUMNS):
         raise InvalidRequestError(f"--by: must be of {', '.join(COLUMNS)}, got {by!r}")
     if not folder.exists():
@@ -41,20 +43,20 @@ def costs_of(
     return costs_by(columns, _manifests(folder, say), say)
 
 
-def written(rows: list[dict[str, Any]], output: str) -> str:
+def written(rows: list[dict[str, Any]], by: str, output: str) -> str:
     """
     The rows as text.
 
+    :param by: Columns with commas between them.
     :param output: ``table``, ``json`` or ``csv``.
     """
     if output == "json":
         return json.dumps(rows) + "\n"
     out = io.StringIO()
-    names = list(rows[0]) if rows else ["jobs", "amount", "unit"]
+    names = list(dict.fromkeys((*_columns(by), "jobs", "amount", "unit")))
     if output == "csv":
         table = csv.DictWriter(out, names, lineterminator="\n")
         table.writeheader()
-        # A spreadsheet would run a text that begins like a formula.
         table.writerows({name: _plain_cell(value) for name, value in row.items()} for row in rows)
         return out.getvalue()
     lines = [names, *([str(row[name] if row[name] is not None else "-") for name in names] for row in rows)]
@@ -65,8 +67,13 @@ def written(rows: list[dict[str, Any]], output: str) -> str:
     return out.getvalue()
 
 
+def _columns(by: str) -> list[str]:
+    return [name.strip() for name in by.split(",") if name.strip()]
+
+
 def _plain_cell(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value[:1] in {"=", "+", "-", "@"} else value
+    """A value that no spreadsheet runs as a formula."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_BEGIN_FORMULAS) else value
 
 
 def _manifests(folder: ObjectStoragePath, say: Callable[[str], object] | None) -> Iterator[Manifest]:

@@ -45,7 +45,7 @@ def costs(options: Namespace) -> None:
 
     def work(say: Callable[[str], None]) -> None:
         rows = costs_of(_folder(options.folder), options.by, say)
-        print(written(rows, options.output), end="")  # noqa: T201
+        print(written(rows, options.by, options.output), end="")  # noqa: T201
 
     run_command(work)
 

@@ -236,3 +236,17 @@ def test_a_job_that_was_only_reused_here_counts_for_the_dag_that_paid(run, archi
     archived("payer", "j1", 15, parents=[parent])
     rows = json.loads(run("costs", tmp_path / "kept", "--by", "dag").stdout)
     assert [(row["dag"], row["amount"]) for row in rows] == [("payer", "33")]
+
+
+@pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d"])
+def test_no_cell_of_the_csv_begins_like_a_formula(run, archived, tmp_path, first):
+    archived(f"{first}1+1", "j1", 15)
+    done = run("costs", tmp_path / "kept", output="csv")
+    [row] = csv.DictReader(io.StringIO(done.stdout))
+    assert row["dag"].startswith("'")
+
+
+def test_the_csv_of_an_empty_folder_has_the_same_columns(run, tmp_path):
+    (tmp_path / "kept").mkdir()
+    done = run("costs", tmp_path / "kept", "--by", "day,dag", output="csv")
+    assert done.stdout == "day,dag,jobs,amount,unit\n"
