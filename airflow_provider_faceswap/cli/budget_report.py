@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import posixpath
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -13,9 +13,10 @@ from airflow_provider_faceswap.spending.account import Account
 from airflow_provider_faceswap.spending.amounts import as_amount, plain
 from airflow_provider_faceswap.spending.blocks import JOBS, MARK, Block, parts_of
 from airflow_provider_faceswap.spending.book import Entry, Stage
-from airflow_provider_faceswap.spending.budget import PRICES
+from airflow_provider_faceswap.spending.costs import some_of
 from airflow_provider_faceswap.spending.periods import Period
 from airflow_provider_faceswap.spending.room import Cap
+from airflow_provider_faceswap.storage.listing import folders_in, last_written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 
 #: What is shown of an entry besides its key, stage and amount.
 _FIELDS = ("dag_id", "run_id", "task_id", "map_index", "vendor", "conn_id", "kind", "job_id")
+
+#: The names of days and months. Those of one length are in the order of time.
+_DATE = r"\d{4}-\d\d(?:-\d\d)?"
+#: The names that the folder of a period may have.
+_PERIOD = re.compile(rf"{_DATE}|ever|run-[0-9a-f]{{24}}", re.ASCII)
 
 
 def shown_period(folder: ObjectStoragePath, period: str | None, *, as_text: bool) -> dict[str, Any]:
@@ -146,24 +152,30 @@ def _not_open(account: Account, key: str) -> InvalidRequestError:
 def _account(folder: ObjectStoragePath, period: str | None) -> Account:
     if period is None:
         period = _last_period(folder)
-    if not period or "/" in period or period.startswith("."):
+    if not _PERIOD.fullmatch(period):
         raise InvalidRequestError(f"--period: {period!r} is not the name of a period")
-    if not (folder / period).exists():
+    if not (folder / period).is_dir():
         raise InvalidRequestError(f"--period: there is no {period!r} in {folder}")
     return Account(folder, Period(period), Cap(Decimal(0), "", f"budget {folder}"))
 
 
 def _last_period(folder: ObjectStoragePath) -> str:
-    """The period that began last: that of the highest name, whichever run that is."""
-    found = [
-        posixpath.basename(str(path).rstrip("/")) for path in (folder.iterdir() if folder.exists() else ())
-    ]
-    periods = sorted(name for name in found if name != PRICES and not name.startswith("."))
+    """The period that began last; of runs, the one that was written last."""
+    periods = sorted(name for name in folders_in(folder) if _PERIOD.fullmatch(name))
     if not periods:
         raise InvalidRequestError(
             f"{folder} is not the folder of a budget, or nothing was bought from it yet"
         )
-    return periods[-1]
+    are_dates = all(re.fullmatch(_DATE, name) and len(name) == len(periods[0]) for name in periods)
+    if are_dates or len(periods) == 1:
+        return periods[-1]
+    # The name of a run does not say when it was. And a budget whose `per` was changed has names of several kinds.
+    moments = last_written(folder)
+    if not any(moments.get(name) for name in periods):
+        raise InvalidRequestError(
+            f"--period: must name one of {some_of(periods)}, because this storage does not say which was written last"
+        )
+    return max(periods, key=lambda name: moments.get(name) or 0)
 
 
 def _pair(text: str) -> tuple[str, Decimal]:

@@ -61,6 +61,35 @@ def listed_below(
     return found
 
 
+def folders_in(folder: ObjectStoragePath) -> list[str]:
+    """
+    The names of the folders in a folder; empty if there is no folder.
+
+    :raises Exception: The storage's own error.
+    """
+    fs, path = folder.fs, folder.path
+    fs.invalidate_cache(path)
+    try:
+        found = fs.ls(path, detail=True)
+    except FileNotFoundError:
+        return []
+    return [posixpath.basename(one["name"].rstrip("/")) for one in found if one.get("type") == "directory"]
+
+
+def last_written(folder: ObjectStoragePath) -> dict[str, float | None]:
+    """
+    By folder in a folder: when the newest file in or below it was written; ``None`` if the storage does not say.
+
+    :raises Exception: The storage's own error.
+    """
+    found: dict[str, float | None] = {}
+    for path, one in folder.fs.find(folder.path, detail=True).items():
+        name, is_below, _ = path.removeprefix(folder.path).strip("/").partition("/")
+        if is_below:
+            found[name] = max(found.get(name), _written(one), key=lambda moment: moment or 0)
+    return found
+
+
 def _written(found: Mapping[str, Any]) -> float | None:
     for name in ("mtime", "LastModified", "last_modified", "updated"):
         value = found.get(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -84,6 +85,83 @@ def test_a_wrong_argument_is_said_and_changes_nothing(run, account, tmp_path, wr
 
 def test_a_folder_without_a_budget_is_said(run, tmp_path):
     assert run("budget", tmp_path / "nothing").code == 2
+
+
+@pytest.fixture
+def spent(tmp_path):
+    """Spend an amount of a budget in a period; the storage wrote it at that moment."""
+
+    def spend(per, amount, day=1, run_id="a_run"):
+        moment = datetime(2027, 1, day, tzinfo=UTC)
+        task = {**TASK, "run_id": run_id}
+        account = Budget(f"file://{tmp_path}/budget", amount=100, unit="RUB", per=per).account(moment, task)
+        account.reserve(f"key-{run_id}", Decimal(amount), about(run_id=run_id))
+        account.settle(f"key-{run_id}", Decimal(amount), about(run_id=run_id))
+        folder = tmp_path / "budget" / account.period.name
+        for path in folder.rglob("*"):
+            os.utime(path, (moment.timestamp(), moment.timestamp()))
+        return folder
+
+    return spend
+
+
+@pytest.mark.parametrize("foreign", ["README.md", "_SUCCESS", "zz", "2027-01-09.bak", "run-1", "2027-1-9"])
+@pytest.mark.parametrize("is_folder", [True, False])
+def test_what_is_no_period_does_not_count_for_the_last_one(run, spent, tmp_path, foreign, is_folder):
+    spent("day", 10, day=1)
+    spent("day", 20, day=2)
+    other = tmp_path / "budget" / foreign
+    if is_folder:
+        other.mkdir()
+        (other / "file").touch()
+    else:
+        other.touch()
+    told = run("budget", tmp_path / "budget").told
+    assert (told["period"], told["spent"]) == ("2027-01-02", "20")
+
+
+def test_a_file_with_the_name_of_a_period_is_none(run, spent, tmp_path):
+    spent("day", 10)
+    (tmp_path / "budget" / "2027-01-09").touch()
+    assert run("budget", tmp_path / "budget").told["period"] == "2027-01-01"
+    assert run("budget", tmp_path / "budget", "--period", "2027-01-09").code == 2
+
+
+@pytest.mark.parametrize("runs", [("a", "b", "c"), ("c", "b", "a"), ("b", "c", "a")])
+def test_of_runs_the_one_that_was_written_last_is_shown(run, spent, tmp_path, runs):
+    for day, run_id in enumerate(runs, 1):
+        spent("run", day, day, run_id)
+    told = run("budget", tmp_path / "budget").told
+    assert (told["entries"][0]["run_id"], told["spent"]) == (runs[-1], "3")
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "name"),
+    [("ever", "day", "2027-01-02"), ("day", "month", "2027-01"), ("run", "ever", "ever")],
+)
+def test_a_budget_whose_periods_became_others_shows_the_one_that_was_written_last(
+    run, spent, tmp_path, before, now, name
+):
+    spent(before, 10, day=1)
+    spent(now, 20, day=2)
+    assert run("budget", tmp_path / "budget").told["period"] == name
+
+
+def test_where_a_storage_does_not_say_what_was_written_last_a_run_must_be_named(
+    run, spent, tmp_path, monkeypatch
+):
+    folders = [spent("run", 10, 1, "a"), spent("run", 10, 2, "b")]
+    monkeypatch.setattr("airflow_provider_faceswap.storage.listing._written", lambda _: None)
+    done = run("budget", tmp_path / "budget")
+    assert done.code == 2
+    assert "--period" in done.stderr
+    assert all(folder.name in done.stderr for folder in folders)
+
+
+def test_the_folder_of_the_prices_is_no_period(run, spent, tmp_path):
+    spent("day", 10)
+    (tmp_path / "budget" / "prices").mkdir()
+    assert run("budget", tmp_path / "budget", "--period", "prices").code == 2
 
 
 @pytest.fixture

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 
 from airflow_provider_faceswap.archive.index import Index
+from airflow_provider_faceswap.budgets import Budget
+from airflow_provider_faceswap.cli.budget_report import shown_period
 from airflow_provider_faceswap.exceptions import FaceSwapError
+from airflow_provider_faceswap.storage.listing import last_written
 from tests.spending.test_account import TASK, account_at, bought_by_many, left
 
 pytestmark = pytest.mark.program
@@ -51,3 +55,24 @@ def test_of_many_claims_at_a_time_one_is_made(bucket):
         holders = list(threads.map(claim, range(8)))
     assert holders.count(None) == 1
     assert len({holder for holder in holders if holder}) == 1
+
+
+def test_the_last_period_is_shown_beside_markers_and_foreign_objects(bucket):
+    folder = bucket.path("team/budget")
+    budget = Budget(str(folder), amount=100, unit="RUB", per="day")
+    for day in (1, 2):
+        budget.account(datetime(2027, 1, day, tzinfo=UTC), TASK).reserve("one", Decimal(15 * day), TASK)
+    for foreign in ("", "README.md", "_backup/x", "zz/x", "prices/", "2027-01-09"):
+        bucket.put(f"team/budget/{foreign}", b"")
+    told = shown_period(folder, None, as_text=True)
+    assert (told["period"], told["reserved"]) == ("2027-01-02", "30")
+
+
+def test_s3_says_which_run_was_written_last(bucket):
+    bucket.put("budget/", b"")
+    bucket.put("budget/README.md", b"")
+    bucket.put("budget/run-a/3-spent/one~15", b"{}")
+    bucket.put("budget/run-b/3-spent/one~15", b"{}")
+    moments = last_written(bucket.path("budget"))
+    assert set(moments) == {"run-a", "run-b"}
+    assert moments["run-b"] >= moments["run-a"] > 0
