@@ -213,7 +213,7 @@ class Manifest(_Frozen):
         """The job and the output in the file; for a bare link, the link."""
         if self.job is None:
             return str(self.source.url)
-        return f"output {self.source.output} of {self.job.get('vendor')} job {self.job.get('job_id')}"
+        return output_of(self.source.output, self.job.get("vendor"), self.job.get("job_id"))
 
     @property
     def key(self) -> str:
@@ -237,6 +237,11 @@ class Manifest(_Frozen):
     def is_same_picture(self, new: Manifest) -> bool:
         """True if both describe the same output, and their files are identical."""
         return self.has_origin_of(new) and self.file.sha256 == new.file.sha256
+
+
+def output_of(number: int | None, vendor: object, job_id: object) -> str:
+    """An output of a job, in words that no other output has."""
+    return f"output {number} of {vendor} job {job_id}"
 
 
 def _hash_of(link: str) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from airflow_provider_faceswap.archive.index import Index
-from airflow_provider_faceswap.archive.manifest import REUSE, Archived, Manifest, RunInfo
+from airflow_provider_faceswap.archive.manifest import REUSE, Archived, Manifest, RunInfo, output_of
 from airflow_provider_faceswap.exceptions import (
     ArchiveError,
     FaceSwapError,
@@ -59,7 +59,11 @@ def result_of_archived(manifests: Sequence[Manifest], folder: ObjectStoragePath,
         submitted_at=job.get("submitted_at") or archived_at,
         finished_at=job.get("finished_at") or archived_at,
         attempt_reused=True,
-        provenance={"arguments": job.get("arguments") or {}, "parents": manifests[0].parents},
+        provenance={
+            "arguments": job.get("arguments") or {},
+            "parents": manifests[0].parents,
+            REUSE: {"sha256": [found.file.sha256 for found in manifests]},
+        },
         reused_from=f"{urls[0]}.json",
     )
 
@@ -92,14 +96,18 @@ def whole(path: ObjectStoragePath) -> Manifest | None:
 
     :raises Exception: The storage's own error.
     """
+    manifest = _manifest_of(path)
+    if manifest is None or not manifest.is_of(path):
+        return None
+    return manifest if holds(path, manifest.file.bytes, manifest.file.sha256) else None
+
+
+def _manifest_of(path: ObjectStoragePath) -> Manifest | None:
     manifest_path = path.with_name(f"{path.name}.json")
     try:
-        manifest = Manifest.parse(read(manifest_path))
+        return Manifest.parse(read(manifest_path))
     except (FileNotFoundError, ValueError):
         return None
-    if not manifest.is_of(path) or not holds(path, manifest.file.bytes, manifest.file.sha256):
-        return None
-    return manifest
 
 
 def already_at(
@@ -109,11 +117,11 @@ def already_at(
     The archived file of a reused source where it is to be, so that there is nothing to write.
 
     :param place_for: Where it is to be, by its manifest and where it is now.
-    :returns: ``None`` if it is not there, or is not whole.
+    :returns: ``None`` if it is not there, is not whole, or is another picture.
     """
     path = _path(source)
     original = source.checked or whole(path)
-    if original is None:
+    if original is None or not _is_of(original, source):
         return None
     place = place_for(original, path)
     if place_of(str(place)) == place_of(str(path)):
@@ -131,7 +139,7 @@ def copied(source: ArchiveSource, into: BinaryIO, max_bytes: int) -> Downloaded:
     """
     Read the archived picture of a reused source.
 
-    :raises ArchiveError: It cannot be read any more, or is too large.
+    :raises ArchiveError: It cannot be read any more, is too large, or was replaced by another picture.
     """
     path = _path(source)
     digest, size = hashlib.sha256(), 0
@@ -141,6 +149,7 @@ def copied(source: ArchiveSource, into: BinaryIO, max_bytes: int) -> Downloaded:
                 size += len(part)
                 digest.update(part)
                 into.write(part)
+        is_its = digest.hexdigest() == _sha256_of(source) or _is_beside(path, source, digest.hexdigest())
     except Exception as error:  # noqa: BLE001 - every storage has its own errors
         raise ArchiveError(
             f"the archived picture {place_of(str(path))} could not be read ({error_line(error)})",
@@ -148,8 +157,51 @@ def copied(source: ArchiveSource, into: BinaryIO, max_bytes: int) -> Downloaded:
         ) from None
     if size > max_bytes:
         raise TooLargeError(f"{place_of(str(path))} is larger than the limit of {max_bytes} bytes")
+    if not is_its:
+        raise ArchiveError(
+            f"the archived picture {place_of(str(path))} was replaced meanwhile, and is not {_origin_of(source)} any more",
+            advice="Nothing was archived. Clear the task that named it: it buys the picture, or finds it again.",
+        )
     into.seek(0)
     return Downloaded(size, digest.hexdigest())
+
+
+def _origin_of(source: ArchiveSource) -> str | None:
+    """The output that a source's result names, as a manifest says its origin."""
+    result = source.result
+    return None if result is None else output_of(source.position + 1, result.vendor, result.job_id)
+
+
+def _is_of(manifest: Manifest, source: ArchiveSource) -> bool:
+    """True if a manifest describes the output that a source's result names."""
+    return manifest.job is not None and manifest.origin == _origin_of(source)
+
+
+def _sha256_of(source: ArchiveSource) -> str | None:
+    """The hash of a reused source's picture when the index named it; ``None`` if the result does not say it."""
+    if source.checked is not None:
+        return source.checked.file.sha256
+    mark = ((source.result and source.result.provenance) or {}).get(REUSE)
+    known = mark.get("sha256") if isinstance(mark, dict) else None
+    if not isinstance(known, list) or source.position >= len(known):
+        return None
+    return str(known[source.position])
+
+
+def _is_beside(path: ObjectStoragePath, source: ArchiveSource, sha256: str) -> bool:
+    """
+    True if the manifest beside a file says that it is the output of a source: it was archived again.
+
+    :param sha256: Of the file.
+    :raises Exception: The manifest could not be read.
+    """
+    manifest = _manifest_of(path)
+    return (
+        manifest is not None
+        and manifest.is_of(path)
+        and _is_of(manifest, source)
+        and manifest.file.sha256 == sha256
+    )
 
 
 def record_requests(

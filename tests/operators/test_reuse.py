@@ -11,7 +11,11 @@ from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow.sdk import ObjectStoragePath
 
 from airflow_provider_faceswap.archive.index import FOLDER, Index
+from airflow_provider_faceswap.archive.reuse import result_of_archived
+from airflow_provider_faceswap.archive.sources import sources_of
+from airflow_provider_faceswap.archive.store import archive_at
 from airflow_provider_faceswap.exceptions import (
+    ArchiveError,
     FaceSwapError,
     InsufficientBalanceError,
     InvalidRequestError,
@@ -140,6 +144,67 @@ def test_a_reused_result_is_copied_into_another_archive(bought, swap, keep, anot
     assert (copy["sha256"], copy["uri"]) == (kept["sha256"], f"file://{tmp_path}/copies/mine.png")
     manifest = json.loads((tmp_path / "copies" / "mine.png.json").read_text())
     assert (manifest["job"]["job_id"], manifest["job"]["cost"]["amount"]) == ("65819c485337280001a609e7", 0)
+
+
+@pytest.fixture
+def replaced(vendor, answer, bought, swap, keep, another, outputs, picture):
+    """A reused result whose archived file another job's picture has replaced."""
+
+    def of(destination):
+        bought_as = {"destination": destination, "filename": "today.png"}
+        vendor.will(answer("done", percent=100, result=URL, job_id="anna"))
+        keep(swap().execute(another("bought")), **bought_as)
+        reused = swap().execute(another("reused"))
+        assert "reused_from" in reused
+        outputs[URL] = picture(colour="blue")
+        vendor.will(answer("done", percent=100, result=URL, job_id="boris"))
+        keep(swap(enhance_face=True).execute(another("other")), **bought_as)
+        return reused
+
+    return of
+
+
+@pytest.mark.parametrize("elsewhere", [True, False], ids=["into another folder", "in its folder"])
+@pytest.mark.parametrize("knows_its_hash", [True, False])
+def test_a_reused_result_whose_file_was_replaced_meanwhile_is_not_archived(
+    replaced, keep, tmp_path, folder, elsewhere, knows_its_hash
+):
+    reused = replaced(folder)
+    if not knows_its_hash:
+        del reused["provenance"]["reuse"]
+    with pytest.raises(
+        ArchiveError,
+        match=r"today.png was replaced meanwhile.*not output 1 of gptunnel job anna.*Clear the task",
+    ):
+        keep(reused, destination=f"file://{tmp_path}/copies" if elsewhere else folder)
+    assert not list(tmp_path.glob("copies/*"))
+
+
+def test_a_file_that_was_replaced_is_bought_again(replaced, vendor, answer, swap, another, folder):
+    replaced(folder)
+    vendor.will(answer("done", percent=100, result=URL, job_id="anna-again"))
+    assert swap().execute(another("cleared"))["job_id"] == "anna-again"
+
+
+def test_a_reused_result_whose_file_was_archived_again_by_its_job_is_archived(archived, swap, keep, another):
+    file, manifest, _ = archived
+    reused = swap().execute(another())
+    reused["provenance"]["reuse"]["sha256"] = ["0" * 64]
+    kept = keep(reused, destination=f"file://{file.parent.parent}/copies")
+    assert kept["sha256"] == json.loads(manifest.read_text())["file"]["sha256"]
+
+
+def test_a_picture_that_changes_between_the_look_and_the_copy_is_not_archived(
+    archived, folder, tmp_path, context, picture
+):
+    file, _, entry = archived
+    checked = Index(ObjectStoragePath(folder)).find(entry.parent.name)
+    result = result_of_archived(checked, ObjectStoragePath(folder), "RUB")
+    [source] = sources_of(result, None)
+    file.write_bytes(picture(colour="blue"))
+    archive = archive_at(f"file://{tmp_path}/copies", None, run=None)
+    with pytest.raises(ArchiveError, match="was replaced meanwhile"):
+        archive.keep(source.model_copy(update={"checked": checked[0]}))
 
 
 def test_a_swap_takes_a_reused_result(vendor, answer, bought, swap, another):
