@@ -15,11 +15,16 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping
-from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field, OnErrorOmit
-
+from airflow_provider_faceswap.archive.entries import (
+    LONGEST_CLAIM,
+    Claim,
+    Entry,
+    are_whole,
+    is_below,
+    is_no_file,
+)
 from airflow_provider_faceswap.archive.manifest import Manifest
 from airflow_provider_faceswap.archive.place import Place
 from airflow_provider_faceswap.archive.turns import ANOTHER
@@ -27,9 +32,8 @@ from airflow_provider_faceswap.exceptions import FaceSwapError
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.foundation.redaction import error_line
 from airflow_provider_faceswap.foundation.signed_links import unsigned
-from airflow_provider_faceswap.foundation.text import safe_json
 from airflow_provider_faceswap.lifecycle.provenance import is_private
-from airflow_provider_faceswap.storage.files import create, holds, read, write
+from airflow_provider_faceswap.storage.files import create, read, write
 from airflow_provider_faceswap.storage.listing import listed, removed
 from airflow_provider_faceswap.storage.places import place_of
 
@@ -73,32 +77,6 @@ def _content_of(value: Any, contents: Mapping[str, str]) -> Any:
     return contents.get(value, value) if isinstance(value, str) else value
 
 
-class _Entry(BaseModel):
-    """
-    The content of an entry, which anybody may have written.
-
-    :param files: The names of the files, below the archive's folder.
-    :param manifests: As they were when the entry was written. One that this version cannot read is left out.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    files: tuple[str, ...] = Field(min_length=1)
-    manifests: tuple[OnErrorOmit[Manifest], ...] = ()
-
-    @classmethod
-    def parse(cls, text: bytes) -> Self:
-        """
-        Read an entry's object.
-
-        :raises ValueError: It is not an entry.
-        """
-        try:
-            return cls.model_validate(safe_json(json.loads(text)))
-        except RecursionError:
-            raise ValueError("nested too deep") from None
-
-
 class Index:
     """
     The index of an archive.
@@ -131,8 +109,6 @@ class Index:
         """
         try:
             return self._find(key)
-        except FileNotFoundError:
-            return ()
         except Exception as error:  # noqa: BLE001 - every storage has its own errors
             raise FaceSwapError(
                 f"the archive {place_of(str(self.folder))} could not be searched ({error_line(error)})",
@@ -140,23 +116,35 @@ class Index:
             ) from None
 
     def _find(self, key: str) -> tuple[Manifest, ...]:
-        text = read(self._of(key, _ENTRY))
         try:
-            entry = _Entry.parse(text)
+            text = read(self._of(key, _ENTRY))
+        except (FileNotFoundError, IsADirectoryError):
+            return ()
+        try:
+            return self._named(key, Entry.parse(text))
         except ValueError:
             return ()
-        places = [Place(self.folder / name) for name in entry.files if _is_below(name)]
+        except OSError as error:
+            # A storage that fails is not an entry that names no file.
+            if is_no_file(error):
+                return ()
+            raise
+
+    def _named(self, key: str, entry: Entry) -> tuple[Manifest, ...]:
+        """
+        The manifests of the files that an entry names; empty if they are not whole.
+
+        :raises ValueError: A manifest is none.
+        :raises Exception: A file could not be read.
+        """
+        places = [Place(self.folder / name) for name in entry.files if is_below(name)]
         if len(places) < len(entry.files):
             return ()
-        if _are_whole(key, places, entry.manifests):
+        if are_whole(key, places, entry.manifests):
             return entry.manifests
         # It is an entry without copies, or the file was archived again.
-        texts = [read(place.manifest_path) for place in places]
-        try:
-            beside = tuple(map(Manifest.parse, texts))
-        except ValueError:
-            return ()
-        return beside if _are_whole(key, places, beside) else ()
+        beside = tuple(Manifest.parse(read(place.manifest_path)) for place in places)
+        return beside if are_whole(key, places, beside) else ()
 
     def record(self, key: str, manifests: Sequence[Manifest]) -> None:
         """
@@ -167,9 +155,9 @@ class Index:
         """
         root = place_of(str(self.folder)).rstrip("/") + "/"
         names = [place_of(manifest.file.uri).removeprefix(root) for manifest in manifests]
-        if not all(map(_is_below, names)):
+        if not all(map(is_below, names)):
             return
-        entry = _Entry(files=tuple(names), manifests=tuple(manifests))
+        entry = Entry(files=tuple(names), manifests=tuple(manifests))
         path, content = self._of(key, _ENTRY), entry.model_dump_json().encode()
         try:
             create(path, io.BytesIO(content))
@@ -177,7 +165,7 @@ class Index:
             write(path, io.BytesIO(content))
         except FileExistsError:
             if not self.find(key):
-                write(path, io.BytesIO(content))
+                _repair(path, content)
         self.release(key)
 
     # -- claims -------------------------------------------------------------------------------------------
@@ -200,20 +188,25 @@ class Index:
             ) from None
 
     def _claim(self, key: str, owner: str, seconds: float) -> str | None:
+        free = 1
         for _ in range(_TRIES):
             claims = self._claims(key)
             number = 1
             if claims:
-                number, (held_by, until) = max(claims.items())
-                if held_by == owner:
+                number, last = max(claims.items())
+                if last.owner == owner:
                     return None
-                if until > CLOCK.now():
-                    return held_by
+                if last.is_held(CLOCK.now()):
+                    return last.owner
                 number += 1
-            content = {"owner": owner, "until": CLOCK.now() + seconds}
+            number = max(number, free)
+            path = self._claim_path(key, number)
+            new = Claim(owner=owner, until=CLOCK.now() + min(seconds, LONGEST_CLAIM))
             try:
-                create(self._claim_path(key, number), io.BytesIO(json.dumps(content).encode()))
+                create(path, io.BytesIO(new.model_dump_json().encode()))
             except FileExistsError:
+                # A folder is in no list of claims, and has the name for ever.
+                free = number + 1 if path.fs.isdir(path.path) else free
                 continue
             except NotImplementedError:
                 return None
@@ -226,24 +219,21 @@ class Index:
 
         :raises Exception: The storage's own error.
         """
-        for number, (held_by, _) in self._claims(key).items():
-            if owner is None or held_by == owner:
+        for number, claim in self._claims(key).items():
+            if owner is None or claim.owner == owner:
                 removed(self._claim_path(key, number))
 
-    def _claims(self, key: str) -> dict[int, tuple[str, float]]:
-        """The owner and the end of each claim, by its number. One that is damaged has ended."""
+    def _claims(self, key: str) -> dict[int, Claim]:
+        """The claims, by their numbers."""
         folder, found = self._of(key), {}
         for name, _ in listed(folder):
             number = name.removeprefix(_CLAIM)
             if not name.startswith(_CLAIM) or not number.isdecimal():
                 continue
             try:
-                claim = json.loads(read(folder / name))
-                found[int(number)] = (str(claim["owner"]), float(claim["until"]))
+                found[int(number)] = Claim.parse(read(folder / name))
             except FileNotFoundError:
                 continue
-            except (ValueError, KeyError, TypeError):
-                found[int(number)] = ("", 0.0)
         return found
 
     def _claim_path(self, key: str, number: int) -> ObjectStoragePath:
@@ -254,27 +244,14 @@ class Index:
         return self.folder / "/".join((FOLDER, key[:2], key, *name))
 
 
-def _are_whole(key: str, places: Sequence[Place], manifests: Sequence[Manifest]) -> bool:
+def _repair(path: ObjectStoragePath, content: bytes) -> None:
     """
-    True if these are the manifests of all files that a request has made, and of the files at these places.
+    Write an entry in place of one that is not usable.
 
-    :raises Exception: A file could not be read.
+    :raises Exception: The storage's own error; a folder with something in it stays.
     """
-    if len(places) != len(manifests):
-        return False
-    return all(
-        manifest.request == key
-        and manifest.job is not None
-        and manifest.is_of(place.path)
-        and (manifest.source.output, manifest.source.outputs) == (number, len(places))
-        and holds(place.path, manifest.file.bytes, manifest.file.sha256)
-        for number, (place, manifest) in enumerate(zip(places, manifests, strict=True), 1)
-    )
-
-
-def _is_below(name: str) -> bool:
-    """True for the name of a file below the archive's folder."""
-    if not name or "://" in name or "::" in name:
-        return False
-    path = PurePosixPath(name)
-    return not path.is_absolute() and ".." not in path.parts
+    try:
+        write(path, io.BytesIO(content))
+    except IsADirectoryError:
+        path.fs.rmdir(path.path)
+        write(path, io.BytesIO(content))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
+from airflow_provider_faceswap.archive.entries import ReusableJob
 from airflow_provider_faceswap.archive.index import Index
 from airflow_provider_faceswap.archive.manifest import REUSE, Archived, Manifest, RunInfo, output_of
 from airflow_provider_faceswap.exceptions import (
@@ -43,24 +43,22 @@ def result_of_archived(manifests: Sequence[Manifest], folder: ObjectStoragePath,
     :param folder: The archive's folder, with its connection.
     :param unit: The unit of the cost, which is 0.
     """
-    job: dict[str, Any] = manifests[0].job or {}
+    job = ReusableJob.of(manifests[0])
     root = place_of(str(folder)).rstrip("/") + "/"
     urls = tuple(str(folder / place_of(found.file.uri).removeprefix(root)) for found in manifests)
-    archived_at = datetime.fromisoformat(manifests[0].archived_at)
-    cost = job.get("cost")
     return JobResult(
-        vendor=str(job.get("vendor")),
-        kind=str(job.get("kind")),
-        job_id=str(job.get("job_id")),
-        conn_id=str(job.get("conn_id") or ""),
+        vendor=job.vendor,
+        kind=job.kind,
+        job_id=job.job_id,
+        conn_id=job.conn_id or "",
         url=urls[0],
         urls=urls,
-        cost=Cost(amount=0.0, unit=cost["unit"] if isinstance(cost, dict) and "unit" in cost else unit),
-        submitted_at=job.get("submitted_at") or archived_at,
-        finished_at=job.get("finished_at") or archived_at,
+        cost=Cost(amount=0.0, unit=job.cost.unit if job.cost else unit),
+        submitted_at=job.submitted_at or job.archived_at,
+        finished_at=job.finished_at or job.archived_at,
         attempt_reused=True,
         provenance={
-            "arguments": job.get("arguments") or {},
+            "arguments": job.arguments or {},
             "parents": manifests[0].parents,
             REUSE: {"sha256": [found.file.sha256 for found in manifests]},
         },
@@ -106,7 +104,7 @@ def _manifest_of(path: ObjectStoragePath) -> Manifest | None:
     manifest_path = path.with_name(f"{path.name}.json")
     try:
         return Manifest.parse(read(manifest_path))
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, IsADirectoryError, ValueError):
         return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 
@@ -9,6 +10,7 @@ import httpx
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow.sdk import ObjectStoragePath
+from fsspec.implementations.local import LocalFileSystem
 
 from airflow_provider_faceswap.archive.index import FOLDER, Index
 from airflow_provider_faceswap.archive.reuse import result_of_archived
@@ -319,6 +321,73 @@ def test_an_entry_is_not_believed_without_its_file(vendor, answer, archived, swa
     assert len(vendor.creates) == 2
 
 
+def to_folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+def planted(manifest, entry, **parts):
+    """Change parts of a manifest, and of its copy in the entry."""
+    known = json.loads(manifest.read_text())
+    changed(manifest, **parts)
+    changed(entry, manifests=[{**known, **parts}])
+
+
+def without_copies(entry, **parts):
+    changed(entry, manifests=[], **parts)
+
+
+NOT_USABLE = {
+    "a folder": lambda _file, _manifest, entry: to_folder(entry),
+    "of a name that is too long": lambda _file, _manifest, entry: changed(entry, files=["x" * 5000]),
+    "of a name below a file": lambda file, _, entry: without_copies(entry, files=[f"{file.name}/x"]),
+    "file is a folder": lambda file, _manifest, _entry: to_folder(file),
+    "manifest is a folder": lambda _, manifest, entry: (without_copies(entry), to_folder(manifest)),
+    "with a job without facts": lambda _, *both: planted(*both, job={}),
+    "with an unusable time": lambda _, *both: planted(*both, archived_at="yesterday"),
+    "with an unusable unit": lambda _, *both: planted(
+        *both, job={"vendor": "v", "kind": "k", "job_id": "j", "cost": {"amount": 1, "unit": {}}}
+    ),
+    "of a size below zero": lambda _, *both: planted(
+        *both,
+        file={
+            **json.loads(both[0].read_text())["file"],
+            "bytes": -1,
+            "sha256": hashlib.sha256().hexdigest(),
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("spoil", NOT_USABLE.values(), ids=NOT_USABLE)
+def test_an_entry_that_is_not_usable_is_bought_again_and_repaired(
+    vendor, answer, archived, swap, keep, another, spoil
+):
+    spoil(*archived)
+    vendor.will(answer("done", percent=100, result=URL, job_id="second"))
+    result = swap().execute(another())
+    assert "reused_from" not in result
+    kept = keep(result)
+    assert swap().execute(another("third"))["reused_from"] == kept["manifest_uri"]
+    assert len(vendor.creates) == 2
+
+
+@pytest.mark.parametrize(
+    "copy",
+    [{"archived_at": "yesterday"}, {"job": {}}, {"job": {"submitted_at": "nope"}}, {"file": None}],
+    ids=["time", "job", "submission", "file"],
+)
+def test_a_damaged_copy_does_not_count_if_the_manifest_beside_the_file_fits(
+    archived, swap, another, vendor, copy
+):
+    file, _, entry = archived
+    [known] = json.loads(entry.read_text())["manifests"]
+    changed(entry, manifests=[{**known, **copy}])
+    result = swap().execute(another())
+    assert (result["vendor"], result["url"].rpartition("/")[2]) == ("gptunnel", file.name)
+    assert len(vendor.creates) == 1
+
+
 @pytest.mark.parametrize("manifests", [[], [{"file": {}}]], ids=["none", "of another version"])
 def test_an_entry_without_usable_copies_is_read_with_the_manifests(
     archived, swap, another, vendor, manifests
@@ -361,11 +430,14 @@ def test_a_broken_entry_is_replaced_by_the_next_archive(
     assert "reused_from" in swap().execute(another("third"))
 
 
-def test_an_archive_that_cannot_be_read_buys_nothing(vendor, swap, context, clock, monkeypatch):
-    def fail(*_):
-        raise PermissionError("no")
+@pytest.mark.parametrize(
+    "error", [PermissionError("no"), NotADirectoryError(errno.ENOTDIR, "no"), OSError(errno.EIO, "no")]
+)
+def test_an_archive_that_cannot_be_read_buys_nothing(vendor, swap, context, clock, monkeypatch, error):
+    def fail(*_, **__):
+        raise error
 
-    monkeypatch.setattr(Index, "_find", fail)
+    monkeypatch.setattr(LocalFileSystem, "cat_file", fail)
     with pytest.raises(FaceSwapError, match=r"could not be searched.*Nothing was bought"):
         swap().execute(context)
     assert not vendor.requests
@@ -521,3 +593,48 @@ def test_claims_are_one_at_a_time_and_end(folder, clock):
     assert index.claim("k" * 64, "two", 100) is None
     assert index.claim("k" * 64, "three", 100) == "two"
     index.release("k" * 64, "two")
+
+
+KEY = "k" * 64
+
+
+@pytest.fixture
+def claim(folder, tmp_path):
+    """Plant a claim with this content; the index."""
+
+    def of(content, number=1):
+        path = tmp_path / "kept" / FOLDER / KEY[:2] / KEY / f"claim-{number:04d}"
+        path.parent.mkdir(parents=True)
+        if content is None:
+            path.mkdir()
+        else:
+            path.write_text(content)
+        return Index(ObjectStoragePath(folder))
+
+    return of
+
+
+DAMAGED = {
+    "infinite": '{"owner": "x", "until": Infinity}',
+    "huge": '{"owner": "x", "until": 1' + "0" * 400 + "}",
+    "no time": '{"owner": "x", "until": NaN}',
+    "nested": "[" * 100_000,
+    "empty": "",
+    "no owner": '{"until": 99999999999}',
+    "after any job": '{"owner": "x", "until": 99999999999}',
+    "a folder": None,
+}
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
+def test_a_claim_that_no_task_can_have_written_has_ended(claim, clock, content):
+    index = claim(content)
+    assert index.claim(KEY, "one", 100) is None
+    assert index.claim(KEY, "two", 100) == "one"
+
+
+def test_no_claim_is_longer_than_others_believe(folder, clock):
+    index = Index(ObjectStoragePath(folder))
+    assert index.claim(KEY, "one", 365 * 86_400) is None
+    clock.time -= 60
+    assert index.claim(KEY, "two", 100) == "one"
