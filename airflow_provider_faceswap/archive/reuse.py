@@ -208,9 +208,11 @@ def record_requests(
     """
     Write the index entries of requests whose outputs were all archived just now.
 
-    The entry goes where its task searches, if that is this folder or one above it, else into this folder.
+    The entry goes where its task searches, if that is this folder or one above it, else into this folder. The claim ends in
+    either case.
 
-    :returns: One line for each entry that could not be written: the pictures are archived all the same.
+    :returns: Lines about entries that could not be written, or that no task searches for: the pictures are archived all
+        the same.
     """
     made: dict[tuple[str, str], dict[int, Manifest]] = defaultdict(dict)
     wanted: dict[tuple[str, str], int] = {}
@@ -221,18 +223,29 @@ def record_requests(
             request = (mark["key"], str(mark.get("from") or ""))
             made[request][source.position] = Manifest.of(source, file, RunInfo())
             wanted[request] = source.of
-    problems = []
+    problems: dict[str, None] = {}
     for (key, searched), found in made.items():
         if len(found) < wanted[key, searched]:
             continue
+        manifests = [found[place] for place in sorted(found)]
         try:
             here = place_of(str(folder)).rstrip("/") + "/"
             above = bool(searched) and here.startswith(place_of(searched).rstrip("/") + "/")
-            Index(usable_path(searched) if above else folder).record(
-                key, [found[place] for place in sorted(found)]
-            )
+            Index(usable_path(searched) if above else folder).record(key, manifests)
+            if searched and not above:
+                problems[_is_elsewhere(folder, searched)] = None
+                # Nobody would find the picture there, but everybody would wait for it.
+                Index(allowed(usable_path(searched) / "any").parent).release(key)
         except Exception as error:  # noqa: BLE001 - every storage has its own errors
-            problems.append(
-                f"a request cannot be reused: its entry could not be written ({error_line(error)})"
+            problems[f"a request cannot be reused: its entry could not be written ({error_line(error)})"] = (
+                None
             )
-    return problems
+    return list(problems)
+
+
+def _is_elsewhere(folder: ObjectStoragePath, searched: str) -> str:
+    return (
+        f"{place_of(searched)}, which reuse_from names, will not have these pictures: they are archived in "
+        f"{place_of(str(folder))}, which is not in it. So the same requests are bought again. "
+        "Let reuse_from name the archive's folder, or one above it."
+    )

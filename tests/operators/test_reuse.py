@@ -11,6 +11,7 @@ import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow.sdk import ObjectStoragePath
 from fsspec.implementations.local import LocalFileSystem
+from structlog.testing import capture_logs
 
 from airflow_provider_faceswap.archive.index import FOLDER, Index
 from airflow_provider_faceswap.archive.reuse import result_of_archived
@@ -534,6 +535,21 @@ def test_the_entry_is_in_the_folder_that_is_searched_even_if_pictures_are_below_
     vendor.will(answer("done", percent=100, result=URL))
     kept = keep(swap().execute(context), destination=f"{folder}/2027-01-01")
     assert swap().execute(another())["url"] == kept["uri"]
+
+
+@pytest.mark.parametrize("searched", ["kept/below", "elsewhere"])
+def test_a_picture_that_is_archived_where_its_task_does_not_search_keeps_nobody_waiting(
+    vendor, answer, context, clock, swap, keep, another, tmp_path, searched
+):
+    searched = f"file://{tmp_path}/{searched}"
+    vendor.will(answer("done", percent=100, result=URL))
+    bought = swap(reuse_from=searched).execute(context)
+    with capture_logs() as logged:
+        keep(bought)
+    assert f"{searched}, which reuse_from names, will not have these pictures" in str(logged)
+    vendor.will(answer("done", percent=100, result=URL, job_id="second"))
+    swap(reuse_from=searched).execute(another())
+    assert len(vendor.creates) == 2
 
 
 def test_pictures_that_pass_through_here_count_by_content(vendor, answer, bought, swap, another, picture):
