@@ -60,7 +60,7 @@ def request_key(vendor: str, kind: str, request: Request, contents: Mapping[str,
     Pictures count by content if their bytes pass through here, else by their link without a signature. Webhooks are left
     out.
 
-    :param contents: Texts that stand for links, by link.
+    :param contents: Texts that stand for links and for results of other requests, by link or by text in the request.
     """
     known = unsigned(_content_of(request.identity, contents))
     return hashlib.sha256(
@@ -89,14 +89,17 @@ class Index:
         self.folder = folder
         self._contents = contents
 
-    def key_of(self, vendor: str, kind: str, request: Request) -> str:
+    def key_of(
+        self, vendor: str, kind: str, request: Request, results: Mapping[str, str] | None = None
+    ) -> str:
         """
         The key of a request.
 
+        :param results: The keys of the requests whose results it takes, by the text that stands for such a result in it.
         :raises FaceSwapError: A link could not be fetched.
         """
         contents = self._contents.of(request.identity) if self._contents else {}
-        return request_key(vendor, kind, request, contents)
+        return request_key(vendor, kind, request, {**contents, **(results or {})})
 
     # -- archived files -----------------------------------------------------------------------------------
 

@@ -118,7 +118,7 @@ class _State:
     first: int
     end: dict[str, Any] | None
     keys: dict[int, set[str]] = field(default_factory=dict)
-    found: tuple[int, StepResult] | None = None
+    found: tuple[int, StepResult, dict[str, str]] | None = None
 
 
 @dataclass
@@ -166,7 +166,7 @@ class Estimator:
         state = _State(plan, first, end)
         if end is None and self.index is not None:
             wanted, _ = plan.wanted(first)
-            state.keys = {number: set(requests_of(self.index, plan.prepared[number])) for number in wanted}
+            state.keys = {number: set(requests_of(self.index, plan.prepared, number)) for number in wanted}
             state.found = find(self.index, plan.prepared, wanted)
         return state
 

@@ -86,7 +86,7 @@ class ItemRun:
                 first, end = await self._from_archive(number, [number], claim=number)
             if end is None and first == number:
                 first, end = number + 1, await self._step(number)
-        if wanted and end["status"] != ARCHIVED:
+        if wanted:
             await runner.in_thread(partial(self._reuse.give_up, end))
         runner.add(self._item, self._shown(end))
 
@@ -136,6 +136,7 @@ class ItemRun:
             record = None if key is None else records.record_of(key)
             if key is None or record is None or not (record.may_be_paid or records.earlier_end(key)):
                 continue
+            self._reuse.made[step.name] = hook.conn_id
             end = records.end_of(key)
             known = record.cost.model_dump() if record.cost else None
             cost = end.get("cost") if end else known
@@ -177,10 +178,12 @@ class ItemRun:
             self._log,
             self._known(prepared.step),
             lambda: self._usable(prepared.step),
+            partial(self._reuse.key_of, number),
         )
         is_last = number == len(self._prepared) - 1
         try:
             made = await run.go()
+            self._reuse.made[prepared.step.name] = made.hook.conn_id
             end = await self._finish(number, made, is_last=is_last)
         except NotSubmittedError:
             return NOT_FINISHED if self._lines else NOT_STARTED

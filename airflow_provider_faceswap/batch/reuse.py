@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_faceswap.archive.reuse import result_of_archived
@@ -26,48 +27,88 @@ if TYPE_CHECKING:
     from airflow_provider_faceswap.batch.options import PreparedStep
     from airflow_provider_faceswap.batch.runner import BatchRunner
     from airflow_provider_faceswap.hooks.base import JobHook
-    from airflow_provider_faceswap.vendors.messages import Request
 
 #: Errors of jobs that made nothing: others may make the picture.
 _MADE_NOTHING = frozenset({"ContentRefusedError", "JobCanceledError", "JobFailedError", "NoFaceError"})
 
 
-def key_at(index: Index, hook: JobHook, prepared: tuple[str, Request]) -> str:
+def requests_of(
+    index: Index, prepared: Sequence[PreparedStep], number: int, made: Mapping[str, str] | None = None
+) -> dict[str, dict[str, str]]:
     """
-    The key of a step's request in the index. A step that takes results has their requests in it.
+    The requests that may make a step, by their keys in the index, in the order in which they are tried.
 
-    :param prepared: The kind and the request that identify its job.
+    A step that takes results is another request for each vendor that may have made them.
+
+    :param prepared: All steps of the item.
+    :param made: The connection that made a step, by step, as far as this is known.
+    :returns: For each key, the connection of the step and of each step before it whose result is in the picture.
     :raises FaceSwapError: A link could not be fetched, where links count by their content.
     """
-    kind, request = prepared
-    return index.key_of(hook.vendor.name, kind, request)
+    needed = _needed(prepared, number)
+    names = [one.step.name for one in needed]
+    known = made or {}
+    choices = ([known[one.step.name]] if one.step.name in known else [*one.requests] for one in needed)
+    found: dict[str, dict[str, str]] = {}
+    for choice in product(*choices):
+        found.setdefault(_key(index, needed, choice), dict(zip(names, choice, strict=True)))
+    return found
 
 
-def requests_of(index: Index, prepared: PreparedStep) -> dict[str, JobHook]:
-    """The hooks of a step, by the key of its request there, in the order in which they are tried."""
-    hooks = {hook.conn_id: hook for hook in prepared.step.hooks}
-    return {
-        key_at(index, hooks[conn_id], request): hooks[conn_id]
-        for conn_id, request in prepared.requests.items()
-    }
+def _needed(prepared: Sequence[PreparedStep], number: int) -> list[PreparedStep]:
+    """A step after all steps whose results are in its picture, in their order."""
+    names, needed = {prepared[number].step.name}, []
+    for one in reversed(prepared[: number + 1]):
+        if one.step.name in names:
+            names |= one.step.inputs
+            needed.append(one)
+    return needed[::-1]
+
+
+def _key(index: Index, steps: Sequence[PreparedStep], conn_ids: Iterable[str]) -> str:
+    """
+    The key of the last step, where each is made at one connection.
+
+    What stands for a result in the request of its record has links by their text, webhooks and connections in it. Here the
+    key of the step that makes it counts instead.
+    """
+    key = ""
+    results: dict[str, str] = {}
+    for one, conn_id in zip(steps, conn_ids, strict=True):
+        kind, request = one.requests[conn_id]
+        key = index.key_of(_hook(one, conn_id).vendor.name, kind, request, results)
+        if one is not steps[-1]:
+            result = one.result
+            results |= {result["url"]: key, result["job_id"]: key}
+    return key
+
+
+def _hook(prepared: PreparedStep, conn_id: str) -> JobHook:
+    return next(hook for hook in prepared.step.hooks if hook.conn_id == conn_id)
 
 
 def find(
-    index: Index, prepared: Sequence[PreparedStep], numbers: Iterable[int]
-) -> tuple[int, StepResult] | None:
+    index: Index,
+    prepared: Sequence[PreparedStep],
+    numbers: Iterable[int],
+    made: Mapping[str, str] | None = None,
+) -> tuple[int, StepResult, dict[str, str]] | None:
     """
     Look for steps of an item in an archive.
 
     :param prepared: All steps of the item.
     :param numbers: Those to look for, the best first.
-    :returns: The step that was found, and its result.
+    :param made: The connection that made a step, by step, as far as this is known.
+    :returns: The step that was found, its result, and the connections that made it and the steps before it.
     :raises FaceSwapError: The archive cannot be read.
     """
     for number in numbers:
-        for key, hook in requests_of(index, prepared[number]).items():
+        name = prepared[number].step.name
+        for key, conn_ids in requests_of(index, prepared, number, made).items():
             if manifests := index.find(key):
+                hook = _hook(prepared[number], conn_ids[name])
                 result = result_of_archived(manifests, index.folder, hook.vendor.cost_unit or "")
-                return number, StepResult(prepared[number].step.name, hook, result, checked=manifests)
+                return number, StepResult(name, hook, result, checked=manifests), conn_ids
     return None
 
 
@@ -78,12 +119,14 @@ class ItemReuse:
 
     :param prepared: The steps of the item.
     :param keys: By step, the key of the record at each connection.
+    :ivar made: The connection that made a step, by step, as far as this is known.
     """
 
     runner: BatchRunner
     prepared: list[PreparedStep]
     keys: list[dict[str, str]]
     log: Any
+    made: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._claimed: dict[str, str] = {}
@@ -108,24 +151,30 @@ class ItemReuse:
         waiting = ClaimWait(self.prepared[claim].step.timeout, self.log.info)
         look = partial(
             found_or_claimed,
-            lambda: find(self._index, self.prepared, numbers),
+            lambda: find(self._index, self.prepared, numbers, self.made),
             lambda: self._claim(claim),
             self._release,
         )
         while True:
             try:
-                return await runner.in_thread(look)
+                found = await runner.in_thread(look)
             except AnotherMakesItError as other:
                 if runner.ending or runner.report.stopped is not None:
                     raise NotSubmittedError from None
                 await CLOCK.asleep(waiting.pause(other))
+                continue
+            if found is None:
+                return None
+            number, result, conn_ids = found
+            self.made.update(conn_ids)
+            return number, result
 
     def _claim(self, number: int) -> str | None:
         """Claim a step; what :meth:`~airflow_provider_faceswap.archive.index.Index.claim` returns."""
         if self.runner.ending:
             # Nobody would give it back.
             raise NotSubmittedError
-        key = next(iter(requests_of(self._index, self.prepared[number])))
+        key = next(iter(requests_of(self._index, self.prepared, number, self.made)))
         # Equal items of a batch have records of their own, and one of them buys.
         owner = f"{self.runner.owner}#{next(iter(self.keys[number].values()))}"
         seconds = sum(prepared.step.timeout for prepared in self.prepared) + TO_ARCHIVE
@@ -135,6 +184,17 @@ class ItemReuse:
             return None
         return holder.partition("#")[0]
 
+    def key_of(self, number: int, hook: JobHook) -> str | None:
+        """
+        The key of a step that a connection makes.
+
+        :returns: ``None`` if it is not known which vendor made a step before it, so its picture cannot be found again.
+        :raises FaceSwapError: A link could not be fetched, where links count by their content.
+        """
+        made = {**self.made, self.prepared[number].step.name: hook.conn_id}
+        keys = list(requests_of(self._index, self.prepared, number, made))
+        return keys[0] if len(keys) == 1 else None
+
     def record(self, number: int, hook: JobHook, made: Sequence[Manifest]) -> None:
         """
         Write the index entry of a step whose files are all archived. It never raises: they are archived all the same.
@@ -142,7 +202,9 @@ class ItemReuse:
         :param made: The manifests of the files.
         """
         try:
-            self._index.record(key_at(self._index, hook, self.prepared[number].requests[hook.conn_id]), made)
+            if (key := self.key_of(number, hook)) is not None:
+                self._index.record(key, made)
+                self._claimed.pop(key, None)
         except Exception as error:  # noqa: BLE001 - every storage has its own errors
             self.log.warning(
                 "a request cannot be reused: its entry could not be written (%s)", error_line(error)
@@ -150,7 +212,9 @@ class ItemReuse:
 
     def give_up(self, end: Mapping[str, Any]) -> None:
         """
-        Give the claims back, unless a job may still make the picture. It never raises.
+        Give back the claims that are left, unless a job may still make the picture. It never raises.
+
+        One is left on an archived item if another vendor than the first made a step.
 
         :param end: The end of the item.
         """

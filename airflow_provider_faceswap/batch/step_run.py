@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_faceswap.archive.reuse import mark_of
 from airflow_provider_faceswap.batch.report import RunningJob, describe
 from airflow_provider_faceswap.batch.results import StepResult
-from airflow_provider_faceswap.batch.reuse import key_at
 from airflow_provider_faceswap.exceptions import (
     BudgetBusyError,
     FaceSwapError,
@@ -62,6 +61,7 @@ class StepRun:
     :param keys: The key of its record, by connection.
     :param known: The results of the steps before it, as far as they are known without a request.
     :param usable: Makes results with links that work, or with what replaces them; it blocks.
+    :param key_of: The key of its request in the archive's index, if it is known.
     :ivar submission: The last job that was submitted or resumed.
     :ivar funds: What the last job is bought from; ``None`` without a budget.
     :ivar conn_id: Of the connection that was tried last.
@@ -74,6 +74,7 @@ class StepRun:
     log: BufferedItemLog
     known: Mapping[str, Any]
     usable: Callable[[], Mapping[str, Any]]
+    key_of: Callable[[JobHook], str | None]
     submission: Submission | None = None
     funds: StepFunds | None = None
     conn_id: str = ""
@@ -167,10 +168,8 @@ class StepRun:
         runner, step = self.runner, self.prepared.step
         kind, request = self.prepared.requests[hook.conn_id]
         template = runner.jobs.template(step, hook, self.item, self.known)
-        if runner.index is not None and runner.jobs.is_kept(step):
-            template.provenance["reuse"] = mark_of(
-                key_at(runner.index, hook, (kind, request)), runner.index.folder
-            )
+        if runner.index is not None and runner.jobs.is_kept(step) and (key := self.key_of(hook)) is not None:
+            template.provenance["reuse"] = mark_of(key, runner.index.folder)
         model = hook.vendor.model_of(kind, request)
         self.funds = runner.money.funds(step, hook, kind, self.keys[hook.conn_id], model=model)
         return Purchase(
