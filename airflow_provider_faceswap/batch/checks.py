@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_faceswap.archive.names import split_suffix
 from airflow_provider_faceswap.batch.item_log import MAX_LOGGED_ITEMS
 from airflow_provider_faceswap.batch.report import describe
-from airflow_provider_faceswap.batch.steps import Columns
+from airflow_provider_faceswap.batch.steps import Columns, check_results
 from airflow_provider_faceswap.batch.templates import names_in
 from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError
 
@@ -43,6 +43,7 @@ def check(options: JobOptions, items: Iterable[BatchItem]) -> CheckedItems:
     taken: dict[str, str] = {}
     labels: list[str] = []
     columns = _columns(options)
+    check_results(options.steps)
     for item in items:
         total += 1
         if columns is not None:

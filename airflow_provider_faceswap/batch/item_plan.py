@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_faceswap.batch.item_records import DONE, SUCCEEDED
-from airflow_provider_faceswap.batch.options import PARENT
+from airflow_provider_faceswap.batch.steps import PARENT
 from airflow_provider_faceswap.batch.templates import names_in
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ from airflow_provider_faceswap.batch.item_lines import ItemLines
 from airflow_provider_faceswap.batch.item_log import BufferedItemLog
 from airflow_provider_faceswap.batch.item_plan import ItemPlan
 from airflow_provider_faceswap.batch.item_records import ARCHIVED, DONE
-from airflow_provider_faceswap.batch.options import PARENT
 from airflow_provider_faceswap.batch.report import NO_MONEY, failed_end
 from airflow_provider_faceswap.batch.results import StepResult
 from airflow_provider_faceswap.batch.reuse import ItemReuse
 from airflow_provider_faceswap.batch.step_run import InputError, StepRun
+from airflow_provider_faceswap.batch.steps import PARENT
 from airflow_provider_faceswap.batch.templates import names_in
 from airflow_provider_faceswap.exceptions import (
     AuthenticationError,

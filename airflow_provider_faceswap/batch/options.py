@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow_provider_faceswap.archive.names import given_filename, split_suffix
 from airflow_provider_faceswap.batch import checks
 from airflow_provider_faceswap.batch.item_storage import ItemStorage
+from airflow_provider_faceswap.batch.steps import PARENT
 from airflow_provider_faceswap.batch.templates import filled
 from airflow_provider_faceswap.exceptions import InvalidRequestError, PictureNotTakenError
 from airflow_provider_faceswap.lifecycle.marks import fingerprint
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
 #: Stands for the picture of an earlier step in a request: each attempt may have another link to it. No preflight fetches it.
 _RESULT = "https://picture.invalid/step-"
-#: The argument that takes a job, and not its picture.
-PARENT = "parent_job_id"
 #: Characters of the id of a job that is not known yet.
 _ID = 24
 

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
     from airflow_provider_faceswap.hooks.base import JobHook
     from airflow_provider_faceswap.media.preflight import Preflight
+    from airflow_provider_faceswap.vendors.kinds import Kind
 
+#: The argument that takes a job, and not its picture.
+PARENT = "parent_job_id"
 #: Columns that an error lists.
 _LISTED = 20
 #: Characters of a name in an error.
@@ -158,6 +161,79 @@ class PlannedStep:
     arguments: Mapping[str, Any] | None = None
     inputs: frozenset[str] = frozenset()
     price: Decimal | None = None
+
+
+def check_results(steps: Sequence[PlannedStep]) -> None:
+    """
+    Check that each result of an earlier step is where its vendor takes a picture, or the job of a parent.
+
+    A step whose kind depends on a column is left to the vendor.
+
+    :raises InvalidRequestError: One is not.
+    """
+    known = {step.name: step for step in steps}
+    for step in steps:
+        for hook in step.hooks if step.inputs else ():
+            if (job := _job_at(step, hook)) is None:
+                continue
+            spec, arguments = job
+            for name, value in arguments.items():
+                if name == PARENT:
+                    for parent in sorted(names_in(value) & step.inputs):
+                        _check_parent(step, hook, spec, known[parent])
+                elif name in spec.arguments.model_fields and name not in spec.media:
+                    _check_no_result(step, name, value)
+
+
+def _job_at(step: PlannedStep, hook: JobHook) -> tuple[Kind, Mapping[str, Any]] | None:
+    """The kind of a step at one connection, and its parsed arguments there; ``None`` if a column decides about the kind."""
+    try:
+        kind, arguments = hook.vendor.job_of(step.kind, step.arguments or {})
+        return hook.vendor.kind(kind), arguments
+    except InvalidRequestError:
+        return None
+
+
+def _check_parent(step: PlannedStep, hook: JobHook, spec: Kind, parent: PlannedStep) -> None:
+    """Check that a step can go on with the job of another one, wherever that is made."""
+    vendor = hook.vendor.name
+    where = f"step {step.name!r}: {PARENT}: step {parent.name!r}"
+    for other in parent.hooks:
+        if other.vendor.name != vendor:
+            raise InvalidRequestError(
+                f"{where} is made at {other.vendor.name}, and {vendor} has its own jobs only",
+                advice="Nothing was bought. Both steps must be at the same vendor.",
+            )
+        job = _job_at(parent, other)
+        if job is not None and job[0].family != spec.family:
+            able = ", ".join(name for name, kind in hook.vendor.kinds.items() if kind.family == spec.family)
+            raise InvalidRequestError(
+                f"{where} is a job of kind {parent.kind}, which {step.kind} does not go on with",
+                advice=f"Nothing was bought. The step must be of a kind like {able}.",
+            )
+
+
+def _check_no_result(step: PlannedStep, place: str, value: Any, *, is_inner: bool = False) -> None:
+    """
+    Check an argument that is no picture.
+
+    What is inside an argument, such as a model's own fields, may be a picture, unless its name says that it is a text.
+
+    :param is_inner: Whether the value is inside an argument.
+    """
+    if isinstance(value, Mapping):
+        for name, part in value.items():
+            _check_no_result(step, f"{place}.{name}", part, is_inner=True)
+    elif isinstance(value, list):
+        for part in value:
+            _check_no_result(step, place, part, is_inner=is_inner)
+    elif (found := sorted(names_in(value) & step.inputs)) and not (
+        is_inner and "prompt" not in place.rpartition(".")[2].lower()
+    ):
+        raise InvalidRequestError(
+            f"step {step.name!r}: {place} has {{{found[0]}}}, and takes no result of a step",
+            advice=f"Nothing was bought. The arguments for pictures and {PARENT} take one.",
+        )
 
 
 class Columns:
