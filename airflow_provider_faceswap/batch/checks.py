@@ -64,6 +64,8 @@ def check(options: JobOptions, items: Iterable[BatchItem]) -> CheckedItems:
                 advice="This attempt bought nothing. Retry; if it fails again, leave the item out.",
             ) from None
     if columns is not None:
+        # A header counts, too: a file may have no rows, and a row no cell for its last columns.
+        columns.see(getattr(items, "columns", ()))
         columns.check()
     if wrong and (options.on_bad_item == "fail" or len(wrong) == total):
         raise _wrong_items(options, f"{len(wrong)} of {total}", len(wrong), labels)

@@ -8,14 +8,16 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from unicodedata import normalize
 
 from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError
 from airflow_provider_faceswap.foundation.redaction import error_line
+from airflow_provider_faceswap.foundation.text import safe_text
 from airflow_provider_faceswap.storage.files import path_of
 from airflow_provider_faceswap.storage.local_files import allowed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from airflow.sdk import ObjectStoragePath
 
@@ -33,6 +35,36 @@ class BadRow:
     """A row of a file that cannot be read, while the rows after it can."""
 
     problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The names of a file's columns, before its rows."""
+
+    names: tuple[str, ...]
+
+
+def twice(names: Iterable[object]) -> str | None:
+    """A name that two columns have, apart from blanks around it; ``None`` if there is none."""
+    counted = Counter(as_name(name) for name in names)
+    return next((name for name, times in counted.items() if name and times > 1), None)
+
+
+def as_name(name: object) -> str:
+    """The name of a column, as a step writes it: without blanks around it, and composed, as most keyboards type it."""
+    return normalize("NFC", safe_text(str(name))).strip()
+
+
+def _header(names: Iterable[str]) -> Header:
+    """
+    The header of a file.
+
+    :raises InvalidRequestError: Two columns have one name.
+    """
+    header = Header(tuple(names))
+    if (name := twice(header.names)) is not None:
+        raise InvalidRequestError(f"items: two columns have the name {name!r}", advice=_CORRECT)
+    return header
 
 
 def file_of(source: Any) -> ObjectStoragePath:
@@ -73,9 +105,20 @@ def _json_lines(path: ObjectStoragePath) -> Iterator[Any]:
             yield BadRow(f"line {number} is not UTF-8")
         elif line.strip():
             try:
-                yield json.loads(line)
+                yield json.loads(line, object_pairs_hook=_object)
             except (ValueError, RecursionError) as error:
                 yield BadRow(f"line {number} is not JSON ({error_line(error)})")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """
+    An object of JSON.
+
+    :raises ValueError: It has a name twice, of which the last would count silently.
+    """
+    if len(found := dict(pairs)) < len(pairs) and (name := twice(name for name, _ in pairs)) is not None:
+        raise ValueError(f"two values have the name {name!r}")
+    return found
 
 
 def _csv(path: ObjectStoragePath) -> Iterator[Any]:
@@ -104,12 +147,7 @@ def _csv(path: ObjectStoragePath) -> Iterator[Any]:
                 continue
             if names is None:
                 names = row
-                if twice := [
-                    name for name, times in Counter(map(str.strip, names)).items() if name and times > 1
-                ]:
-                    raise InvalidRequestError(
-                        f"items: two columns have the name {twice[0]!r}", advice=_CORRECT
-                    )
+                yield _header(names)
             elif len(row) > len(names):
                 yield BadRow(f"{place} has more cells than the file has columns")
             else:
@@ -167,7 +205,9 @@ def _parquet(path: ObjectStoragePath) -> Iterator[Any]:
         stored = _StoredFile(file)
         number = 0
         try:
-            for rows in parquet.ParquetFile(stored).iter_batches(batch_size=256):
+            table = parquet.ParquetFile(stored)
+            yield _header(table.schema_arrow.names)
+            for rows in table.iter_batches(batch_size=256):
                 for row in rows.to_pylist():
                     number += 1
                     yield row

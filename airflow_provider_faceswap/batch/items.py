@@ -10,11 +10,11 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_provider_faceswap.archive.names import given_filename
-from airflow_provider_faceswap.batch.item_files import READERS, BadRow, file_of
+from airflow_provider_faceswap.batch.item_files import READERS, BadRow, Header, as_name, file_of, twice
 from airflow_provider_faceswap.exceptions import FaceSwapError, InvalidRequestError
 from airflow_provider_faceswap.foundation.redaction import bare_url, error_line, without_queries
 from airflow_provider_faceswap.foundation.rendered import is_set, is_text_of_result, without_blanks
-from airflow_provider_faceswap.foundation.text import MAX_DEPTH, safe_text
+from airflow_provider_faceswap.foundation.text import MAX_DEPTH
 from airflow_provider_faceswap.lifecycle.provenance import provenance
 from airflow_provider_faceswap.storage.files import path_of
 
@@ -63,7 +63,9 @@ class BatchItem:
             )
         if _is_too_deep(row):
             return cls(position, {}, f"is nested deeper than {MAX_DEPTH} levels")
-        named = {safe_text(str(name)).strip(): value for name, value in row.items() if name is not None}
+        named = {as_name(name): value for name, value in row.items() if name is not None}
+        if len(named) < len(row) and (name := twice(name for name in row if name is not None)) is not None:
+            return cls(position, {}, f"two columns have the name {name!r}", names=named.keys())
         columns = {name: without_blanks(value) for name, value in named.items() if is_set(value)}
         return cls(position, columns, names=named.keys())
 
@@ -135,11 +137,13 @@ class Items:
     :param source: A list of mappings, a lazy sequence of another task's results, or the URI of a JSON Lines, CSV
         or Parquet file.
     :param trusted: Whether a file on this disk may be read wherever it is: the one that a command's user has named.
+    :ivar columns: The names of the columns of a file with a header, once it was read.
     :raises InvalidRequestError: It is none of these.
     """
 
     def __init__(self, source: Any, *, trusted: bool = False) -> None:
         self._read: Callable[[], Iterator[Any]]
+        self.columns: frozenset[str] = frozenset()
         if isinstance(source, str):
             source = source.strip()
         if isinstance(source, str) or hasattr(source, "open"):
@@ -163,8 +167,13 @@ class Items:
         :raises InvalidRequestError: The file is damaged or missing.
         :raises FaceSwapError: The file could not be read; a retry may help.
         """
-        for position, row in enumerate(self._rows()):
-            yield BatchItem.parse(position, row)
+        position = 0
+        for row in self._rows():
+            if isinstance(row, Header):
+                self.columns = frozenset(map(as_name, row.names))
+            else:
+                yield BatchItem.parse(position, row)
+                position += 1
 
     def _rows(self) -> Iterator[Any]:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from fsspec.implementations.local import LocalFileSystem
@@ -163,6 +164,27 @@ def test_a_row_with_an_extra_cell_is_a_bad_row_with_its_line(rows_of):
 def test_a_damaged_table_is_refused_with_the_place(rows_of, text, says):
     with pytest.raises(InvalidRequestError, match=says):
         rows_of(text)
+
+
+@pytest.mark.parametrize(
+    "row", ['{"role": 1, "role ": 2}', '{"role": 1, "role": 2}', '{"caf\u00e9": 1, "cafe\u0301": 2}']
+)
+def test_a_row_with_two_columns_of_one_name_is_a_bad_row(rows_of, row):
+    good, bad = rows_of(f'{{"role": 1, "": 2, " ": 3}}\n{row}\n', "items.jsonl")
+    assert good.problem is None
+    assert re.search(r"two (columns|values) have the name '(role|caf\u00e9)'", bad.problem)
+    assert not bad.columns
+
+
+@pytest.mark.parametrize("other", ["role", "role "])
+def test_a_parquet_file_with_two_columns_of_one_name_is_refused(tmp_path, other):
+    import pyarrow as pa
+    from pyarrow import parquet as file
+
+    table = pa.table([["captain"], ["cook"]], names=["role", other])
+    file.write_table(table, tmp_path / "items.parquet")
+    with pytest.raises(InvalidRequestError, match="two columns have the name 'role'"):
+        list(Items(tmp_path / "items.parquet"))
 
 
 @pytest.mark.parametrize("name", ["items.csv", "items.jsonl"])
