@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
+from unicodedata import normalize
 
 from airflow_provider_faceswap.batch.templates import is_name, names_in, parsed
 from airflow_provider_faceswap.exceptions import InvalidRequestError
@@ -105,7 +106,7 @@ class Step:
 
 
 def _step_name(name: object) -> str:
-    text = name.strip() if isinstance(name, str) else ""
+    text = normalize("NFC", name).strip() if isinstance(name, str) else ""
     if not is_name(text):
         raise InvalidRequestError(
             f"a step's name must have letters, digits, blanks, _ and - only, got {name!r}"

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from unicodedata import category, normalize
 
 from airflow_provider_faceswap.exceptions import InvalidRequestError
 from airflow_provider_faceswap.foundation.redaction import cut
@@ -14,7 +15,7 @@ from airflow_provider_faceswap.foundation.text import MAX_DEPTH
 
 #: A doubled brace, a name in braces, or a brace that is neither.
 _BRACES = re.compile(r"\{\{|\}\}|\{(?P<name>[^{}]*)\}|[{}]")
-#: What may be between braces. A format, an index or an attribute may not.
+#: What may be between braces, apart from marks such as vowel signs. A format, an index or an attribute may not.
 _NAME = re.compile(r"\w[\w -]*")
 #: The beginning of what looks like a template of Jinja, which would become a literal text in braces.
 _JINJA = re.compile(
@@ -43,7 +44,9 @@ class Text:
 
 def is_name(text: str) -> bool:
     """True for a text that can be between braces."""
-    return bool(_NAME.fullmatch(text))
+    # For the expression, a sign that belongs to the letter before it is no letter.
+    plain = "".join(character for character in text if not category(character).startswith("M"))
+    return bool(_NAME.fullmatch(plain)) and text[0] == plain[0]
 
 
 def parsed(place: str, value: Any, depth: int = 0) -> Any:
@@ -83,11 +86,12 @@ def _parsed_text(place: str, text: str) -> Any:
         parts.append(text[end : brace.start()])
         end = brace.end()
         if (name := brace["name"]) is not None:
-            if not is_name(name.strip()):
+            name = normalize("NFC", name).strip()
+            if not is_name(name):
                 raise InvalidRequestError(
                     f"{place}: {{{cut(name, _SHOWN)}}} is not a name", advice=f"Nothing was bought. {_DOUBLE}"
                 )
-            parts.append(Name(name.strip()))
+            parts.append(Name(name))
         elif len(brace[0]) == 1:
             raise InvalidRequestError(
                 f"{place}: {cut(text, _SHOWN)!r} has a single brace", advice=f"Nothing was bought. {_DOUBLE}"
