@@ -6,11 +6,14 @@ import asyncio
 import hashlib
 import threading
 import uuid
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_faceswap.batch.left_blocks import AT, left_blocks, split
 from airflow_provider_faceswap.batch.prices import BatchPrices
+from airflow_provider_faceswap.exceptions import FaceSwapError
 from airflow_provider_faceswap.foundation.clock import CLOCK
-from airflow_provider_faceswap.spending.amounts import as_amount, plain
+from airflow_provider_faceswap.spending.amounts import plain
 from airflow_provider_faceswap.spending.blocks import JOBS, MARK, Block
 from airflow_provider_faceswap.spending.book import Entry, Stage
 from airflow_provider_faceswap.spending.warning import warn
@@ -21,7 +24,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_faceswap.batch.item_records import ItemRecords
     from airflow_provider_faceswap.batch.money import StepFunds
-    from airflow_provider_faceswap.lifecycle.ledger import Record
     from airflow_provider_faceswap.spending.account import Account
     from airflow_provider_faceswap.spending.budget import Budget
     from airflow_provider_faceswap.spending.funds import Buyer
@@ -75,6 +77,7 @@ class Purse:
                 return name
             # Other tasks may have seen a higher one since.
             price = self.prices.of(funds, again=True)
+            self._release_free()
             period = self._reserve_block(price)
             return self._taken(period, f"{text}-{number}", price, funds)
 
@@ -86,12 +89,31 @@ class Purse:
                 enough = block.amount is None and not block.parts if price is None else block.free >= price
                 if block.account.period.name != period or not enough:
                     continue
-                while job in block.parts:
+                # The record of the job has this name. So the next attempt knows the price, though the block need not say it.
+                end = "" if price is None else f"{AT}{plain(price)}"
+                while f"{job}{end}" in block.parts:
                     # Bought before, by an attempt of which no record is left: that money stays held.
                     job += "-again"
-                block.hold(job, price, _about_job(funds.about()))
-                return f"{name}{MARK}{job}"
+                block.hold(f"{job}{end}", price, _about_job(funds.about()))
+                return f"{name}{MARK}{job}{end}"
         return ""
+
+    def _release_free(self) -> None:
+        """
+        Release what no job has, before more is reserved.
+
+        What is too little for one job in each of several blocks may be enough in all. A block of unknown price that no job
+        has would keep every job waiting.
+        """
+        with self._lock:
+            for name in list(self._own):
+                block = self._blocks[name]
+                if not block.free and block.parts:
+                    continue
+                with suppress(FaceSwapError):  # It stays reserved until the next try.
+                    if block.close():
+                        self._own.discard(name)
+                        del self._blocks[name]
 
     def _reserve_block(self, price: Decimal | None) -> str:
         """
@@ -198,7 +220,7 @@ class Purse:
         :raises LookupError: There is no such block any more.
         :raises Exception: The storage's own error.
         """
-        name, _, job = name.rpartition(MARK)
+        name, job = split(name)
         if name not in self._blocks:
             period, _, key = name.partition("/")
             account = self.budget.account_of(period)
@@ -215,52 +237,12 @@ class Purse:
         """
         Take up the blocks that an earlier attempt left.
 
-        What no record of a job names was not bought, and is free.
-
         :raises FaceSwapError: The budget could not be read.
         :raises Exception: The error of the records' store.
         """
         account = self.budget.account(CLOCK.moment(), self.buyer.task)
-        blocks = self._left(account)
-        if not blocks or records.is_incomplete:
-            return
-        named: set[tuple[str, str]] = set()
-        for record, is_over in records.reserved():
-            name, _, job = (record.reservation or "").rpartition(MARK)
-            if (block := blocks.get(name)) is None:
-                continue
-            named.add((name, job))
-            if job not in block.parts:
-                block.hold(job, self._price_in(block, record), {"vendor": record.vendor, "kind": record.kind})
-            about = {"conn_id": record.conn_id, "job_id": record.job_id}
-            note = block.ended if is_over else block.bought
-            note(job, None, {key: value for key, value in about.items() if value})
-        for name, block in blocks.items():
-            for job in block.open_jobs:
-                if (name, job) not in named and not block.parts[job].about.get("job_id"):
-                    block.give_back(job)
-            self._add(account, block)
-            self._own.add(name)
-
-    def _left(self, account: Account) -> dict[str, Block]:
-        try:
-            found = [
-                Block.found(account, entry)
-                for entry in account.book.standing().entries.values()
-                if entry.stage is not Stage.SPENT and entry.key.startswith(f"{self.buyer.mark}-")
-            ]
-        except Exception as error:  # noqa: BLE001 - every storage has its own errors
-            raise self.budget.unreadable(error) from None
-        # One without its content may be of any jobs, and stays as it is.
-        return {f"{account.period.name}/{block.entry.key}": block for block in found if block.is_whole}
-
-    def _price_in(self, block: Block, record: Record) -> Decimal | None:
-        if block.amount is None:
-            return None
-        if record.cost is not None and record.cost.unit == self.budget.unit:
-            return as_amount("cost", max(record.cost.amount, 0))
-        seen = self.budget.prices().highest(record.vendor, record.kind)
-        return seen if seen is not None else as_amount("price", block.about.get("price"))
+        for block in left_blocks(self.budget, account, self.buyer.mark, records):
+            self._own.add(self._add(account, block))
 
     def close(self) -> None:
         """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from types import SimpleNamespace
@@ -28,6 +27,8 @@ from tests.sizes import SIZES
 TASK = SimpleNamespace(dag_id="a_dag", run_id="a_run", task_id="batch", map_index=-1, try_number=1)
 HOOK = SimpleNamespace(conn_id="shop", vendor=SimpleNamespace(name="gptunnel", cost_unit="RUB"))
 PRICE = 2
+#: Jobs of two kinds, at different prices.
+PRICES = {"face_swap": PRICE, "image": 5}
 
 
 class Records:
@@ -38,14 +39,14 @@ class Records:
         self.all = {}
         self.over = set()
 
-    def intend(self, item, reservation):
+    def intend(self, item, reservation, kind="face_swap"):
         self.all[item] = Record(
             fingerprint="x",
             stage=Stage.INTENT,
             epoch=0,
             purchases=1,
             vendor="gptunnel",
-            kind="face_swap",
+            kind=kind,
             conn_id="shop",
             begun_at=CLOCK.moment(),
             reservation=reservation,
@@ -72,25 +73,26 @@ class Batch:
         self.money = BatchMoney({"shop": self.budget}, TASK, 0)
         self.money.begin(records, lambda: most)
 
-    def funds(self, item, price=PRICE):
-        return self.money.funds(SimpleNamespace(price=Decimal(price), hooks=(HOOK,)), HOOK, "face_swap", item)
+    def funds(self, item, price=PRICE, kind="face_swap"):
+        return self.money.funds(SimpleNamespace(price=Decimal(price), hooks=(HOOK,)), HOOK, kind, item)
 
-    def buy(self, item, price=PRICE):
-        funds = self.funds(item, price)
-        self.records.intend(item, funds.reserve(1))
+    def buy(self, item, price=PRICE, kind="face_swap"):
+        funds = self.funds(item, price, kind)
+        self.records.intend(item, funds.reserve(1), kind)
         self.records.submit(item)
         funds.bought(self.records.all[item].reservation, f"job-{item}", None)
 
     def end(self, item, charged=PRICE):
+        kind = self.records.all[item].kind
         job = Job(
             vendor="gptunnel",
-            kind="face_swap",
+            kind=kind,
             job_id=f"job-{item}",
             state=JobState.SUCCEEDED if charged else JobState.FAILED,
             status="x",
             cost=Cost(amount=charged, unit="RUB"),
         )
-        self.funds(item).ended(self.records.all[item].reservation, job, None)
+        self.funds(item, kind=kind).ended(self.records.all[item].reservation, job, None)
 
     @property
     def standing(self):
@@ -151,6 +153,34 @@ def test_what_a_failed_job_gives_back_buys_the_next_one(batch):
         mine.end(item)
     mine.money.close()
     assert (mine.spent, mine.held) == (4, 0)
+
+
+@pytest.mark.parametrize(("cap", "spent"), [(100, 90), (300, 300)])
+def test_a_batch_spends_up_to_the_cap_though_each_block_has_too_little_left(batch, cap, spent):
+    """A draft and a final of one kind cost 5 and 25: a draft's block has 20 left."""
+    mine = batch(amount=cap, most=1)
+
+    def chains():
+        for number in range(100):
+            for item, price in ((f"draft-{number}", 5), (f"final-{number}", 25)):
+                mine.buy(item, price)
+                mine.end(item, charged=price)
+
+    with pytest.raises(BudgetExceededError):
+        chains()
+    mine.money.close()
+    assert (mine.spent, mine.held) == (spent, 0)
+
+
+def test_a_job_of_unknown_price_that_was_refused_keeps_no_other_waiting(batch):
+    mine = batch()
+    for _ in range(2):
+        funds = mine.money.funds(SimpleNamespace(price=None, hooks=(HOOK,)), HOOK, "face_swap", "a")
+        funds.release(funds.reserve(1))
+    mine.buy("b")
+    mine.end("b")
+    mine.money.close()
+    assert (mine.spent, mine.held) == (2, 0)
 
 
 def test_a_refused_submission_gives_its_part_back(batch):
@@ -299,8 +329,8 @@ class Attempts(RuleBasedStateMachine):
         self.source, CLOCK.source = CLOCK.source, DrivenClock()
         self.folder = tempfile.mkdtemp()
         self.records = Records()
-        #: What the vendor charges, by item; jobs that run, by item; and ended ones of which the record says so.
-        self.charged, self.running = {}, set()
+        #: What the vendor charged, by item; and what jobs that run will cost.
+        self.charged, self.running = {}, {}
         self.number = 0
         self.attempt()
 
@@ -311,7 +341,7 @@ class Attempts(RuleBasedStateMachine):
         if hasattr(self, "batch"):
             try:
                 for item in sorted(self.running):
-                    self.ends(item, PRICE)
+                    self.ends(item, self.running[item])
                 self.batch.money.close()
                 assert self.batch.spent == sum(self.charged.values())
                 assert self.batch.held == 0
@@ -319,22 +349,33 @@ class Attempts(RuleBasedStateMachine):
                 CLOCK.source = self.source
                 shutil.rmtree(self.folder, ignore_errors=True)
 
+    @property
+    def bought(self):
+        return sum(self.charged.values()) + sum(self.running.values())
+
     def ends(self, item, charged):
-        self.running.discard(item)
+        del self.running[item]
         self.charged[item] = charged
         self.batch.end(item, charged)
 
-    @rule(killed=st.sampled_from([None, "reserved", "intended", "accepted"]), refused=st.booleans())
-    def an_item_is_bought(self, killed, refused):
+    @rule(
+        kind=st.sampled_from(sorted(PRICES)),
+        killed=st.sampled_from([None, "reserved", "intended", "accepted"]),
+        refused=st.booleans(),
+    )
+    def an_item_is_bought(self, kind, killed, refused):
         item = f"i{self.number}"
         self.number += 1
-        funds = self.batch.funds(item)
-        with suppress(BudgetExceededError):
+        funds = self.batch.funds(item, PRICES[kind], kind)
+        try:
             name = funds.reserve(1)
+        except BudgetExceededError:
+            assert self.bought + PRICES[kind] > CAP, "there was room for it"
+        else:
             if killed == "reserved":
                 self.attempt()
                 return
-            self.records.intend(item, name)
+            self.records.intend(item, name, kind)
             if killed == "intended":
                 # The next attempt finds that nothing was bought.
                 self.attempt()
@@ -345,7 +386,7 @@ class Attempts(RuleBasedStateMachine):
                 self.records.refuse(item)
                 funds.release(name)
                 return
-            self.running.add(item)
+            self.running[item] = PRICES[kind]
             self.records.submit(item)
             if killed == "accepted":
                 self.attempt()
@@ -357,7 +398,7 @@ class Attempts(RuleBasedStateMachine):
         if not self.running:
             return
         item = data.draw(st.sampled_from(sorted(self.running)))
-        self.ends(item, 0 if is_free else PRICE)
+        self.ends(item, 0 if is_free else self.running[item])
         if killed != "before":
             self.records.over.add(item)
         if killed:
@@ -378,8 +419,7 @@ class Attempts(RuleBasedStateMachine):
     @invariant()
     def what_is_bought_is_held_and_never_over_the_cap(self):
         if hasattr(self, "batch"):
-            bought = sum(self.charged.values()) + PRICE * len(self.running)
-            assert bought <= self.batch.spent + self.batch.held <= CAP
+            assert self.bought <= self.batch.spent + self.batch.held <= CAP
 
 
 Attempts.TestCase.settings = settings(
