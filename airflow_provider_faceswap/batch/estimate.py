@@ -39,7 +39,8 @@ class StepEstimate(BaseModel):
 
     :param jobs: Jobs that would be bought.
     :param reused: Jobs of earlier attempts, and pictures of the archive, that are used instead.
-    :param price: Of one job, in the unit; ``None`` if it is not known.
+    :param price: Of one job; ``None`` if it is not known.
+    :param unit: That of the price; ``None`` if the vendor reports no costs, and no budget says it.
     :param cost: Of all that would be bought; ``None`` if the price is not known.
     """
 
@@ -65,7 +66,7 @@ class Estimate(BaseModel):
     :param failed: Items that an earlier attempt could not do, and that would not be tried again.
     :param jobs: Jobs that would be bought.
     :param unpriced: Those of them whose price is not known. They are not in ``cost``.
-    :param cost: Unit to amount.
+    :param cost: Unit to amount. The unit is empty for prices without one.
     """
 
     dry_run: Literal[True] = True
@@ -87,7 +88,7 @@ class Estimate(BaseModel):
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
             for row in rows
         ]
-        costs = " and ".join(str(Cost(amount=self.cost[unit], unit=unit)) for unit in sorted(self.cost))
+        costs = " and ".join(_shown(self.cost[unit], unit) for unit in sorted(self.cost))
         unpriced = f"{self.unpriced} jobs at an unknown price" if self.unpriced else ""
         total = ", and ".join(filter(None, (costs, unpriced))) or "nothing"
         about = f"{self.total} items, {self.reused} reused, {self.skipped} skipped, {self.jobs} jobs to buy"
@@ -96,11 +97,14 @@ class Estimate(BaseModel):
 
 def _cells(step: StepEstimate) -> tuple[str, ...]:
     money = [
-        "unknown" if amount is None or step.unit is None else str(Cost(amount=amount, unit=step.unit))
-        for amount in (step.price, step.cost)
+        "unknown" if amount is None else _shown(amount, step.unit or "") for amount in (step.price, step.cost)
     ]
     kind = f"{step.kind} {step.model}" if step.model else step.kind
     return step.step, step.vendor, kind, step.conn_id, str(step.jobs), str(step.reused), *money
+
+
+def _shown(amount: float, unit: str) -> str:
+    return str(Cost(amount=amount, unit=unit)).strip()
 
 
 @dataclass
@@ -219,11 +223,11 @@ class Estimator:
         estimate.steps = sorted(self._steps.values(), key=lambda step: order.index(step.step))
         for step in estimate.steps:
             estimate.jobs += step.jobs
-            if step.price is None or step.unit is None:
+            if step.price is None:
                 estimate.unpriced += step.jobs
                 continue
             cost = Decimal(str(step.price)) * step.jobs
             step.cost = float(cost)
-            total = Decimal(str(estimate.cost.get(step.unit, 0))) + cost
-            estimate.cost[step.unit] = float(total)
+            unit = step.unit or ""
+            estimate.cost[unit] = float(Decimal(str(estimate.cost.get(unit, 0))) + cost)
         return estimate

@@ -66,3 +66,12 @@ def test_wrong_arguments_are_one_sentence(run, items, more):
 def test_the_table_says_unknown_for_a_price_that_nobody_knows(run, items):
     done = run("estimate", items, "--conn-id", "gptunnel_default", output="table")
     assert "unknown" in done.stderr
+
+
+def test_a_price_counts_at_a_vendor_that_reports_no_costs(run, items):
+    done = run("estimate", items, "--conn-id", "tengrai_default", "--price", 3)
+    assert (done.told["unpriced"], done.told["cost"]) == (0, {"": 9})
+    assert [(step["price"], step["unit"], step["cost"]) for step in done.told["steps"]] == [(3, None, 9)]
+    table = run("estimate", items, "--conn-id", "tengrai_default", "--price", 3, output="table").stderr
+    assert "unknown" not in table
+    assert table.rstrip().endswith("cost: 9")
