@@ -28,6 +28,7 @@ from airflow_provider_faceswap.cli.console import ConsoleLog
 from airflow_provider_faceswap.cli.destination import as_uri
 from airflow_provider_faceswap.cli.exits import Exit
 from airflow_provider_faceswap.cli.interrupt import interruptible
+from airflow_provider_faceswap.cli.money_commands import budget_of_command
 from airflow_provider_faceswap.cli.output import read_connections, show
 from airflow_provider_faceswap.exceptions import BudgetExceededError, FaceSwapError, InvalidRequestError
 from airflow_provider_faceswap.foundation.clock import CLOCK
@@ -38,7 +39,6 @@ from airflow_provider_faceswap.hooks.base import hook_for_connection
 from airflow_provider_faceswap.hooks.private_host import check_private_host
 from airflow_provider_faceswap.lifecycle.purchase import PurchasePolicy
 from airflow_provider_faceswap.spending.amounts import as_amount
-from airflow_provider_faceswap.spending.budget import budget_for
 from airflow_provider_faceswap.storage.files import path_of
 from airflow_provider_faceswap.storage.object_records import ObjectRecords
 
@@ -171,14 +171,9 @@ class _BatchCommand:
         :raises InvalidRequestError: It is wrong, or cannot be used for these jobs.
         """
         [hook] = jobs.hooks
-        budget = budget_for(self._options.budget, hook.vendor.cost_unit)
+        budget = budget_of_command(self._options.budget, hook)
         if budget is None:
             return BatchMoney()
-        if "{{" in budget.uri or "{%" in budget.uri:
-            raise InvalidRequestError(
-                "the budget's uri is a template, which only a task renders",
-                advice="Nothing was bought. Give --budget with the uri itself.",
-            )
         # The name of the file may change between two attempts. The folder of the records says who buys.
         task = SimpleNamespace(
             dag_id="airflow faceswap batch",

@@ -11,11 +11,12 @@ from airflow.utils.cli import suppress_logs_and_warning
 
 from airflow_provider_faceswap.batch.items import Items
 from airflow_provider_faceswap.cli.destination import as_uri
-from airflow_provider_faceswap.cli.money_commands import run_command
+from airflow_provider_faceswap.cli.money_commands import budget_of_command, run_command
 from airflow_provider_faceswap.cli.output import show
 from airflow_provider_faceswap.exceptions import InvalidRequestError
 from airflow_provider_faceswap.operators._dry_run import estimate_of
 from airflow_provider_faceswap.operators.batch import FaceSwapBatchOperator, MediaBatchOperator, Step
+from airflow_provider_faceswap.spending.amounts import as_amount
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -35,7 +36,11 @@ def estimate(options: Namespace) -> None:
             dag_id="estimate", run_id="estimate", task_id="estimate", map_index=-1, try_number=1, max_tries=0
         )
         items = Items(source, trusted=True)
-        found = estimate_of(_operator(options, source), {"ti": instance}, items)  # type: ignore[typeddict-item]
+        operator = _operator(options, source)
+        for step in operator.planned_steps():
+            for hook in step.hooks:
+                budget_of_command(options.budget, hook)  # refuses a template, which the operator would render
+        found = estimate_of(operator, {"ti": instance}, items)  # type: ignore[typeddict-item]
         if options.output in {"table", "plain"}:
             say(found.table())
         show(found.model_dump(mode="json"), options.output)
@@ -46,6 +51,8 @@ def estimate(options: Namespace) -> None:
 def _operator(options: Namespace, source: str) -> BatchOperator:
     if (options.conn_id is None) == (options.steps is None):
         raise InvalidRequestError("give either --conn-id or --steps")
+    if options.price is not None:
+        as_amount("--price", options.price)  # NaN means to the operator that there is no price
     given: dict[str, Any] = {
         "task_id": "estimate",
         "items": source,

@@ -16,12 +16,16 @@ from airflow_provider_faceswap.cli.output import read_connections, show
 from airflow_provider_faceswap.exceptions import InvalidRequestError
 from airflow_provider_faceswap.foundation.redaction import error_line
 from airflow_provider_faceswap.foundation.text import as_name
+from airflow_provider_faceswap.spending.budget import budget_for
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable
 
     from airflow.sdk import ObjectStoragePath
+
+    from airflow_provider_faceswap.hooks.base import JobHook
+    from airflow_provider_faceswap.spending.budget import Budget
 
 
 @suppress_logs_and_warning
@@ -48,6 +52,21 @@ def costs(options: Namespace) -> None:
         print(written(rows, options.by, options.output), end="")  # noqa: T201
 
     run_command(work)
+
+
+def budget_of_command(given: str | None, hook: JobHook) -> Budget | None:
+    """
+    The budget for a command's jobs at a connection; ``None`` if there is none.
+
+    :param given: Its JSON; default: ``[faceswap] budget``.
+    :raises InvalidRequestError: It is wrong, or needs a task.
+    """
+    budget = budget_for(given, hook.vendor.cost_unit)
+    if budget is not None and ("{{" in budget.uri or "{%" in budget.uri):
+        raise InvalidRequestError(
+            "the budget's uri is a template, which only a task renders: give --budget with the uri itself"
+        )
+    return budget
 
 
 def run_command(work: Callable[[Callable[[str], None]], None]) -> None:

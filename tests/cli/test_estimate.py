@@ -68,6 +68,21 @@ def test_the_table_says_unknown_for_a_price_that_nobody_knows(run, items):
     assert "unknown" in done.stderr
 
 
+@pytest.mark.parametrize("name", ["dag.dag_id", "ds"])
+@pytest.mark.parametrize("place", ["argument", "setting"])
+def test_a_budget_that_only_a_task_can_find_is_refused_in_a_sentence(
+    run, items, tmp_path, monkeypatch, name, place
+):
+    budget = json.dumps({"uri": f"file://{tmp_path}/budget-{{{{ {name} }}}}", "amount": 10, "unit": "RUB"})
+    if place == "setting":
+        monkeypatch.setenv("AIRFLOW__FACESWAP__BUDGET", budget)
+    more = ("--budget", budget) if place == "argument" else ()
+    done = run("estimate", items, "--conn-id", "gptunnel_default", *more)
+    assert done.code == Exit.USAGE
+    assert "the budget's uri is a template, which only a task renders" in done.stderr
+    assert "--budget" in done.stderr
+
+
 def test_a_price_counts_at_a_vendor_that_reports_no_costs(run, items):
     done = run("estimate", items, "--conn-id", "tengrai_default", "--price", 3)
     assert (done.told["unpriced"], done.told["cost"]) == (0, {"": 9})
@@ -75,3 +90,10 @@ def test_a_price_counts_at_a_vendor_that_reports_no_costs(run, items):
     table = run("estimate", items, "--conn-id", "tengrai_default", "--price", 3, output="table").stderr
     assert "unknown" not in table
     assert table.rstrip().endswith("cost: 9")
+
+
+@pytest.mark.parametrize("price", ["nan", "inf", "-1"])
+def test_a_price_that_is_no_amount_of_money_is_refused(run, items, price):
+    done = run("estimate", items, "--conn-id", "gptunnel_default", f"--price={price}")
+    assert done.code == Exit.USAGE
+    assert "--price" in done.stderr
