@@ -23,7 +23,7 @@ from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.foundation.file_types import HEAD, MediaType, sniff
 from airflow_provider_faceswap.foundation.redaction import without_queries
 from airflow_provider_faceswap.foundation.text import safe_text
-from airflow_provider_faceswap.storage.files import part_of, path_of
+from airflow_provider_faceswap.storage.files import begins_at_the_end, part_of, path_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -177,6 +177,8 @@ def _answer(data: Any, most: int) -> bytes | NotShownError:
         return data
     if isinstance(data, FileNotFoundError | NotADirectoryError):
         return NotShownError("It is not there any more.")
+    if isinstance(data, Exception) and begins_at_the_end(data):
+        return b""
     if isinstance(data, BaseException):
         return NotShownError(f"The api-server cannot read it ({type(data).__name__}).")
     if len(data) > most:

@@ -21,7 +21,7 @@ PART = 8 * 1024 * 1024
 _CONFLICTS = 5
 _AGAIN = 0.2
 #: The HTTP status of a range that begins at the end of a file, or after it.
-_NO_SUCH_RANGE = 416
+_NO_SUCH_RANGE = "416"
 
 
 def path_of(place: object, conn_id: str | None = None) -> ObjectStoragePath:
@@ -151,19 +151,18 @@ def part_of(storage: Any, name: str, start: int = 0, end: int | None = None) -> 
     try:
         found: bytes = storage.cat_file(name, start=start, end=end)
     except Exception as error:
-        # An object store refuses a range that begins at the end, so every range of an empty object.
-        if _status_of(error) == _NO_SUCH_RANGE:
+        if begins_at_the_end(error):
             return b""
         raise
     return found
 
 
-def _status_of(error: Exception) -> int:
-    """The HTTP status that a storage's library met, wherever it says so; 0 if it does not."""
+def begins_at_the_end(error: Exception) -> bool:
+    """True if an object store refused a range because nothing is there: in an empty object, that is every range."""
     response = getattr(error.__cause__, "response", None)
     amazon = response.get("ResponseMetadata", {}) if isinstance(response, dict) else {}
     said = (amazon.get("HTTPStatusCode"), getattr(error, "code", None), getattr(error, "status_code", None))
-    return next((int(text) for text in map(str, said) if text.isdecimal()), 0)
+    return _NO_SUCH_RANGE in map(str, said)
 
 
 def holds(path: ObjectStoragePath, size: int, sha256: str) -> bool:

@@ -88,3 +88,12 @@ def test_a_sheet_of_a_bucket_has_its_thumbnails_inside(archived, bucket):
     page = bucket.get("kept/sheet.html").decode()
     assert page.count("data:image/jpeg;base64,") == 2
     assert 'href="deep/b.png"' in page
+
+
+def test_an_empty_manifest_is_no_manifest_and_no_failing_storage(archived, bucket):
+    [kept] = archived("a.png")
+    bucket.put("kept/a.png.json", b"")
+    results = Results("a_dag", "a_run")
+    results.add("archive", -1, "return_value", [kept])
+    [card], _ = results.page(Filter())
+    assert "is not a manifest" in card.problem
