@@ -21,6 +21,7 @@ from airflow_provider_faceswap.archive.entries import (
     LONGEST_CLAIM,
     Claim,
     Entry,
+    ReusableJob,
     are_whole,
     is_below,
     is_no_file,
@@ -153,6 +154,8 @@ class Index:
         """
         Write the entry of a request whose files are all archived, and end the claims on it.
 
+        An entry that is whole stays, unless its job is older: the request was then bought anew because somebody asked for it.
+
         :param manifests: Of the files, in the order of the outputs.
         :raises Exception: The storage's own error.
         """
@@ -167,8 +170,8 @@ class Index:
         except NotImplementedError:
             write(path, io.BytesIO(content))
         except FileExistsError:
-            if not self.find(key):
-                _repair(path, content)
+            if not (kept := self.find(key)) or _is_newer(manifests, kept):
+                _replace(path, content)
         self.release(key)
 
     # -- claims -------------------------------------------------------------------------------------------
@@ -247,9 +250,17 @@ class Index:
         return self.folder / "/".join((FOLDER, key[:2], key, *name))
 
 
-def _repair(path: ObjectStoragePath, content: bytes) -> None:
+def _is_newer(manifests: Sequence[Manifest], kept: Sequence[Manifest]) -> bool:
+    """True for pictures of a job that was bought anew, after that of an entry."""
+    new, old = ReusableJob.of(manifests[0]), ReusableJob.of(kept[0])
+    if new.submitted_at is None or old.submitted_at is None:
+        return False
+    return (new.vendor, new.job_id) != (old.vendor, old.job_id) and new.submitted_at > old.submitted_at
+
+
+def _replace(path: ObjectStoragePath, content: bytes) -> None:
     """
-    Write an entry in place of one that is not usable.
+    Write an entry in place of another one.
 
     :raises Exception: The storage's own error; a folder with something in it stays.
     """

@@ -529,6 +529,21 @@ def test_a_cleared_task_buys_anew_if_that_is_asked(vendor, answer, bought, swap,
     assert swap(on_clear="resubmit").execute(context)["url"] == URL
 
 
+def test_what_was_bought_anew_is_reused_from_then_on(
+    vendor, answer, bought, swap, keep, another, context, clock
+):
+    vendor.will(answer("done", percent=100, result=URL))
+    first = swap().execute(context)
+    keep(first)
+    context["ti"].max_tries = 1
+    clock.time += 60
+    vendor.will(answer("done", percent=100, result=URL, job_id="second"))
+    kept = keep(swap(on_clear="resubmit").execute(context))
+    assert swap().execute(another())["url"] == kept["uri"]
+    keep(first)
+    assert swap().execute(another("last"))["url"] == kept["uri"], "an older job was archived again"
+
+
 def test_the_entry_is_in_the_folder_that_is_searched_even_if_pictures_are_below_it(
     bought, vendor, answer, context, swap, keep, another, folder
 ):
