@@ -140,8 +140,10 @@ class ItemRecords:
         """
         for value in () if self._records is None else self._records.others(()):
             if value.get("reservation") and value.get("outcome") != REFUSED:
-                end = value.get("end") or {}
-                yield Record.model_validate(value), end.get("status") in SUCCEEDED or bool(end.get("final"))
+                end, record = value.get("end") or {}, Record.model_validate(value)
+                is_final = end.get("status") in SUCCEEDED or bool(end.get("final"))
+                # Of an uncertain submission, the item has ended, and nobody knows whether there is a job.
+                yield record, is_final and record.stage is not Stage.INTENT
 
     @property
     def is_incomplete(self) -> bool:

@@ -11,7 +11,8 @@ import pytest
 from airflow_provider_faceswap.batch.money import StepFunds
 from airflow_provider_faceswap.batch.runner import BatchRunner
 from airflow_provider_faceswap.budgets import Budget
-from airflow_provider_faceswap.exceptions import BudgetExceededError, InvalidRequestError
+from airflow_provider_faceswap.cli import budget_report
+from airflow_provider_faceswap.exceptions import BatchFailedError, BudgetExceededError, InvalidRequestError
 from airflow_provider_faceswap.operators.batch import FaceSwapBatchOperator, MediaBatchOperator, Step
 from airflow_provider_faceswap.operators.gptunnel import GPTunnelImageOperator
 
@@ -191,6 +192,23 @@ def test_the_next_attempt_settles_what_a_killed_one_had_reserved(
     assert batch(rows(3), budget=budget(cost * 3), price=cost)["archived"] == 3
     assert bought(ledger) == 3
     assert kept("spent") == cost * 3
+    assert kept("reserved") == kept("bought") == 0
+
+
+def test_what_an_uncertain_submission_has_reserved_stays_over_retries_until_a_person_settles_it(
+    batch, rows, budget, kept, fault, cost
+):
+    fault("gptunnel", "create", times=1, type="drop", when="after")
+    for _ in range(3):
+        with pytest.raises(BatchFailedError, match="1 SubmissionUncertainError"):
+            batch(rows(3), budget=budget(cost * 4), price=cost)
+        shown = budget_report.shown_period(budget(0).folder, None, as_text=False)
+        assert (shown["reserved"], shown["spent"]) == (f"{cost:g}", f"{cost * 2:g}")
+    [key] = [row["key"] for row in shown["entries"] if row["stage"] == "reserved"]
+    budget_report.settle(budget(0).folder, None, [f"{key}=0"], poll=False, say=lambda _: None)
+    with pytest.raises(BatchFailedError, match="1 SubmissionUncertainError"):
+        batch(rows(3), budget=budget(cost * 4), price=cost)
+    assert kept("spent") == cost * 2
     assert kept("reserved") == kept("bought") == 0
 
 
