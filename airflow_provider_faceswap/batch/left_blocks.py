@@ -28,18 +28,22 @@ def split(name: str) -> tuple[str, str]:
     return f"{period}{slash}{block}", job
 
 
-def left_blocks(budget: Budget, account: Account, mark: str, records: ItemRecords) -> Iterable[Block]:
+def left_blocks(
+    budget: Budget, account: Account, mark: str, earlier: Iterable[str], records: ItemRecords
+) -> Iterable[Block]:
     """
     The blocks of earlier attempts, with what the records say about their jobs.
 
-    What no record of a job names was not bought, and is free.
+    What no record of a job names was not bought, and is free. A job that a block of an attempt before a clear names keeps its
+    money: its record may have been replaced by that of another one.
 
     :param mark: The buyer's.
+    :param earlier: The buyer's before the task was cleared.
     :returns: None without all records: then every block stays as it is.
     :raises FaceSwapError: The budget could not be read.
     :raises Exception: The error of the records' store.
     """
-    blocks = _found(budget, account, mark)
+    blocks = _found(budget, account, (mark, *earlier))
     if not blocks or records.is_incomplete:
         return ()
     named: set[tuple[str, str]] = set()
@@ -55,18 +59,24 @@ def left_blocks(budget: Budget, account: Account, mark: str, records: ItemRecord
         note = block.ended if is_over else block.bought
         note(job, None, {key: value for key, value in about.items() if value})
     for name, block in blocks.items():
-        for job in block.open_jobs:
+        for job in block.open_jobs if is_of(block, mark) else ():
             if (name, job) not in named and not block.parts[job].about.get("job_id"):
                 block.give_back(job)
     return blocks.values()
 
 
-def _found(budget: Budget, account: Account, mark: str) -> dict[str, Block]:
+def is_of(block: Block, mark: str) -> bool:
+    """Whether a block is of a buyer."""
+    return block.entry.key.startswith(f"{mark}-")
+
+
+def _found(budget: Budget, account: Account, marks: Iterable[str]) -> dict[str, Block]:
+    starts = tuple(f"{mark}-" for mark in marks)
     try:
         found = [
             Block.found(account, entry)
             for entry in account.book.standing().entries.values()
-            if entry.stage is not Stage.SPENT and entry.key.startswith(f"{mark}-")
+            if entry.stage is not Stage.SPENT and entry.key.startswith(starts)
         ]
     except Exception as error:  # noqa: BLE001 - every storage has its own errors
         raise budget.unreadable(error) from None

@@ -92,6 +92,8 @@ class BatchMoney:
     :param epoch: Changes when the task is cleared, and never otherwise.
     :param more: What else tells the reservations of this attempt apart, if nothing remembers them.
     :param log: The logger.
+    :param before_clears: Whether the records of the attempts before the task was cleared are certainly there: then what
+        these attempts have left is taken up, too.
     """
 
     def __init__(
@@ -101,12 +103,15 @@ class BatchMoney:
         epoch: int = 0,
         *more: object,
         log: Any = _log,
+        before_clears: bool = False,
     ) -> None:
         self._log = log
         self._buyer = Buyer.of(instance, epoch, *more)
+        epochs = range(epoch) if before_clears else ()
+        earlier = [Buyer.of(instance, one, *more).mark for one in epochs]
         purses: dict[Budget, Purse] = {}
         self._purses = {
-            conn_id: purses.setdefault(budget, Purse(budget, self._buyer, log))
+            conn_id: purses.setdefault(budget, Purse(budget, self._buyer, log, earlier))
             for conn_id, budget in (budgets or {}).items()
         }
         self._all = list(purses.values())
@@ -169,7 +174,7 @@ class BatchMoney:
         Take up what earlier attempts have left.
 
         :param most: How many jobs may still be submitted, and at the same time.
-        :raises FaceSwapError: A budget could not be read.
+        :raises FaceSwapError: A budget could not be read or written.
         :raises Exception: The error of the records' store.
         """
         for purse in self._all:

@@ -9,7 +9,7 @@ import uuid
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_faceswap.batch.left_blocks import AT, left_blocks, split
+from airflow_provider_faceswap.batch.left_blocks import AT, is_of, left_blocks, split
 from airflow_provider_faceswap.batch.prices import BatchPrices
 from airflow_provider_faceswap.exceptions import FaceSwapError
 from airflow_provider_faceswap.foundation.clock import CLOCK
@@ -19,7 +19,7 @@ from airflow_provider_faceswap.spending.book import Entry, Stage
 from airflow_provider_faceswap.spending.warning import warn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from decimal import Decimal
 
     from airflow_provider_faceswap.batch.item_records import ItemRecords
@@ -43,13 +43,15 @@ class Purse:
 
     :param buyer: The task instance, since it was last cleared.
     :param log: The logger.
+    :param earlier: The marks that the buyer had before.
     :ivar most: How many jobs a block is for.
     """
 
-    def __init__(self, budget: Budget, buyer: Buyer, log: Any) -> None:
+    def __init__(self, budget: Budget, buyer: Buyer, log: Any, earlier: Iterable[str] = ()) -> None:
         self.budget = budget
         self.buyer = buyer
         self._log = log
+        self._earlier = earlier
         self.prices = BatchPrices()
         self.most: Callable[[], int] = lambda: 1
         #: Held while a job of unknown price runs: the budget takes no other reservation then.
@@ -237,12 +239,16 @@ class Purse:
         """
         Take up the blocks that an earlier attempt left.
 
-        :raises FaceSwapError: The budget could not be read.
+        :raises FaceSwapError: The budget could not be read or written.
         :raises Exception: The error of the records' store.
         """
         account = self.budget.account(CLOCK.moment(), self.buyer.task)
-        for block in left_blocks(self.budget, account, self.buyer.mark, records):
-            self._own.add(self._add(account, block))
+        for block in left_blocks(self.budget, account, self.buyer.mark, self._earlier, records):
+            if is_of(block, self.buyer.mark):
+                self._own.add(self._add(account, block))
+            elif not block.close():
+                # Its jobs are settled, and nothing more is bought from it.
+                self._add(account, block)
 
     def close(self) -> None:
         """

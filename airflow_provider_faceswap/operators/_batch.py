@@ -213,9 +213,18 @@ class BatchOperator(KillableBatch):
         for hook in jobs.hooks:
             check_private_host(hook.endpoint())
         store = store_of(context)
-        money = batch_money(self, self.budget, context, jobs, remembers=store is not None)
         first_shard = f"{KEY}.0"
-        certain = unrecorded_since(context, self.retries or 0) is None or is_kept(store, first_shard)
+        nothing_deleted = unrecorded_since(context, self.retries or 0) is None
+        certain = nothing_deleted or is_kept(store, first_shard)
+        money = batch_money(
+            self,
+            self.budget,
+            context,
+            jobs,
+            remembers=store is not None,
+            # With 'resubmit', the first shard may be of an attempt after the clear.
+            keeps=nothing_deleted or (certain and self.on_clear == "reuse"),
+        )
         if not certain and self.on_clear == "reuse":
             raise deleted_record_error(vendor=vendors_of(jobs))
         with failure_noted(partial(note_in_shard, store, first_shard), certain=certain):

@@ -56,13 +56,20 @@ def budget_at(operator: BaseOperator, value: Any, hook: JobHook, context: Contex
 
 
 def batch_money(
-    operator: BaseOperator, value: Any, context: Context, jobs: JobOptions, *, remembers: bool
+    operator: BaseOperator,
+    value: Any,
+    context: Context,
+    jobs: JobOptions,
+    *,
+    remembers: bool,
+    keeps: bool = False,
 ) -> BatchMoney:
     """
     The budgets of a batch, by connection.
 
     :param value: The operator's own.
     :param remembers: Whether the next attempt knows what this one has bought.
+    :param keeps: Whether no clear can have deleted what an earlier attempt has recorded.
     :raises InvalidRequestError: A step cannot be bought from its budget.
     """
     from airflow_provider_faceswap.batch.money import BatchMoney
@@ -73,6 +80,7 @@ def batch_money(
         context["ti"],
         jobs.epoch,
         *(() if remembers else (jobs.attempt,)),
+        before_clears=remembers and keeps,
     )
     money.check(jobs.steps)
     return money

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from contextlib import contextmanager
 
 import httpx
 import pytest
@@ -210,6 +211,68 @@ def test_what_an_uncertain_submission_has_reserved_stays_over_retries_until_a_pe
         batch(rows(3), budget=budget(cost * 4), price=cost)
     assert kept("spent") == cost * 2
     assert kept("reserved") == kept("bought") == 0
+
+
+@pytest.fixture
+def killed(monkeypatch):
+    """Kill a batch at a place."""
+
+    class Killed(BaseException):
+        pass
+
+    def kill(*_, **__):
+        raise Killed
+
+    @contextmanager
+    def at(place):
+        with monkeypatch.context() as patched:
+            patched.setattr(f"airflow_provider_faceswap.batch.{place}", kill)
+            patched.setattr("airflow_provider_faceswap.batch.money.BatchMoney.close", lambda _: None)
+            with pytest.raises(Killed):
+                yield
+
+    return at
+
+
+@pytest.mark.parametrize(
+    "place", ["sharded_store.ShardedStore.set", "money.StepFunds.bought", "step_run.StepRun.wait"]
+)
+def test_a_cleared_batch_takes_up_what_a_killed_one_had_reserved(
+    batch, rows, budget, kept, ledger, cost, context, killed, place
+):
+    with killed(place):
+        batch(rows(3), budget=budget(cost * 3), price=cost)
+    assert kept("reserved") + kept("bought") == cost * 3
+    context["ti"].try_number, context["ti"].max_tries = 2, 1
+    assert batch(rows(3), budget=budget(cost * 3), price=cost)["archived"] == 3
+    assert bought(ledger) == 3
+    assert kept("spent") == cost * 3
+    assert kept("reserved") == kept("bought") == 0
+
+
+def test_a_block_stays_as_it_is_if_a_clear_may_have_deleted_the_records(
+    batch, rows, budget, kept, cost, context, killed, monkeypatch
+):
+    with killed("sharded_store.ShardedStore.set"):
+        batch(rows(3), budget=budget(cost * 9), price=cost)
+    monkeypatch.setattr("airflow_provider_faceswap.operators._clears.clear_deletes_records", lambda: True)
+    context["ti"].try_number, context["ti"].max_tries = 2, 1
+    for _ in range(2):
+        batch(rows(1), budget=budget(cost * 9), price=cost, on_clear="resubmit")
+        assert kept("reserved") == cost * 3
+        assert kept("spent") == cost
+
+
+def test_what_an_uncertain_submission_has_reserved_stays_over_a_clear_that_submits_again(
+    batch, rows, budget, kept, fault, cost, context
+):
+    fault("gptunnel", "create", times=1, type="drop", when="after")
+    with pytest.raises(BatchFailedError):
+        batch(rows(1), budget=budget(cost * 2), price=cost)
+    context["ti"].try_number, context["ti"].max_tries = 2, 1
+    for _ in range(2):
+        assert batch(rows(1), budget=budget(cost * 2), price=cost, on_uncertain="resubmit")["archived"] == 1
+        assert kept("reserved") + kept("bought") == kept("spent") == cost
 
 
 def test_a_batch_without_records_reserves_for_each_attempt(batch, rows, budget, kept, cost, context):
