@@ -82,7 +82,7 @@ class ItemPlan:
             return [], False
         wanted = [number for number in range(self.last, first - 1, -1) if self._may_be_taken(number)]
         if self._standing(first)[1]:
-            return [number for number in wanted if first < number < self.last], False
+            return [number for number in wanted if first < number], False
         return wanted, bool(wanted)
 
     def _may_be_taken(self, number: int) -> bool:

@@ -77,16 +77,15 @@ class ItemRun:
             runner.report.reused += end["status"] == ARCHIVED
             runner.add(self._item, self._shown(end))
             return
-        last = self._plan.last
         if now:
-            first, end = await self._from_archive(first, wanted, claim=last)
+            first, end = await self._from_archive(first, wanted, claim=self._plan.last)
         while end is None:
             number = first
-            if number in wanted and number != last:
+            if number in wanted and number not in self._reuse.claimed:
                 first, end = await self._from_archive(number, [number], claim=number)
             if end is None and first == number:
                 first, end = number + 1, await self._step(number)
-        if wanted:
+        if runner.index is not None and end["status"] != ARCHIVED:
             await runner.in_thread(partial(self._reuse.give_up, end))
         runner.add(self._item, self._shown(end))
 

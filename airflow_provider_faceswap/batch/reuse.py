@@ -129,7 +129,8 @@ class ItemReuse:
     made: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._claimed: dict[str, str] = {}
+        #: The steps that this attempt has claimed.
+        self.claimed: set[int] = set()
 
     @property
     def _index(self) -> Index:
@@ -139,11 +140,11 @@ class ItemReuse:
 
     async def look(self, numbers: Iterable[int], *, claim: int) -> tuple[int, StepResult] | None:
         """
-        Look for steps in the archive. If none is there, claim one, so that no other task or item makes it meanwhile.
+        Look for a step in the archive. If it is not there, claim it, so that no other task or item makes it meanwhile.
 
         :param numbers: The steps to look for, the best first.
-        :param claim: The step to claim.
-        :returns: The step that was found, and its result; ``None`` if this item is to make the picture.
+        :param claim: The step to claim. If only an earlier one is there, this item makes the claimed one from it.
+        :returns: The step that was found, and its result; ``None`` if none is there.
         :raises NotSubmittedError: The batch ended meanwhile.
         :raises FaceSwapError: The archive cannot be read, or another task is making the picture for too long.
         """
@@ -151,13 +152,16 @@ class ItemReuse:
         waiting = ClaimWait(self.prepared[claim].step.timeout, self.log.info)
         look = partial(
             found_or_claimed,
-            lambda: find(self._index, self.prepared, numbers, self.made),
+            lambda: find(self._index, self.prepared, [claim], self.made),
             lambda: self._claim(claim),
-            self._release,
+            lambda: self._release([claim]),
         )
+        earlier = [number for number in numbers if number != claim]
         while True:
             try:
-                found = await runner.in_thread(look)
+                found = await runner.in_thread(
+                    lambda: look() or find(self._index, self.prepared, earlier, self.made)
+                )
             except AnotherMakesItError as other:
                 if runner.ending or runner.report.stopped is not None:
                     raise NotSubmittedError from None
@@ -175,12 +179,10 @@ class ItemReuse:
             # Nobody would give it back.
             raise NotSubmittedError
         key = next(iter(requests_of(self._index, self.prepared, number, self.made)))
-        # Equal items of a batch have records of their own, and one of them buys.
-        owner = f"{self.runner.owner}#{next(iter(self.keys[number].values()))}"
         seconds = sum(prepared.step.timeout for prepared in self.prepared) + TO_ARCHIVE
-        holder = self._index.claim(key, owner, seconds)
+        holder = self._index.claim(key, self._owner(number), seconds)
         if holder is None:
-            self._claimed[key] = owner
+            self.claimed.add(number)
             return None
         return holder.partition("#")[0]
 
@@ -195,26 +197,33 @@ class ItemReuse:
         keys = list(requests_of(self._index, self.prepared, number, made))
         return keys[0] if len(keys) == 1 else None
 
+    def _owner(self, number: int) -> str:
+        # Equal items of a batch have records of their own, and one of them buys.
+        return f"{self.runner.owner}#{next(iter(self.keys[number].values()))}"
+
     def record(self, number: int, hook: JobHook, made: Sequence[Manifest]) -> None:
         """
-        Write the index entry of a step whose files are all archived. It never raises: they are archived all the same.
+        Write the index entry of a step whose files are all archived, and end the claims on it.
+
+        It never raises: the files are archived all the same.
 
         :param made: The manifests of the files.
         """
         try:
             if (key := self.key_of(number, hook)) is not None:
                 self._index.record(key, made)
-                self._claimed.pop(key, None)
+            if len(requests_of(self._index, self.prepared, number)) == 1:
+                return
         except Exception as error:  # noqa: BLE001 - every storage has its own errors
             self.log.warning(
                 "a request cannot be reused: its entry could not be written (%s)", error_line(error)
             )
+        # This attempt, or an earlier one, has claimed it for the first connections, and others may have made it.
+        self._release([number])
 
     def give_up(self, end: Mapping[str, Any]) -> None:
         """
-        Give back the claims that are left, unless a job may still make the picture. It never raises.
-
-        One is left on an archived item if another vendor than the first made a step.
+        Give the claims back, unless a job may still make the picture. It never raises.
 
         :param end: The end of the item.
         """
@@ -223,11 +232,14 @@ class ItemReuse:
             made_nothing = error in _MADE_NOTHING and job_id not in self.runner.running
             if error == "SubmissionUncertainError" or (job_id is not None and not made_nothing):
                 return
-        self._release()
+        kept = self.runner.jobs.is_kept
+        self._release(number for number, prepared in enumerate(self.prepared) if kept(prepared.step))
 
-    def _release(self) -> None:
-        for key, owner in self._claimed.items():
+    def _release(self, numbers: Iterable[int]) -> None:
+        """Give the claims on steps back, also those of an earlier attempt."""
+        for number in numbers:
             try:
-                self._index.release(key, owner)
+                for key in requests_of(self._index, self.prepared, number):
+                    self._index.release(key, self._owner(number))
             except Exception as failed:  # noqa: BLE001 - every storage has its own errors
                 self.log.warning("The claim on the picture stays until it ends (%s)", type(failed).__name__)

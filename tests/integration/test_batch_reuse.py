@@ -259,3 +259,56 @@ def test_the_links_of_a_chain_count_by_content_too(chain, context, another, ledg
     summary = chain([2], another(), reuse_links="content", keep="all")
     assert (summary["archived"], summary["reused"], summary["cost"]) == (1, 1, {})
     assert asked(ledger) == before
+
+
+def test_equal_items_are_bought_once_if_an_earlier_picture_is_known_too(chain, context, another, ledger):
+    chain([1], context, keep="all")
+    summary = chain([2] * 4, another(), keep="all", concurrency=4)
+    assert (summary["archived"], summary["reused"]) == (4, 3)
+    assert (bought(ledger), bought(ledger, "piapi")) == (1, 2)
+
+
+def test_chains_of_several_runs_at_the_same_time_are_bought_once(chain, context, another, ledger):
+    runs = context, another(), another("third")
+    with ThreadPoolExecutor(3) as threads:
+        summaries = list(threads.map(lambda run: chain(range(4), run, keep="all", concurrency=4), runs))
+    assert [summary["archived"] for summary in summaries] == [4, 4, 4]
+    assert (bought(ledger), bought(ledger, "piapi")) == (1, 4)
+
+
+def test_a_chain_that_goes_on_at_its_first_step_looks_for_its_last_one_there(
+    chain, context, another, ledger, monkeypatch, tmp_path
+):
+    class Killed(BaseException):
+        pass
+
+    def kill(*_, **__):
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr("airflow_provider_faceswap.batch.step_run.StepRun.wait", kill)
+        with pytest.raises(Killed):
+            chain([1], context)
+    for claim in (tmp_path / "out").rglob("claim-*"):  # as if its time was over
+        claim.unlink()
+    chain([1], another())
+    assert chain([1], context)["reused"] == 1
+    assert (bought(ledger), bought(ledger, "piapi")) == (2, 1)
+
+
+def test_a_claim_ends_when_another_connection_has_made_the_picture(rows, context, fault, tmp_path):
+    fault("gptunnel", "create", times=None, type="refuse", reason="no_credits", status=402)
+    items = [{"t": row["target_image"], "f": row["face_image"]} for row in rows(2)]
+
+    step = Step(
+        "swap",
+        conn_ids=["gptunnel_default", "piapi_default"],
+        kind="face_swap",
+        target_image="{t}",
+        face_image="{f}",
+    )
+    operator = MediaBatchOperator(
+        task_id="swaps", items=items, steps=[step], destination=f"file://{tmp_path}/out", reuse="archive"
+    )
+    assert operator.execute(context)["archived"] == 2
+    assert not list((tmp_path / "out").rglob("claim-*"))
