@@ -103,12 +103,16 @@ class FailoverOperator(JobOperator):
         budget = budget_at(self, self.budget, first, context)
         return budget is None or budget.unit == unit
 
+    def _turn_to(self, hook: JobHook) -> None:
+        """Take kind and arguments as the vendor of this connection names them, if vendors differ in that."""
+
     def _reused_at_any(self, context: Context, conn_ids: Iterable[str]) -> dict[str, Any] | None:
         """What was archived before, of any of the connections, so that the first does not buy it again."""
-        given = request_arguments(self._rendered_arguments(context))
         for conn_id in conn_ids:
             try:
                 hook = hook_for_connection(conn_id)
+                self._turn_to(hook)
+                given = request_arguments(self._rendered_arguments(context))
                 request = hook.prepare(self.kind, preflight=self.preflight, **given)
                 result = self._archived(context, hook, self._key(context, hook, request))
             except FaceSwapError as error:

@@ -64,8 +64,12 @@ class ImageOperator(FailoverOperator):
         del context
         return dict(self._job[1])
 
-    def _submit(self, context: Context, hook: JobHook) -> tuple[Submission, Job | None]:
-        """Submit or resume the job as the vendor of this connection makes it."""
+    def _turn_to(self, hook: JobHook) -> None:
+        """
+        Take kind and arguments as the vendor of this connection names them.
+
+        :raises InvalidRequestError: It generates no pictures, or an argument is no text.
+        """
         if (generation := hook.vendor.generation) is None:
             raise InvalidRequestError(
                 f"connection {hook.conn_id!r}: this vendor does not generate pictures",
@@ -81,6 +85,10 @@ class ImageOperator(FailoverOperator):
                 if not is_rendered_to_nothing(value)
             }
         )
+
+    def _submit(self, context: Context, hook: JobHook) -> tuple[Submission, Job | None]:
+        """Submit or resume the job as the vendor of this connection makes it."""
+        self._turn_to(hook)
         if is_rendered_to_nothing(self.prompt) and not self.resumes:
             raise InvalidRequestError("prompt: is empty", advice="Nothing was bought. Give a prompt.")
         return super()._submit(context, hook)

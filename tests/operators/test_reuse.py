@@ -28,6 +28,7 @@ from airflow_provider_faceswap.http.body import Downloaded
 from airflow_provider_faceswap.images import Image
 from airflow_provider_faceswap.operators.archive import ArchiveOperator
 from airflow_provider_faceswap.operators.faceswap import FaceSwapOperator
+from airflow_provider_faceswap.operators.generate import ImageOperator
 from airflow_provider_faceswap.operators.gptunnel import GPTunnelFaceSwapOperator
 from airflow_provider_faceswap.operators.piapi import PiAPITaskOperator
 
@@ -598,6 +599,25 @@ def test_any_of_several_connections_may_have_made_it(vendor, answer, context, fo
     keep(first_of("gptunnel_default").execute(context))
     assert "reused_from" in first_of("piapi_default", "gptunnel_default").execute(another())
     assert len(vendor.creates) == 1
+
+
+def test_any_of_several_connections_may_have_generated_it(vendor, context, folder, another, keep, clock):
+    def first_of(*conn_ids):
+        return ImageOperator(
+            task_id="image",
+            prompt="a gardener",
+            conn_ids=list(conn_ids),
+            deferrable=False,
+            reuse="archive",
+            reuse_from=folder,
+        )
+
+    done = {"task_id": "p1", "status": "completed", "output": {"image_url": URL}}
+    vendor.will(httpx.Response(402, json={"error": {"message": "no money"}}), {"code": 200, "data": done})
+    keep(first_of("gptunnel_default", "piapi_default").execute(context))
+    result = first_of("gptunnel_default", "piapi_default").execute(another())
+    assert (result["vendor"], "reused_from" in result) == ("piapi", True)
+    assert len(vendor.creates) == 2
 
 
 def test_a_folder_that_no_later_task_could_read_is_refused(vendor, swap, context, clock, monkeypatch):
