@@ -42,7 +42,8 @@ class ItemPlan:
         """
         The step to go on with, and the end of the item if an earlier attempt has reached it.
 
-        The last step with a job that may be paid is the one: its record identifies the whole chain before it.
+        The last step with a job that may be paid, or has failed, is the one: its record identifies the whole chain before
+        it.
 
         :raises Exception: The store's own error.
         """
@@ -54,7 +55,13 @@ class ItemPlan:
                 if ended["status"] in SUCCEEDED and number < self.last:
                     return number + 1, None
                 return number, ended
+            if self._has_failed(number):
+                return number, None
         return 0, None
+
+    def _has_failed(self, number: int) -> bool:
+        keys = [] if self._is_wanted_anew() else self.keys[number].values()
+        return any(map(self._records.has_failed, keys))
 
     def is_paid(self, number: int) -> bool:
         """

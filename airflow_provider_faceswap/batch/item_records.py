@@ -105,11 +105,21 @@ class ItemRecords:
                 continue
             record = self.ledger(key).read()
             is_old = record is not None and record.epoch != self._epoch
-            live |= record is not None and record.may_be_paid and not (is_old and on_clear == "resubmit")
+            is_over = is_old and on_clear == "resubmit"
+            live |= record is not None and record.may_be_paid and not is_over and not self.has_failed(key)
         if succeeded := [end for end in ends if end["status"] in SUCCEEDED]:
             return succeeded[0], False
         # Of several connections, the last one whose job has failed.
         return (ends[-1] if ends and not live else None), live
+
+    def has_failed(self, key: str) -> bool:
+        """
+        Whether the job has ended without a result, as far as its record says. Nobody waits for that to be written.
+
+        :raises Exception: The store's own error.
+        """
+        value = self._records.get(key) if self._records else None
+        return value is not None and _has_failed(value)
 
     def end_of(self, key: str) -> dict[str, Any]:
         """
@@ -179,10 +189,12 @@ class ItemRecords:
 
 def _may_be_left(value: Mapping[str, Any]) -> bool:
     """True if a batch's record may be of a paid job whose result is not archived."""
-    if value["stage"] == Stage.SETTLED:
-        return False
-    end = value.get("end") or {}
-    return not (value.get("counted") and end.get("error") in _WITHOUT_RESULT)
+    return value["stage"] != Stage.SETTLED and not _has_failed(value)
+
+
+def _has_failed(value: Mapping[str, Any]) -> bool:
+    """True if a batch's record says that its job has ended without a result. That of a later job does not say so."""
+    return bool(value.get("counted")) and (value.get("end") or {}).get("error") in _WITHOUT_RESULT
 
 
 def cut(text: str) -> str:

@@ -12,6 +12,7 @@ import pytest
 
 from airflow_provider_faceswap.archive.index import Index
 from airflow_provider_faceswap.batch.step_run import StepRun
+from airflow_provider_faceswap.exceptions import FaceSwapError
 from airflow_provider_faceswap.operators.batch import FaceSwapBatchOperator, MediaBatchOperator, Step
 from tests.conftest import FakeStore, FakeTaskInstance
 
@@ -312,3 +313,26 @@ def test_a_claim_ends_when_another_connection_has_made_the_picture(rows, context
     )
     assert operator.execute(context)["archived"] == 2
     assert not list((tmp_path / "out").rglob("claim-*"))
+
+
+def test_a_retry_after_a_failed_job_takes_what_another_run_has_archived_since(
+    batch, rows, context, another, ledger, fault
+):
+    fault("gptunnel", "create", type="fail_job", message="something broke")
+    with pytest.raises(FaceSwapError):
+        batch(rows(1), context)
+    batch(rows(1), another())
+    assert batch(rows(1), context)["reused"] == 1
+    assert bought(ledger) == 2
+
+
+def test_retries_of_failed_jobs_at_the_same_time_buy_once(batch, rows, context, another, ledger, fault):
+    fault("gptunnel", "create", times=2, type="fail_job", message="something broke")
+    runs = context, another()
+    for run in runs:
+        with pytest.raises(FaceSwapError):
+            batch(rows(1), run)
+    with ThreadPoolExecutor() as threads:
+        summaries = list(threads.map(lambda run: batch(rows(1), run), runs))
+    assert sorted(summary["reused"] for summary in summaries) == [0, 1]
+    assert bought(ledger) == 3

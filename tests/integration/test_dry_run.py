@@ -74,6 +74,16 @@ def test_jobs_of_an_earlier_attempt_are_not_bought_again(swaps, context):
     assert (found["reused"], found["jobs"], found["steps"][0]["reused"]) == (1, 1, 1)
 
 
+def test_failed_jobs_of_an_earlier_attempt_are_bought_again(swaps, context, ledger, fault):
+    fault("gptunnel", "create", times=2, type="fail_job", message="something broke")
+    swaps([1, 2, 3], context, fail_on="all")
+    before = ledger()["creates"]
+    found = swaps([1, 2, 3], context, dry_run=True)
+    assert (found["reused"], found["jobs"]) == (1, 2)
+    swaps([1, 2, 3], context)
+    assert ledger()["creates"] == before + 2
+
+
 def test_a_budget_says_the_highest_price_that_it_has_seen_and_reserves_nothing(swaps, context, tmp_path):
     budget = Budget(f"file://{tmp_path}/budget", amount=1000, unit="RUB", per="ever")
     swaps([1], context, budget=budget)
