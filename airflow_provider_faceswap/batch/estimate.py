@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from airflow_provider_faceswap.batch.item_plan import ItemPlan
 from airflow_provider_faceswap.batch.item_records import SUCCEEDED, ItemRecords
-from airflow_provider_faceswap.batch.reuse import find, requests_of
+from airflow_provider_faceswap.batch.reuse import find, left_to_make, requests_of
 from airflow_provider_faceswap.jobs import Cost
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from airflow_provider_faceswap.batch.items import BatchItem
     from airflow_provider_faceswap.batch.money import BatchMoney
     from airflow_provider_faceswap.batch.options import JobOptions, PreparedStep
-    from airflow_provider_faceswap.batch.results import StepResult
     from airflow_provider_faceswap.batch.sharded_store import ShardedStore
     from airflow_provider_faceswap.batch.steps import PlannedStep
     from airflow_provider_faceswap.hooks.base import JobHook
@@ -114,15 +113,17 @@ class _State:
 
     :param first: The step to go on with.
     :param end: Its end, if an earlier attempt has reached it.
+    :param left: The steps that it is to make.
+    :param reused: The steps whose job or picture is there.
     :param keys: The requests of each step that its archive may have.
-    :param found: The step that its archive has.
     """
 
     plan: ItemPlan
     first: int
     end: dict[str, Any] | None
+    left: list[int] = field(default_factory=list)
+    reused: set[int] = field(default_factory=set)
     keys: dict[int, set[str]] = field(default_factory=dict)
-    found: tuple[int, StepResult, dict[str, str]] | None = None
 
 
 @dataclass
@@ -168,10 +169,20 @@ class Estimator:
     def _state(self, plan: ItemPlan) -> _State:
         first, end = plan.earlier()
         state = _State(plan, first, end)
-        if end is None and self.index is not None:
+        if end is not None:
+            return state
+        known, start = {number for number in range(first) if plan.recorded(number)}, first
+        if self.index is not None:
             wanted, _ = plan.wanted(first)
             state.keys = {number: set(requests_of(self.index, plan.prepared, number)) for number in wanted}
-            state.found = find(self.index, plan.prepared, wanted)
+            if (found := find(self.index, plan.prepared, wanted)) is not None:
+                known.add(found[0])
+                start = found[0] + 1
+        names = [plan.prepared[number].step.name for number in known]
+        state.left, taken = left_to_make(self.index, plan, start, names)
+        state.reused = known | taken.keys()
+        if plan.is_paid(first):
+            state.left, state.reused = [one for one in state.left if one != first], state.reused | {first}
         return state
 
     def _count(self, estimate: Estimate, state: _State) -> None:
@@ -184,16 +195,15 @@ class Estimator:
             for prepared in plan.prepared if is_done else ():
                 self._at(prepared).reused += 1
             return
-        paid = [*range(state.first), *([state.first] if plan.is_paid(state.first) else ())]
-        archived = [] if state.found is None else [state.found[0]]
-        archived += [number for number, keys in state.keys.items() if not self._made.isdisjoint(keys)]
-        if archived:
-            paid = [*range(state.first), max(archived)]
-        for number in paid:
+        made = [number for number, keys in state.keys.items() if not self._made.isdisjoint(keys)]
+        left, reused = state.left, state.reused
+        if made:
+            left = [number for number in left if number > max(made)]
+            reused = {*reused, max(made)}
+        for number in reused:
             self._at(plan.prepared[number]).reused += 1
-        start = max(paid, default=-1) + 1
-        estimate.reused += start > plan.last
-        for number in range(start, plan.last + 1):
+        estimate.reused += not left
+        for number in left:
             self._at(plan.prepared[number]).jobs += 1
             self._made.update(state.keys.get(number, ()))
 

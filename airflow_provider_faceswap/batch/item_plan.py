@@ -9,8 +9,11 @@ from airflow_provider_faceswap.batch.steps import PARENT
 from airflow_provider_faceswap.batch.templates import names_in
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from airflow_provider_faceswap.batch.item_records import ItemRecords
     from airflow_provider_faceswap.batch.options import JobOptions, PreparedStep
+    from airflow_provider_faceswap.lifecycle.ledger import Record
 
 
 class ItemPlan:
@@ -60,7 +63,7 @@ class ItemPlan:
         return 0, None
 
     def _has_failed(self, number: int) -> bool:
-        keys = [] if self._is_wanted_anew() else self.keys[number].values()
+        keys = [] if self.is_wanted_anew() else self.keys[number].values()
         return any(map(self._records.has_failed, keys))
 
     def is_paid(self, number: int) -> bool:
@@ -71,6 +74,21 @@ class ItemPlan:
         """
         ended, live = self._standing(number)
         return live or (ended is not None and ended["status"] in SUCCEEDED)
+
+    def recorded(self, number: int) -> tuple[str, str, Record] | None:
+        """
+        The job of an earlier attempt whose result later steps take: its connection, the key of its record, and the record.
+
+        :returns: ``None`` if there is none, as of a step that was taken from the archive.
+        :raises Exception: The store's own error.
+        """
+        for conn_id, key in self.keys[number].items():
+            record = self._records.record_of(key)
+            if record is None:
+                continue
+            if self._records.earlier_end(key) or (record.may_be_paid and not self._records.has_failed(key)):
+                return conn_id, key, record
+        return None
 
     def _standing(self, number: int) -> tuple[dict[str, Any] | None, bool]:
         return self._records.standing(self.keys[number].values(), on_clear=self._jobs.policy.on_clear)
@@ -85,21 +103,30 @@ class ItemPlan:
         :param first: The step to go on with.
         :raises Exception: The store's own error.
         """
-        if self._is_wanted_anew():
+        if self.is_wanted_anew():
             return [], False
-        wanted = [number for number in range(self.last, first - 1, -1) if self._may_be_taken(number)]
+        steps = range(self.last, first - 1, -1)
+        wanted = [number for number in steps if self.may_be_taken(number, range(number + 1, self.last + 1))]
         if self._standing(first)[1]:
             return [number for number in wanted if first < number], False
         return wanted, bool(wanted)
 
-    def _may_be_taken(self, number: int) -> bool:
-        step = self.prepared[number].step
-        parents = [later.step.arguments or {} for later in self.prepared[number + 1 :]]
-        return self._jobs.is_kept(step) and not any(
-            step.name in names_in(arguments.get(PARENT)) for arguments in parents
-        )
+    def may_be_taken(self, number: int, users: Iterable[int]) -> bool:
+        """
+        Whether a step may be taken from the archive.
 
-    def _is_wanted_anew(self) -> bool:
+        :param users: The later steps that are to be made.
+        """
+        step = self.prepared[number].step
+        parents = [(self.prepared[user].step.arguments or {}).get(PARENT) for user in users]
+        return self._jobs.is_kept(step) and not any(step.name in names_in(parent) for parent in parents)
+
+    def is_wanted_anew(self) -> bool:
+        """
+        Whether nothing is taken from the archive, because a clear asks for new pictures.
+
+        :raises Exception: The store's own error.
+        """
         if self._jobs.policy.on_clear != "resubmit":
             return False
         found = [self._records.record_of(key) for keys in self.keys for key in keys.values()]

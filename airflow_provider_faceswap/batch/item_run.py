@@ -14,8 +14,8 @@ from airflow_provider_faceswap.batch.item_log import BufferedItemLog
 from airflow_provider_faceswap.batch.item_plan import ItemPlan
 from airflow_provider_faceswap.batch.item_records import ARCHIVED, DONE
 from airflow_provider_faceswap.batch.report import NO_MONEY, failed_end
-from airflow_provider_faceswap.batch.results import StepResult
-from airflow_provider_faceswap.batch.reuse import ItemReuse
+from airflow_provider_faceswap.batch.results import StepResult, recorded_result
+from airflow_provider_faceswap.batch.reuse import ItemReuse, left_to_make
 from airflow_provider_faceswap.batch.step_run import InputError, StepRun
 from airflow_provider_faceswap.batch.steps import PARENT
 from airflow_provider_faceswap.batch.templates import names_in
@@ -26,7 +26,6 @@ from airflow_provider_faceswap.exceptions import (
     PermissionDeniedError,
     ResultExpiredError,
 )
-from airflow_provider_faceswap.jobs import GivenResult
 from airflow_provider_faceswap.lifecycle.purchase import NotSubmittedError
 
 if TYPE_CHECKING:
@@ -37,9 +36,7 @@ if TYPE_CHECKING:
     from airflow_provider_faceswap.batch.options import PreparedStep
     from airflow_provider_faceswap.batch.runner import BatchRunner
     from airflow_provider_faceswap.batch.steps import PlannedStep
-    from airflow_provider_faceswap.hooks.base import JobHook
     from airflow_provider_faceswap.jobs import Job
-    from airflow_provider_faceswap.lifecycle.ledger import Record
 
 #: The end of an item of which nothing was submitted, and of one that got no further than some of its steps.
 NOT_STARTED, NOT_FINISHED = {"status": "not started"}, {"status": "not finished"}
@@ -79,12 +76,16 @@ class ItemRun:
             return
         if now:
             first, end = await self._from_archive(first, wanted, claim=self._plan.last)
+        left: list[int] = []
+        if end is None:
+            left, end = await self._left_to_make(first)
         while end is None:
-            number = first
-            if number in wanted and number not in self._reuse.claimed:
-                first, end = await self._from_archive(number, [number], claim=number)
-            if end is None and first == number:
-                first, end = number + 1, await self._step(number)
+            number = after = left.pop(0)
+            is_wanted = number in wanted or (number < first and self._plan.may_be_taken(number, left))
+            if is_wanted and number not in self._reuse.claimed:
+                after, end = await self._from_archive(number, [number], claim=number)
+            if end is None and after == number:
+                end = await self._step(number)
         if runner.index is not None and end["status"] != ARCHIVED:
             await runner.in_thread(partial(self._reuse.give_up, end))
         runner.add(self._item, self._shown(end))
@@ -101,15 +102,43 @@ class ItemRun:
             if (found := await self._reuse.look(wanted, claim=claim)) is None:
                 return first, None
             number, made = found
-            step, is_last = self._prepared[number].step, number == len(self._prepared) - 1
-            end = await self._finish(number, made, is_last=is_last)
+            is_last = number == self._plan.last
+            end = await self._taken(number, made)
         except NotSubmittedError:
             return first, NOT_FINISHED if self._lines else NOT_STARTED
         except Exception as error:  # noqa: BLE001 - every storage has its own errors
             return first, self._failed(error, self._prepared[claim].step)
-        self._runner.report.add_cost(None, earlier=True, step=step.name)
         self._runner.report.reused += is_last
         return number + 1, end if is_last else None
+
+    async def _taken(self, number: int, made: StepResult) -> dict[str, Any]:
+        """Take the picture of a step that the archive has."""
+        end = await self._finish(number, made, is_last=number == self._plan.last)
+        self._runner.report.add_cost(None, earlier=True, step=made.name)
+        return end
+
+    async def _left_to_make(self, first: int) -> tuple[list[int], dict[str, Any] | None]:
+        """
+        The steps that are left, once the archive was asked for results that no record has.
+
+        :returns: Also the end of the item, if it could not be asked.
+        """
+        runner = self._runner
+        if runner.index is None or first == 0:
+            return list(range(first, self._plan.last + 1)), None
+        known = self._results.keys()
+        look = partial(left_to_make, runner.index, self._plan, first, known, self._reuse.made)
+        try:
+            left, found = await runner.in_thread(look)
+            for number, (made, conn_ids) in found.items():
+                self._reuse.made.update(conn_ids)
+                await self._taken(number, made)
+        except Exception as error:  # noqa: BLE001 - every storage has its own errors
+            if not await runner.in_thread(lambda: self._plan.is_paid(first)):
+                return [], self._failed(error, self._prepared[first].step)
+            # The job is there: nothing of these is needed for it.
+            left = list(range(first, self._plan.last + 1))
+        return left, None
 
     # -- earlier attempts -----------------------------------------------------------------------------
 
@@ -128,37 +157,21 @@ class ItemRun:
 
     def _remember(self, number: int) -> None:
         """Take the result of a step that an earlier attempt has finished."""
-        prepared, records = self._prepared[number], self._runner.item_records
-        step = prepared.step
-        for hook in step.hooks:
-            key = self._plan.keys[number].get(hook.conn_id)
-            record = None if key is None else records.record_of(key)
-            if key is None or record is None or not (record.may_be_paid or records.earlier_end(key)):
-                continue
-            self._reuse.made[step.name] = hook.conn_id
-            end = records.end_of(key)
-            known = record.cost.model_dump() if record.cost else None
-            cost = end.get("cost") if end else known
-            self._runner.report.add_cost(cost, earlier=True, step=step.name)
-            if self._jobs.is_chain:
-                result = self._recorded(prepared, hook, record)
-                self._results[step.name] = StepResult(step.name, hook, result, end.get("files") or ())
-                self._lines.note(step.name, result, end or {"status": DONE, "cost": cost}, reused=True)
+        step, records = self._prepared[number].step, self._runner.item_records
+        if (found := self._plan.recorded(number)) is None:
             return
-
-    def _recorded(self, prepared: PreparedStep, hook: JobHook, record: Record) -> GivenResult:
-        template = self._jobs.template(prepared.step, hook, self._item, self._known(prepared.step))
-        return GivenResult(
-            vendor=record.vendor,
-            kind=record.kind,
-            job_id=record.job_id or "unknown",
-            conn_id=record.conn_id,
-            url=record.urls[0] if record.urls else None,
-            urls=record.urls,
-            cost=record.cost,
-            submitted_at=record.submitted_at,
-            provenance=template.provenance,
-        )
+        conn_id, key, record = found
+        self._reuse.made[step.name] = conn_id
+        end = records.end_of(key)
+        known = record.cost.model_dump() if record.cost else None
+        cost = end.get("cost") if end else known
+        self._runner.report.add_cost(cost, earlier=True, step=step.name)
+        if self._jobs.is_chain:
+            hook = next(hook for hook in step.hooks if hook.conn_id == conn_id)
+            template = self._jobs.template(step, hook, self._item, self._known(step))
+            result = recorded_result(record, template.provenance)
+            self._results[step.name] = StepResult(step.name, hook, result, end.get("files") or ())
+            self._lines.note(step.name, result, end or {"status": DONE, "cost": cost}, reused=True)
 
     # -- one step -------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from airflow_provider_faceswap.exceptions import ArchiveError, JobLostError, ResultExpiredError
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.http.download import download
-from airflow_provider_faceswap.jobs import Job, JobState
+from airflow_provider_faceswap.jobs import GivenResult, Job, JobState
 from airflow_provider_faceswap.media.image import Image
 from airflow_provider_faceswap.media.limits import max_picture_bytes, max_transfer_seconds, open_hosts
 
@@ -18,7 +18,22 @@ if TYPE_CHECKING:
 
     from airflow_provider_faceswap.archive.manifest import Manifest
     from airflow_provider_faceswap.hooks.base import JobHook
-    from airflow_provider_faceswap.jobs import GivenResult
+    from airflow_provider_faceswap.lifecycle.ledger import Record
+
+
+def recorded_result(record: Record, provenance: dict[str, Any]) -> GivenResult:
+    """The result of a job of an earlier attempt, as far as its record knows it."""
+    return GivenResult(
+        vendor=record.vendor,
+        kind=record.kind,
+        job_id=record.job_id or "unknown",
+        conn_id=record.conn_id,
+        url=record.urls[0] if record.urls else None,
+        urls=record.urls,
+        cost=record.cost,
+        submitted_at=record.submitted_at,
+        provenance=provenance,
+    )
 
 
 @dataclass

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_faceswap.archive.index import Index
     from airflow_provider_faceswap.archive.manifest import Manifest
+    from airflow_provider_faceswap.batch.item_plan import ItemPlan
     from airflow_provider_faceswap.batch.options import PreparedStep
     from airflow_provider_faceswap.batch.runner import BatchRunner
     from airflow_provider_faceswap.hooks.base import JobHook
@@ -110,6 +111,43 @@ def find(
                 result = result_of_archived(manifests, index.folder, hook.vendor.cost_unit or "")
                 return number, StepResult(name, hook, result, checked=manifests), conn_ids
     return None
+
+
+def left_to_make(
+    index: Index | None,
+    plan: ItemPlan,
+    first: int,
+    known: Iterable[str],
+    made: Mapping[str, str] | None = None,
+) -> tuple[list[int], dict[int, tuple[StepResult, dict[str, str]]]]:
+    """
+    The steps of an item that are left, and what an archive has of the results that they take.
+
+    A step that was taken from the archive has no record: a later attempt takes it from there again, or makes it.
+
+    :param first: The step to go on with.
+    :param known: The names of the steps before it whose results are known.
+    :param made: The connection that made a step, by step, as far as this is known.
+    :returns: The steps to make, in their order; and by step the results that were found, each with the connections that made
+        it and the steps before it.
+    :raises FaceSwapError: The archive cannot be read.
+    """
+    known, left = set(known), list(range(first, plan.last + 1))
+    found: dict[int, tuple[StepResult, dict[str, str]]] = {}
+    if index is None or not left or plan.is_wanted_anew():
+        return left, found
+    paid = [first] if plan.is_paid(first) else []
+    for number in range(first - 1, -1, -1):
+        name = plan.prepared[number].step.name
+        users = [later for later in left if name in plan.prepared[later].step.inputs]
+        if name in known or not users:
+            continue
+        if plan.may_be_taken(number, left) and (there := find(index, plan.prepared, [number], made)):
+            found[number] = there[1:]
+        elif users != paid and plan.may_be_taken(number, ()):
+            # A job that is there needs no input, and what is never archived was not taken from there.
+            left.insert(0, number)
+    return left, found
 
 
 @dataclass

@@ -8,6 +8,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 
 from airflow_provider_faceswap.archive.index import Index
@@ -336,3 +337,86 @@ def test_retries_of_failed_jobs_at_the_same_time_buy_once(batch, rows, context, 
         summaries = list(threads.map(lambda run: batch(rows(1), run), runs))
     assert sorted(summary["reused"] for summary in summaries) == [0, 1]
     assert bought(ledger) == 3
+
+
+def test_a_retry_uses_the_picture_that_was_taken_from_the_archive(chain, context, another, ledger, fault):
+    chain([1], another(), keep="all")
+    fault("piapi", "create", type="fail_job", message="something broke")
+    with pytest.raises(FaceSwapError):
+        chain([2], context, keep="all")
+    summary = chain([2], context, keep="all")
+    assert (summary["archived"], bought(ledger), bought(ledger, "piapi")) == (1, 1, 3)
+    [picture, _] = lines(summary)[0]["steps"]
+    assert picture["reused_from"].endswith(".json")
+
+
+def test_a_job_that_goes_on_names_the_picture_that_was_taken_from_the_archive(
+    sandbox, chain, context, another, ledger, fault
+):
+    chain([1], another(), keep="all")
+    fault("piapi", "fetch", times=None, type="unknown_status", word="thinking")
+    with pytest.raises(FaceSwapError):
+        chain([2], context, keep="all", timeout=60)
+    httpx.delete(f"{sandbox.url}/sandbox/faults").raise_for_status()
+    summary = chain([2], context, keep="all")
+    [picture, swap] = lines(summary)[0]["steps"]
+    [file] = swap["files"]
+    manifest = json.loads(Path(f"{file['uri'].removeprefix('file://')}.json").read_text(encoding="utf-8"))
+    assert [parent["job_id"] for parent in manifest["parents"]] == [picture["job_id"]]
+    assert (bought(ledger), bought(ledger, "piapi")) == (1, 2)
+
+
+@pytest.fixture
+def three(sandbox, tmp_path):
+    """A chain whose last step takes both results before it."""
+
+    def run(context, target="{picture}", face="{one}", **more):
+        def swap(name, target, face):
+            return Step(name, conn_id="piapi_default", kind="face_swap", target_image=target, face_image=face)
+
+        arguments = {"model": "gpt-image-1-low", "prompt": "portrait of {role}"}
+        picture = Step("picture", conn_id="gptunnel_default", kind="image", **arguments)
+        return MediaBatchOperator(
+            task_id="three",
+            items=[{"role": "captain", "face": f"{sandbox.url}/samples/anna.jpg"}],
+            steps=[picture, swap("one", "{picture}", "{face}"), swap("two", target, face)],
+            destination=f"file://{tmp_path}/out",
+            reuse="archive",
+            keep="all",
+            timeout=86_400,
+            **more,
+        ).execute(context)
+
+    return run
+
+
+def test_all_earlier_pictures_that_a_new_step_takes_are_taken_from_the_archive(
+    three, context, another, ledger
+):
+    three(context)
+    estimate = three(another(), "{one}", "{picture}", dry_run=True)
+    assert [(step["jobs"], step["reused"]) for step in estimate["steps"]] == [(0, 1), (0, 1), (1, 0)]
+    summary = three(another(), "{one}", "{picture}")
+    assert [step["reused"] for step in summary["steps"].values()] == [1, 1, 0]
+    assert (bought(ledger), bought(ledger, "piapi")) == (1, 3)
+
+
+def test_an_earlier_picture_that_is_not_there_any_more_is_bought_again(three, context, another, ledger):
+    summary = three(context)
+    [picture] = lines(summary)[0]["steps"][0]["files"]
+    Path(picture["uri"].removeprefix("file://")).unlink()
+    estimate = three(another(), "{one}", "{picture}", dry_run=True)
+    assert [(step["jobs"], step["reused"]) for step in estimate["steps"]] == [(1, 0), (0, 1), (1, 0)]
+    assert three(another(), "{one}", "{picture}")["archived"] == 1
+    assert (bought(ledger), bought(ledger, "piapi")) == (2, 3)
+
+
+def test_a_retry_buys_the_picture_that_the_archive_has_no_more(chain, context, another, ledger, fault):
+    summary = chain([1], another(), keep="all")
+    fault("piapi", "create", type="fail_job", message="something broke")
+    with pytest.raises(FaceSwapError):
+        chain([2], context, keep="all")
+    [picture] = lines(summary)[0]["steps"][0]["files"]
+    Path(picture["uri"].removeprefix("file://")).unlink()
+    assert chain([2], context, keep="all")["archived"] == 1
+    assert (bought(ledger), bought(ledger, "piapi")) == (2, 3)
