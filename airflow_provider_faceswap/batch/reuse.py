@@ -15,6 +15,7 @@ from airflow_provider_faceswap.archive.turns import (
     found_or_claimed,
 )
 from airflow_provider_faceswap.batch.results import StepResult
+from airflow_provider_faceswap.exceptions import FaceSwapError
 from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.foundation.redaction import error_line
 from airflow_provider_faceswap.lifecycle.submitter import NotSubmittedError
@@ -49,7 +50,7 @@ def requests_of(
     needed = _needed(prepared, number)
     names = [one.step.name for one in needed]
     known = made or {}
-    choices = ([known[one.step.name]] if one.step.name in known else [*one.requests] for one in needed)
+    choices = ([known[one.step.name]] if one.step.name in known else _different(index, one) for one in needed)
     found: dict[str, dict[str, str]] = {}
     for choice in product(*choices):
         found.setdefault(_key(index, needed, choice), dict(zip(names, choice, strict=True)))
@@ -64,6 +65,16 @@ def _needed(prepared: Sequence[PreparedStep], number: int) -> list[PreparedStep]
             names |= one.step.inputs
             needed.append(one)
     return needed[::-1]
+
+
+def _different(index: Index, prepared: PreparedStep) -> list[str]:
+    """The connections of a step without those that make the same as one before: other accounts of its vendor."""
+    if len(prepared.requests) == 1:
+        return list(prepared.requests)
+    found: dict[str, str] = {}
+    for conn_id, (kind, request) in prepared.requests.items():
+        found.setdefault(index.key_of(_hook(prepared, conn_id).vendor.name, kind, request), conn_id)
+    return list(found.values())
 
 
 def _key(index: Index, steps: Sequence[PreparedStep], conn_ids: Iterable[str]) -> str:
@@ -224,15 +235,23 @@ class ItemReuse:
             return None
         return holder.partition("#")[0]
 
+    def _owner(self, number: int) -> str:
+        # Equal items of a batch have records of their own, and one of them buys.
+        return f"{self.runner.owner}#{next(iter(self.keys[number].values()))}"
+
     def key_of(self, number: int, hook: JobHook) -> str | None:
         """
         The key of a step that a connection makes.
 
-        :returns: ``None`` if it is not known which vendor made a step before it, so its picture cannot be found again.
-        :raises FaceSwapError: A link could not be fetched, where links count by their content.
+        :returns: ``None`` if it is not known which vendor made a step before it, or a link cannot be fetched that counts by its
+            content. Its picture is made all the same, and is not found again: it may be paid already.
         """
         made = {**self.made, self.prepared[number].step.name: hook.conn_id}
-        keys = list(requests_of(self._index, self.prepared, number, made))
+        try:
+            keys = list(requests_of(self._index, self.prepared, number, made))
+        except FaceSwapError as error:
+            self.log.warning("a request cannot be reused: %s", error.message)
+            return None
         return keys[0] if len(keys) == 1 else None
 
     def _owner(self, number: int) -> str:

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx
 import pytest
 
+from airflow_provider_faceswap.batch.step_run import StepRun
 from airflow_provider_faceswap.operators.batch import MediaBatchOperator, Step
 from tests.conftest import FakeStore, FakeTaskInstance
 
@@ -20,14 +21,14 @@ def run(sandbox, tmp_path):
     """Take one item through steps, in a run of its own."""
     runs = iter(range(100))
 
-    def of(steps, face=f"{sandbox.url}/samples/anna.jpg", **more):
+    def of(steps, face=f"{sandbox.url}/samples/anna.jpg", store=None, **more):
         instance = FakeTaskInstance()
-        vars(instance).update(run_id=f"run {next(runs)}")
+        vars(instance).update(run_id="retried" if store else f"run {next(runs)}")
         given = {"task_id": "chains", "reuse": "archive", "timeout": 86_400, "keep": "all"}
         items = [{"scene": f"{sandbox.url}/samples/emil.png", "face": face}]
         return MediaBatchOperator(
             **{**given, "items": items, "steps": steps, "destination": f"file://{tmp_path}/out", **more}
-        ).execute({"ti": instance, "task_state_store": FakeStore()})
+        ).execute({"ti": instance, "task_state_store": store or FakeStore()})
 
     return of
 
@@ -54,7 +55,7 @@ def person(sandbox):
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            self.send_response(200)
+            self.send_response(200 if shown["is"] else 404)
             self.send_header("Content-Length", str(len(shown["is"])))
             self.end_headers()
             self.wfile.write(shown["is"])
@@ -66,7 +67,7 @@ def person(sandbox):
     threading.Thread(target=server.serve_forever, daemon=True).start()
 
     def show(name):
-        shown["is"] = httpx.get(f"{sandbox.url}/samples/{name}.jpg").content
+        shown["is"] = httpx.get(f"{sandbox.url}/samples/{name}.jpg").content if name else b""
         return f"http://127.0.0.1:{server.server_port}/person.jpg"
 
     yield show
@@ -138,3 +139,46 @@ def test_a_step_is_looked_for_after_the_vendor_that_made_the_step_before(run, st
     summary = run(steps(conn_ids=both))
     assert (summary["reused"], bought(summary)) == (0, {"one": 0, "two": 1})
     assert run(steps(conn_ids=["piapi_default"]))["reused"] == 1
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.fixture
+def killed(run, monkeypatch):
+    """Take an item through steps, until the process dies while it waits for the last one."""
+
+    def of(steps, *arguments, **more):
+        wait = StepRun.wait
+
+        async def until_the_last(self, *waited):
+            if self.prepared.step.name == steps[-1].name:
+                raise Killed
+            return await wait(self, *waited)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(StepRun, "wait", until_the_last)
+            with pytest.raises(Killed):
+                run(steps, *arguments, **more)
+
+    return of
+
+
+def test_a_retry_knows_which_vendor_made_the_step_before(run, steps, killed, out_of_credits):
+    store, both = FakeStore(), ["gptunnel_default", "piapi_default"]
+    out_of_credits("gptunnel")
+    killed(steps(conn_ids=both), store=store)
+    out_of_credits(None)
+    summary = run(steps(conn_ids=both), store=store)
+    assert (summary["archived"], bought(summary)) == (1, {"one": 0, "two": 0})
+    assert run(steps(conn_ids=["piapi_default"]))["reused"] == 1
+    assert run(steps(conn_ids=["gptunnel_default"]))["reused"] == 0
+
+
+def test_a_paid_job_is_resumed_although_a_link_that_counts_by_content_has_died(run, steps, killed, person):
+    store = FakeStore()
+    killed(steps(), link := person("anna"), store=store, reuse_links="content")
+    person(None)
+    summary = run(steps(), link, store=store, reuse_links="content")
+    assert (summary["archived"], bought(summary)) == (1, {"one": 0, "two": 0})
