@@ -75,6 +75,22 @@ class ItemPlan:
         ended, live = self._standing(number)
         return live or (ended is not None and ended["status"] in SUCCEEDED)
 
+    @property
+    def may_be_made(self) -> bool:
+        """
+        Whether a job of this item may still make its picture, whatever the error of this attempt.
+
+        :raises Exception: The store's own error.
+        """
+        keys = [key for by_connection in self.keys for key in by_connection.values()]
+        return any(
+            record.may_be_paid
+            and not self._records.has_failed(key)
+            and self._records.end_of(key).get("status") not in SUCCEEDED
+            for key in keys
+            if (record := self._records.record_of(key)) is not None
+        )
+
     def recorded(self, number: int) -> tuple[str, str, Record] | None:
         """
         The job of an earlier attempt whose result later steps take: its connection, the key of its record, and the record.

@@ -87,7 +87,7 @@ class ItemRun:
             if end is None and after == number:
                 end = await self._step(number)
         if runner.index is not None and end["status"] != ARCHIVED:
-            await runner.in_thread(partial(self._reuse.give_up, end))
+            await runner.in_thread(partial(self._reuse.give_up, end, self._plan))
         runner.add(self._item, self._shown(end))
 
     async def _from_archive(

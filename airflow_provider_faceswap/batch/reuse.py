@@ -278,7 +278,7 @@ class ItemReuse:
         # This attempt, or an earlier one, has claimed it for the first connections, and others may have made it.
         self._release([number])
 
-    def give_up(self, end: Mapping[str, Any]) -> None:
+    def give_up(self, end: Mapping[str, Any], plan: ItemPlan) -> None:
         """
         Give the claims back, unless a job may still make the picture. It never raises.
 
@@ -289,6 +289,12 @@ class ItemReuse:
             made_nothing = error in _MADE_NOTHING and job_id not in self.runner.running
             if error == "SubmissionUncertainError" or (job_id is not None and not made_nothing):
                 return
+        try:
+            if plan.may_be_made:
+                return
+        except Exception as failed:  # noqa: BLE001 - every store has its own errors
+            self.log.warning("The claim on the picture stays until it ends (%s)", type(failed).__name__)
+            return
         kept = self.runner.jobs.is_kept
         self._release(number for number, prepared in enumerate(self.prepared) if kept(prepared.step))
 

@@ -13,7 +13,7 @@ import pytest
 
 from airflow_provider_faceswap.archive.index import Index
 from airflow_provider_faceswap.batch.step_run import StepRun
-from airflow_provider_faceswap.exceptions import FaceSwapError
+from airflow_provider_faceswap.exceptions import AuthenticationError, FaceSwapError
 from airflow_provider_faceswap.operators.batch import FaceSwapBatchOperator, MediaBatchOperator, Step
 from tests.conftest import FakeStore, FakeTaskInstance
 
@@ -420,3 +420,24 @@ def test_a_retry_buys_the_picture_that_the_archive_has_no_more(chain, context, a
     Path(picture["uri"].removeprefix("file://")).unlink()
     assert chain([2], context, keep="all")["archived"] == 1
     assert (bought(ledger), bought(ledger, "piapi")) == (2, 3)
+
+
+def test_a_retry_that_cannot_ask_for_its_job_keeps_the_claim(batch, rows, context, monkeypatch, tmp_path):
+    class Killed(BaseException):
+        pass
+
+    def fails_with(error):
+        def fail(*_, **__):
+            raise error
+
+        return fail
+
+    with monkeypatch.context() as patched:
+        patched.setattr("airflow_provider_faceswap.batch.step_run.StepRun.wait", fails_with(Killed()))
+        with pytest.raises(Killed):
+            batch(rows(1), context)
+    seen = "airflow_provider_faceswap.lifecycle.purchase.Purchase._last_seen"
+    monkeypatch.setattr(seen, fails_with(AuthenticationError("the key was changed")))
+    with pytest.raises(AuthenticationError):
+        batch(rows(1), context)
+    assert list((tmp_path / "out").rglob("claim-*"))
