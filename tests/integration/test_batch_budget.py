@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from airflow_provider_faceswap.batch.money import StepFunds
+from airflow_provider_faceswap.batch.purse import Purse
 from airflow_provider_faceswap.batch.runner import BatchRunner
 from airflow_provider_faceswap.budgets import Budget
 from airflow_provider_faceswap.cli import budget_report
@@ -173,6 +174,24 @@ def test_jobs_of_unknown_price_run_one_at_a_time_until_one_has_a_cost(batch, row
     summary = batch(rows(6), conn_id="piapi_default", budget=budget(1e9, "point"))
     assert summary["archived"] == 6
     assert kept("spent", "point") == summary["cost"]["point"]
+
+
+@pytest.mark.parametrize(("vendor", "unit"), [("gptunnel", "RUB"), ("piapi", "point")])
+def test_nothing_is_reserved_while_a_job_of_unknown_price_runs(
+    batch, rows, budget, monkeypatch, vendor, unit
+):
+    steps = []
+    for name in ("reserve", "settle"):
+        whole = getattr(Purse, name)
+
+        def noted(*args, name=name, whole=whole):
+            made = whole(*args)
+            steps.append(name)
+            return made
+
+        monkeypatch.setattr(Purse, name, noted)
+    batch(rows(6), conn_id=f"{vendor}_default", budget=budget(1e9, unit))
+    assert steps[:3] == ["reserve", "settle", "reserve"]
 
 
 def test_the_next_attempt_settles_what_a_killed_one_had_reserved(
