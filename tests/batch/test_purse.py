@@ -224,6 +224,33 @@ def test_the_next_attempt_takes_up_the_block_of_a_killed_one(batch):
     assert (mine.spent, mine.held) == (6, 0)
 
 
+def test_a_killed_job_holds_its_own_price_and_not_that_of_its_block(batch):
+    killed = batch(amount=12, most=6)
+    killed.buy("a")
+    killed.buy("b", price=7.5, kind="image")
+    mine = batch(amount=12, records=killed.records)
+    mine.buy("c", price=2.5)
+    with pytest.raises(BudgetExceededError):
+        mine.buy("d", price=0.5)
+    mine.end("b", charged=7.5)
+    assert mine.held + mine.spent == 12
+
+
+def test_a_job_that_an_earlier_version_bought_holds_the_price_of_its_block(batch):
+    killed = batch(amount=6, most=3)
+    killed.records.intend("a", killed.funds("a").reserve(1).partition("@")[0])
+    killed.records.submit("a")
+    mine = batch(amount=6, records=killed.records)
+    for item in "bc":
+        mine.buy(item)
+    with pytest.raises(BudgetExceededError):
+        mine.buy("d")
+    for item in "abc":
+        mine.end(item)
+    mine.money.close()
+    assert (mine.spent, mine.held) == (6, 0)
+
+
 def test_what_ended_just_before_the_process_was_killed_is_settled_by_the_next_attempt(batch):
     killed = batch(most=3)
     killed.buy("a")
