@@ -254,10 +254,6 @@ class ItemReuse:
             return None
         return keys[0] if len(keys) == 1 else None
 
-    def _owner(self, number: int) -> str:
-        # Equal items of a batch have records of their own, and one of them buys.
-        return f"{self.runner.owner}#{next(iter(self.keys[number].values()))}"
-
     def record(self, number: int, hook: JobHook, made: Sequence[Manifest]) -> None:
         """
         Write the index entry of a step whose files are all archived, and end the claims on it.
