@@ -34,6 +34,7 @@ from airflow_provider_faceswap.foundation.clock import CLOCK
 from airflow_provider_faceswap.foundation.redaction import error_line
 from airflow_provider_faceswap.foundation.signed_links import unsigned
 from airflow_provider_faceswap.lifecycle.provenance import is_private
+from airflow_provider_faceswap.storage.disk import DISKS
 from airflow_provider_faceswap.storage.files import create, read, write
 from airflow_provider_faceswap.storage.listing import listed, removed
 from airflow_provider_faceswap.storage.places import place_of
@@ -125,9 +126,11 @@ class Index:
         except (FileNotFoundError, IsADirectoryError):
             return ()
         try:
-            return self._named(key, Entry.parse(text))
+            entry = Entry.parse(text)
         except ValueError:
             return ()
+        try:
+            return self._named(key, entry)
         except OSError as error:
             # A storage that fails is not an entry that names no file.
             if is_no_file(error):
@@ -138,7 +141,6 @@ class Index:
         """
         The manifests of the files that an entry names; empty if they are not whole.
 
-        :raises ValueError: A manifest is none.
         :raises Exception: A file could not be read.
         """
         places = [Place(self.folder / name) for name in entry.files if is_below(name)]
@@ -147,7 +149,11 @@ class Index:
         if are_whole(key, places, entry.manifests):
             return entry.manifests
         # It is an entry without copies, or the file was archived again.
-        beside = tuple(Manifest.parse(read(place.manifest_path)) for place in places)
+        texts = [read(place.manifest_path) for place in places]
+        try:
+            beside = tuple(map(Manifest.parse, texts))
+        except ValueError:
+            return ()
         return beside if are_whole(key, places, beside) else ()
 
     def record(self, key: str, manifests: Sequence[Manifest]) -> None:
@@ -211,8 +217,8 @@ class Index:
             try:
                 create(path, io.BytesIO(new.model_dump_json().encode()))
             except FileExistsError:
-                # A folder is in no list of claims, and has the name for ever.
-                free = number + 1 if path.fs.isdir(path.path) else free
+                # On a disk, a folder may have the name: it is in no list of claims, and stays.
+                free = number + 1 if path.protocol in DISKS and path.fs.isdir(path.path) else free
                 continue
             except NotImplementedError:
                 return None

@@ -445,6 +445,26 @@ def test_an_archive_that_cannot_be_read_buys_nothing(vendor, swap, context, cloc
     assert not vendor.requests
 
 
+@pytest.mark.parametrize(
+    "error", [OSError(errno.EIO, "no"), ValueError("what the storage said is no JSON"), PermissionError("no")]
+)
+def test_an_archived_file_that_cannot_be_read_now_is_not_bought_again(
+    vendor, archived, swap, another, monkeypatch, error
+):
+    file, _, _ = archived
+    read = LocalFileSystem.cat_file
+
+    def fail(self, path, *args, **more):
+        if path.endswith(file.name):
+            raise error
+        return read(self, path, *args, **more)
+
+    monkeypatch.setattr(LocalFileSystem, "cat_file", fail)
+    with pytest.raises(FaceSwapError, match=r"could not be searched.*Nothing was bought"):
+        swap().execute(another())
+    assert len(vendor.creates) == 1
+
+
 def test_of_two_runs_at_a_time_one_buys(vendor, answer, context, clock, swap, another, keep, monkeypatch):
     vendor.will(answer("idle"))
     with pytest.raises(TaskDeferred):
