@@ -198,7 +198,9 @@ class ItemReuse:
         :raises FaceSwapError: The archive cannot be read, or another task is making the picture for too long.
         """
         runner, numbers = self.runner, list(numbers)
-        waiting = ClaimWait(self.prepared[claim].step.timeout, self.log.info)
+        # Who makes it may be at the first step.
+        seconds = sum(prepared.step.timeout for prepared in self.prepared[: claim + 1])
+        waiting = ClaimWait(seconds, self.log.info)
         look = partial(
             found_or_claimed,
             lambda: find(self._index, self.prepared, [claim], self.made),

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from airflow_provider_faceswap.archive.index import Index
+from airflow_provider_faceswap.archive.turns import ClaimWait
 from airflow_provider_faceswap.batch.step_run import StepRun
 from airflow_provider_faceswap.exceptions import AuthenticationError, FaceSwapError
 from airflow_provider_faceswap.operators.batch import FaceSwapBatchOperator, MediaBatchOperator, Step
@@ -441,3 +442,16 @@ def test_a_retry_that_cannot_ask_for_its_job_keeps_the_claim(batch, rows, contex
     with pytest.raises(AuthenticationError):
         batch(rows(1), context)
     assert list((tmp_path / "out").rglob("claim-*"))
+
+
+def test_who_waits_for_the_last_picture_waits_for_all_steps_before_it(chain, context, monkeypatch):
+    waits = []
+
+    class Wait(ClaimWait):
+        def __init__(self, seconds, *arguments, **more):
+            waits.append(seconds)
+            super().__init__(seconds, *arguments, **more)
+
+    monkeypatch.setattr("airflow_provider_faceswap.batch.reuse.ClaimWait", Wait)
+    chain([1], context, keep="all", timeout=600)
+    assert waits == [1200, 600]
