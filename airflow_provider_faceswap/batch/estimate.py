@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel
 
+from airflow_provider_faceswap.batch.archived_steps import find, left_to_make, requests_of
 from airflow_provider_faceswap.batch.item_plan import ItemPlan
 from airflow_provider_faceswap.batch.item_records import SUCCEEDED, ItemRecords
-from airflow_provider_faceswap.batch.reuse import find, left_to_make, requests_of
 from airflow_provider_faceswap.jobs import Cost
 
 if TYPE_CHECKING:

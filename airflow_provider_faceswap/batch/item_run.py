@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_faceswap.archive.manifest import Manifest
 from airflow_provider_faceswap.archive.sources import sources_of
+from airflow_provider_faceswap.batch.archived_steps import left_to_make
 from airflow_provider_faceswap.batch.item_lines import ItemLines
 from airflow_provider_faceswap.batch.item_log import BufferedItemLog
 from airflow_provider_faceswap.batch.item_plan import ItemPlan
 from airflow_provider_faceswap.batch.item_records import ARCHIVED, DONE
 from airflow_provider_faceswap.batch.report import NO_MONEY, failed_end
 from airflow_provider_faceswap.batch.results import StepResult, recorded_result
-from airflow_provider_faceswap.batch.reuse import ItemReuse, left_to_make
+from airflow_provider_faceswap.batch.reuse import ItemReuse
 from airflow_provider_faceswap.batch.step_run import InputError, StepRun
 from airflow_provider_faceswap.batch.steps import PARENT
 from airflow_provider_faceswap.batch.templates import names_in
