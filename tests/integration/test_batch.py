@@ -300,7 +300,8 @@ def test_a_batch_that_dies_at_any_write_goes_on_without_paying_twice(
     monkeypatch.setattr(threading, "excepthook", lambda _: None)
     crashed = run_and_kill(batch, items(6))
     monkeypatch.setattr(type(store), "set", write)
-    assert crashed
+    # On a slow machine more is written together, and the batch may need fewer writes.
+    assert crashed is (len(calls) >= step)
     with suppress(BatchFailedError):
         batch(items(6))
     uncertain = sum(line.get("error") == "SubmissionUncertainError" for line in manifest(batch))
