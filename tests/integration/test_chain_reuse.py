@@ -11,9 +11,9 @@ import pytest
 
 from airflow_provider_faceswap.batch.step_run import StepRun
 from airflow_provider_faceswap.operators.batch import MediaBatchOperator, Step
-from tests.conftest import FakeStore, FakeTaskInstance
+from tests.conftest import NEEDS_STATE_STORE, FakeStore, FakeTaskInstance
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, NEEDS_STATE_STORE]
 
 
 @pytest.fixture
