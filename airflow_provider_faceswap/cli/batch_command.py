@@ -38,7 +38,7 @@ from airflow_provider_faceswap.foundation.validation import as_conn_ids, as_coun
 from airflow_provider_faceswap.hooks.base import hook_for_connection
 from airflow_provider_faceswap.hooks.private_host import check_private_host
 from airflow_provider_faceswap.lifecycle.purchase import PurchasePolicy
-from airflow_provider_faceswap.spending.amounts import as_amount
+from airflow_provider_faceswap.spending.amounts import as_price
 from airflow_provider_faceswap.storage.files import path_of
 from airflow_provider_faceswap.storage.object_records import ObjectRecords
 
@@ -148,7 +148,7 @@ class _BatchCommand:
         hook = hook_for_connection(options.conn_id)
         hook.vendor.kind(options.kind)  # refuses one that is unknown
         timeout = as_seconds("--timeout", options.timeout)
-        price = None if options.price is None else as_amount("--price", options.price)
+        price = as_price(options.price, "--price")
         return JobOptions(
             steps=(
                 PlannedStep(

@@ -31,7 +31,7 @@ def as_amount(name: str, value: Any) -> Decimal:
     return amount.quantize(_EXACT).normalize()
 
 
-def as_price(value: Any) -> Decimal | None:
+def as_price(value: Any, name: str = "price") -> Decimal | None:
     """
     The price of a job, as an exact decimal; ``None`` if none is given.
 
@@ -39,8 +39,8 @@ def as_price(value: Any) -> Decimal | None:
     """
     if value is None:
         return None
-    if not (price := as_amount("price", value)):
-        raise InvalidRequestError(f"price: must be above 0, got {value!r}")
+    if not (price := as_amount(name, value)):
+        raise InvalidRequestError(f"{name}: must be above 0, got {value!r}")
     return price
 
 

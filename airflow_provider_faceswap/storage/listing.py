@@ -22,18 +22,7 @@ def listed(folder: ObjectStoragePath) -> list[tuple[str, float | None]]:
 
     :raises Exception: The storage's own error.
     """
-    fs, path = folder.fs, folder.path
-    # Object stores keep lists, and these would be old ones.
-    fs.invalidate_cache(path)
-    try:
-        found = fs.ls(path, detail=True)
-    except FileNotFoundError:
-        return []
-    return [
-        (posixpath.basename(one["name"].rstrip("/")), _written(one))
-        for one in found
-        if one.get("type") != "directory"
-    ]
+    return [(_name(one), _written(one)) for one in _in(folder) if one.get("type") != "directory"]
 
 
 def listed_below(
@@ -67,13 +56,7 @@ def folders_in(folder: ObjectStoragePath) -> list[str]:
 
     :raises Exception: The storage's own error.
     """
-    fs, path = folder.fs, folder.path
-    fs.invalidate_cache(path)
-    try:
-        found = fs.ls(path, detail=True)
-    except FileNotFoundError:
-        return []
-    return [posixpath.basename(one["name"].rstrip("/")) for one in found if one.get("type") == "directory"]
+    return [_name(one) for one in _in(folder) if one.get("type") == "directory"]
 
 
 def last_written(folder: ObjectStoragePath) -> dict[str, float | None]:
@@ -88,6 +71,21 @@ def last_written(folder: ObjectStoragePath) -> dict[str, float | None]:
         if is_below:
             found[name] = max(found.get(name), _written(one), key=lambda moment: moment or 0)
     return found
+
+
+def _in(folder: ObjectStoragePath) -> list[dict[str, Any]]:
+    fs, path = folder.fs, folder.path
+    # Object stores keep lists, and these would be old ones.
+    fs.invalidate_cache(path)
+    try:
+        found: list[dict[str, Any]] = fs.ls(path, detail=True)
+    except FileNotFoundError:
+        return []
+    return found
+
+
+def _name(found: Mapping[str, Any]) -> str:
+    return posixpath.basename(str(found["name"]).rstrip("/"))
 
 
 def _written(found: Mapping[str, Any]) -> float | None:
