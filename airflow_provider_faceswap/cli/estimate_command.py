@@ -16,6 +16,7 @@ from airflow_provider_faceswap.cli.output import show
 from airflow_provider_faceswap.exceptions import InvalidRequestError
 from airflow_provider_faceswap.operators._dry_run import estimate_of
 from airflow_provider_faceswap.operators.batch import FaceSwapBatchOperator, MediaBatchOperator, Step
+from airflow_provider_faceswap.spending.amounts import as_price
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -50,6 +51,7 @@ def estimate(options: Namespace) -> None:
 def _operator(options: Namespace, source: str) -> BatchOperator:
     if (options.conn_id is None) == (options.steps is None):
         raise InvalidRequestError("give either --conn-id or --steps")
+    as_price(options.price, "--price")
     given: dict[str, Any] = {
         "task_id": "estimate",
         "items": source,

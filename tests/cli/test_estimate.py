@@ -92,7 +92,7 @@ def test_a_price_counts_at_a_vendor_that_reports_no_costs(run, items):
     assert table.rstrip().endswith("cost: 9")
 
 
-@pytest.mark.parametrize("price", ["nan", "inf", "-1"])
+@pytest.mark.parametrize("price", ["nan", "inf", "-1", "0"])
 def test_a_price_that_is_no_amount_of_money_is_refused(run, items, price):
     done = run("estimate", items, "--conn-id", "gptunnel_default", f"--price={price}")
     assert done.code == Exit.USAGE

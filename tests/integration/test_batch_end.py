@@ -9,6 +9,7 @@ import struct
 import threading
 from contextlib import contextmanager
 from functools import partial
+from itertools import count
 
 import pytest
 
@@ -43,6 +44,24 @@ def soon(true):
     raise AssertionError("it never was")
 
 
+def send_until(number, handled):
+    """Send a signal to the main thread until it is handled. One that comes just before a wait waits with it."""
+    main = threading.main_thread().ident
+    soon(lambda: handled() or signal.pthread_kill(main, number))
+
+
+def timing_out():
+    """A signal handler that raises once, as that of ``execution_timeout`` does."""
+    raised = threading.Event()
+
+    def times_out(*_):
+        if not raised.is_set():
+            raised.set()
+            raise TimedOutError
+
+    return times_out
+
+
 class Items(list):
     """Items that can be read whole when all are checked; once the batch runs, the storage is away after some."""
 
@@ -74,7 +93,7 @@ class Run:
 
     def __init__(self, folder, context):
         self.folder, self.context = folder, context
-        self.told, self.bought = [], []
+        self.told, self.bought, self.numbers = [], [], count(1)
         self.operator, self.runner = None, None
 
     def answer(self):
@@ -114,8 +133,8 @@ class Run:
         yield partial(self.buy, kind)
 
     def buy(self, kind):
-        self.bought.append(f"job-{len(self.bought) + 1}")
-        number = self.bought[-1]
+        number = f"job-{next(self.numbers)}"
+        self.bought.append(number)
         self.answer()
         return job(number, kind, JobState.QUEUED)
 
@@ -215,16 +234,13 @@ def test_a_create_that_waits_for_its_turn_when_the_end_begins_is_not_sent(batch,
 def test_creates_on_their_way_are_waited_for_where_the_task_runs_out_of_time(batch, items, store):
     """``execution_timeout`` raises from a signal, in the main thread, whatever that is doing."""
 
-    def times_out(*_):
-        raise TimedOutError
-
     def answer():
         if len(batch.bought) == 2:
-            signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
+            send_until(signal.SIGUSR1, lambda: batch.ending)
         soon(lambda: batch.ending)
 
     batch.answer = answer
-    before = signal.signal(signal.SIGUSR1, times_out)
+    before = signal.signal(signal.SIGUSR1, timing_out())
     try:
         with pytest.raises(TimedOutError) as error:
             batch(items)
@@ -421,24 +437,19 @@ def test_an_id_that_comes_after_the_timeout_and_after_the_signal_is_recorded(
     state(word)
     killed, once = threading.Event(), threading.Lock()
 
-    def times_out(*_):
-        raise TimedOutError
-
     def kill(*_):
         batch.operator.on_kill()
         killed.set()
 
     def answer():
-        main = threading.main_thread().ident
         # Both threads may see two.
         if len(batch.bought) == 2 and once.acquire(blocking=False):
-            signal.pthread_kill(main, signal.SIGUSR1)
-            soon(lambda: batch.ending)
-            signal.pthread_kill(main, signal.SIGUSR2)
+            send_until(signal.SIGUSR1, lambda: batch.ending)
+            send_until(signal.SIGUSR2, killed.is_set)
         soon(killed.is_set)
 
     batch.answer = answer
-    handlers = {signal.SIGUSR1: times_out, signal.SIGUSR2: kill}
+    handlers = {signal.SIGUSR1: timing_out(), signal.SIGUSR2: kill}
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         with pytest.raises(TimedOutError) as error:
