@@ -271,6 +271,37 @@ def test_equal_items_are_bought_once_if_an_earlier_picture_is_known_too(chain, c
     assert (bought(ledger), bought(ledger, "piapi")) == (1, 2)
 
 
+def test_equal_items_whose_next_step_is_not_looked_for_are_bought_once(
+    sandbox, context, another, ledger, monkeypatch, tmp_path
+):
+    """A later step needs the job of the grid. So only the claim on the last step says who makes the grid."""
+
+    def run(context, scene, items):
+        return MediaBatchOperator(
+            task_id="scenes",
+            items=[{"face": f"{sandbox.url}/samples/anna.jpg", "scene": scene}] * items,
+            steps=[
+                Step("person", "piapi_default", "face_swap", target_image="{face}", face_image="{face}"),
+                Step("grid", "gptunnel_default", "imagine", prompt="{scene}"),
+                Step("pick", "gptunnel_default", "upsample", parent_job_id="{grid}", image=1),
+                Step("swap", "piapi_default", "face_swap", target_image="{pick}", face_image="{person}"),
+            ],
+            destination=f"file://{tmp_path}/out",
+            reuse="archive",
+            keep="all",
+            timeout=86_400,
+            concurrency=2,
+        ).execute(context)
+
+    monkeypatch.setattr("airflow_provider_faceswap.archive.turns._PAUSE", 0.1)
+    run(context, "a harbour", 1)
+    before = bought(ledger), bought(ledger, "piapi")
+    summary = run(another(), "a forest", 2)
+    assert (summary["archived"], summary["reused"]) == (2, 1)
+    assert before == (2, 2)
+    assert (bought(ledger), bought(ledger, "piapi")) == (4, 3)
+
+
 def test_chains_of_several_runs_at_the_same_time_are_bought_once(chain, context, another, ledger):
     runs = context, another(), another("third")
     with ThreadPoolExecutor(3) as threads:
