@@ -111,21 +111,20 @@ class ItemPlan:
 
     def wanted(self, first: int) -> tuple[list[int], bool]:
         """
-        The steps that may be taken from the archive, the last one first, and whether to look for all of them now.
+        The steps that may be taken from the archive, and whether a job of an earlier attempt is resumed before.
 
-        A step may be taken if its picture is kept there, and no later step needs its job. A job of an earlier attempt is
-        resumed first.
+        A step may be taken if its picture is kept there, and no later step needs its job.
 
-        :param first: The step to go on with.
+        :param first: The step to continue with, whose job that would be.
+        :returns: The steps, the last one first.
         :raises Exception: The store's own error.
         """
         if self.is_wanted_anew():
             return [], False
         steps = range(self.last, first - 1, -1)
         wanted = [number for number in steps if self.may_be_taken(number, range(number + 1, self.last + 1))]
-        if self._standing(first)[1]:
-            return [number for number in wanted if first < number], False
-        return wanted, bool(wanted)
+        is_paid = self._standing(first)[1]
+        return [number for number in wanted if not is_paid or first < number], is_paid
 
     def may_be_taken(self, number: int, users: Iterable[int]) -> bool:
         """

@@ -70,16 +70,18 @@ class ItemRun:
             runner.add(self._item, self._failed(error))
             return
         self._reuse = ItemReuse(runner, self._prepared, self._plan.keys, self._log)
-        first, end, wanted, now = await runner.in_thread(self._earlier)
+        first, end, wanted, is_paid = await runner.in_thread(self._earlier)
         if end is not None:
             runner.report.reused += end["status"] == ARCHIVED
             runner.add(self._item, self._shown(end))
             return
-        if now:
+        if is_paid:
+            _, end = await self._left_to_make(first)
+            end = end or await self._step(first)
+            first += 1
+        if end is None and wanted:
             first, end = await self._from_archive(first, wanted, claim=self._plan.last)
-        left: list[int] = []
-        if end is None:
-            left, end = await self._left_to_make(first)
+        left, end = ([], end) if end else await self._left_to_make(first)
         while end is None:
             number = after = left.pop(0)
             is_wanted = number in wanted or (number < first and self._plan.may_be_taken(number, left))
@@ -114,7 +116,7 @@ class ItemRun:
 
     async def _taken(self, number: int, made: StepResult) -> dict[str, Any]:
         """Take the picture of a step that the archive has."""
-        end = await self._finish(number, made, is_last=number == self._plan.last)
+        end = await self._finish(number, made)
         self._runner.report.add_cost(None, earlier=True, step=made.name)
         return end
 
@@ -145,7 +147,7 @@ class ItemRun:
 
     def _earlier(self) -> tuple[int, dict[str, Any] | None, list[int], bool]:
         """
-        The step to go on with, the end of the item if an earlier attempt has reached it, and what the archive may have.
+        The step to continue with, the end of the item if it has one, and what :meth:`ItemPlan.wanted` returns.
 
         It takes the results of the steps before.
         """
@@ -193,11 +195,10 @@ class ItemRun:
             lambda: self._usable(prepared.step),
             partial(self._reuse.key_of, number),
         )
-        is_last = number == len(self._prepared) - 1
         try:
             made = await run.go()
             self._reuse.made[prepared.step.name] = made.hook.conn_id
-            end = await self._finish(number, made, is_last=is_last)
+            end = await self._finish(number, made)
         except NotSubmittedError:
             return NOT_FINISHED if self._lines else NOT_STARTED
         except InputError as failed:
@@ -213,16 +214,16 @@ class ItemRun:
             end = self._failed(error, prepared.step, run)
         key = self._plan.keys[number][run.conn_id]
         await runner.in_thread(lambda: runner.item_records.remember(key, end))
-        return end if is_last or end["status"] == "failed" else None
+        return end if end["status"] in {ARCHIVED, "failed"} else None
 
-    async def _finish(self, number: int, made: StepResult, *, is_last: bool) -> dict[str, Any]:
+    async def _finish(self, number: int, made: StepResult) -> dict[str, Any]:
         """Archive the output of a step, if it is to be kept."""
         result, step = made.result, self._prepared[number].step
         files: list[Archived] = []
         if self._jobs.is_kept(step):
             files = await self._runner.in_thread(lambda: self._archive_output(number, made))
         end: dict[str, Any] = {
-            "status": ARCHIVED if is_last else DONE,
+            "status": ARCHIVED if number == self._plan.last else DONE,
             "job_id": result.job_id,
             "cost": result.cost.model_dump() if result.cost else None,
             "attempt_reused": result.attempt_reused,
