@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_faceswap.lifecycle.ledger import REFUSED, Ledger, Record, Stage
+from airflow_provider_faceswap.lifecycle.ledger import Ledger, Record, Stage
 from airflow_provider_faceswap.lifecycle.marks import marks_of
 from airflow_provider_faceswap.lifecycle.outcomes import Outcome
 
@@ -144,12 +144,12 @@ class ItemRecords:
 
     def reserved(self) -> Iterator[tuple[Record, bool]]:
         """
-        The records of jobs that were bought, or may be, with money of a budget, and whether the end of each is known.
+        The records of submissions with money of a budget, and whether the end of each job is known.
 
         :raises Exception: The store's own error.
         """
         for value in () if self._records is None else self._records.others(()):
-            if value.get("reservation") and value.get("outcome") != REFUSED:
+            if value.get("reservation"):
                 end, record = value.get("end") or {}, Record.model_validate(value)
                 is_final = end.get("status") in SUCCEEDED or bool(end.get("final"))
                 # Of an uncertain submission, the item has ended, and nobody knows whether there is a job.

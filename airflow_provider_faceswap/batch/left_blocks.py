@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airflow_provider_faceswap.lifecycle.ledger import REFUSED
+from airflow_provider_faceswap.lifecycle.ledger import Stage as RecordStage
 from airflow_provider_faceswap.spending.amounts import as_amount
 from airflow_provider_faceswap.spending.blocks import MARK, Block
 from airflow_provider_faceswap.spending.book import Stage
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Between the key of a job and what is held for it.
 AT = "@"
+#: What a block says of a job whose submission got no answer: it may be charged, also once its record is another one's.
+UNCERTAIN = "uncertain"
 
 
 def split(name: str) -> tuple[str, str]:
@@ -35,7 +39,7 @@ def left_blocks(
     The blocks of earlier attempts, with what the records say about their jobs.
 
     What no record of a job names was not bought, and is free. A job that a block of an attempt before a clear names keeps its
-    money: its record may have been replaced by that of another one.
+    money, and so does a submission without an answer: the record may have been replaced by that of another job.
 
     :param mark: The buyer's.
     :param earlier: The buyer's before the task was cleared.
@@ -51,16 +55,21 @@ def left_blocks(
         name, job = split(record.reservation or "")
         if (block := blocks.get(name)) is None:
             continue
+        if record.outcome == REFUSED:
+            block.give_back(job)
+            continue
         named.add((name, job))
         if job not in block.parts:
             price = _price_in(budget, block, job, record)
             block.hold(job, price, {"vendor": record.vendor, "kind": record.kind})
-        about = {"conn_id": record.conn_id, "job_id": record.job_id}
+        is_uncertain = record.stage is RecordStage.INTENT
+        about = {"conn_id": record.conn_id, "job_id": record.job_id, UNCERTAIN: is_uncertain}
         note = block.ended if is_over else block.bought
         note(job, None, {key: value for key, value in about.items() if value})
     for name, block in blocks.items():
         for job in block.open_jobs if is_of(block, mark) else ():
-            if (name, job) not in named and not block.parts[job].about.get("job_id"):
+            about = block.parts[job].about
+            if (name, job) not in named and not (about.get("job_id") or about.get(UNCERTAIN)):
                 block.give_back(job)
     return blocks.values()
 
@@ -68,6 +77,11 @@ def left_blocks(
 def is_of(block: Block, mark: str) -> bool:
     """Whether a block is of a buyer."""
     return block.entry.key.startswith(f"{mark}-")
+
+
+def has_uncertain(block: Block) -> bool:
+    """Whether a job of a block may have been bought, and is not known."""
+    return any(block.parts[job].about.get(UNCERTAIN) for job in block.open_jobs)
 
 
 def _found(budget: Budget, account: Account, marks: Iterable[str]) -> dict[str, Block]:

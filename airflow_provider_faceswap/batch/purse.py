@@ -9,7 +9,7 @@ import uuid
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_faceswap.batch.left_blocks import AT, is_of, left_blocks, split
+from airflow_provider_faceswap.batch.left_blocks import AT, has_uncertain, is_of, left_blocks, split
 from airflow_provider_faceswap.batch.prices import BatchPrices
 from airflow_provider_faceswap.exceptions import FaceSwapError
 from airflow_provider_faceswap.foundation.clock import CLOCK
@@ -249,6 +249,9 @@ class Purse:
             elif not block.close():
                 # Its jobs are settled, and nothing more is bought from it.
                 self._add(account, block)
+            if has_uncertain(block):
+                # The record that says so may be replaced before the next write.
+                block.write()
 
     def close(self) -> None:
         """

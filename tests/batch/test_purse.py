@@ -60,8 +60,7 @@ class Records:
 
     def reserved(self):
         for item, record in self.all.items():
-            if record.outcome != "refused":
-                yield record, item in self.over
+            yield record, item in self.over
 
 
 class Batch:
@@ -222,6 +221,24 @@ def test_the_next_attempt_takes_up_the_block_of_a_killed_one(batch):
         mine.buy("d")
     mine.money.close()
     assert (mine.spent, mine.held) == (6, 0)
+
+
+def test_a_submission_without_an_answer_keeps_its_money_when_another_follows_it(batch):
+    """With ``on_uncertain="resubmit"``, the record is that of the second job, and the first may be charged too."""
+    killed = batch(amount=6, most=3)
+    killed.records.intend("a", killed.funds("a").reserve(1))
+    killed = batch(amount=6, records=killed.records)
+    killed.records.intend("a", killed.funds("a").reserve(2))
+    killed.records.submit("a")
+    mine = batch(amount=6, records=killed.records)
+    mine.buy("b")
+    with pytest.raises(BudgetExceededError):
+        mine.buy("c")
+    for item in "ab":
+        mine.end(item)
+    mine.money.close()
+    # The block is one object, and is held until the end of each of its jobs is known.
+    assert (mine.spent, mine.held) == (0, 6)
 
 
 def test_a_killed_job_holds_its_own_price_and_not_that_of_its_block(batch):
