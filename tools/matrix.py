@@ -29,8 +29,9 @@ ON_AIRFLOW = ("-m", "airflow")
 PRE_RELEASED = ("apache-airflow", "apache-airflow-core", "apache-airflow-task-sdk")
 #: The name of their environment.
 PRE_RELEASE = "pre-release"
-#: Versions that the pre-release allows and does not run with: with SQLAlchemy 2.1 the scheduler of 3.4.0b2 ends at once.
-RUNS_WITH = ("sqlalchemy<2.1",)
+#: The pre-release allows others and does not run with them: with SQLAlchemy 2.1 the scheduler of 3.4.0b2 ends at once, and
+#: with the Celery provider that is resolved otherwise each command prints a warning to stdout.
+RUNS_WITH = ("sqlalchemy<2.1", "apache-airflow-providers-celery>=3.26")
 #: Without it, the test client that Airflow's api-server imports warns of itself.
 QUIET = ("httpx2",)
 #: Without it, Airflow 3.1 shows the connection form of no provider.
