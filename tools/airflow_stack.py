@@ -372,3 +372,8 @@ class AirflowStack:
         """The log of one try, as the UI shows it."""
         where = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}"
         return json.dumps(self.api("GET", where, params={"map_index": map_index, "full_content": "true"}))
+
+    def ended_in_triggerer(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> bool:
+        """Whether a task's trigger fired, and no worker ran the task after that."""
+        log = self.task_log(dag_id, run_id, task_id, map_index=map_index)
+        return "Trigger fired event" in log and log.count("DAG bundles loaded") == 1

@@ -144,8 +144,7 @@ def test_an_outlet_has_its_event(airflow, runs):
 
 def ended_in_triggerer(airflow, runs, tasks):
     return {
-        (task_id, index): "TriggerEvent<'success'>"
-        in airflow.task_log(DEFERRED, runs[DEFERRED], task_id, map_index=index)
+        (task_id, index): airflow.ended_in_triggerer(DEFERRED, runs[DEFERRED], task_id, index)
         for task_id, indexes in tasks.items()
         for index in indexes
     }

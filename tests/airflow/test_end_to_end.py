@@ -169,12 +169,12 @@ def test_a_deferred_swap_resumes_on_a_worker_where_something_is_left_to_do(airfl
     assert "Pausing task as DEFERRED" in log
     assert "Trigger fired event" in log
     assert "is done" in log
+    assert not airflow.ended_in_triggerer("resumes_on_a_worker", run_id, "swap")
 
 
 def test_a_success_ends_in_the_triggerer_where_nothing_is_left_to_do(airflow, runs):
     run_id, _ = runs["tengrai_swap"]
-    log = airflow.task_log("tengrai_swap", run_id, "swap")
-    assert "TriggerEvent<'success'>" in log
+    assert airflow.ended_in_triggerer("tengrai_swap", run_id, "swap")
     assert isinstance(airflow.xcom("tengrai_swap", run_id, "swap"), dict), "downstream gets a dict"
 
 
@@ -234,8 +234,12 @@ def test_a_person_who_presses_a_button_sees_the_return_value(airflow, runs, tmp_
 
 
 def test_no_address_of_the_ui_holds_a_signature(metadata, runs):
+    # Airflow 3.4 has two tables.
+    tables = [table for table in inspect(metadata).get_table_names() if table.startswith("xcom")]
     with metadata.connect() as connection:
-        kept = connection.execute(text("select key, value from xcom")).all()
+        kept = [
+            row for table in tables for row in connection.execute(text(f"select key, value from {table}"))
+        ]
     links = [str(value) for key, value in kept if key.startswith("_link_")]
     results = [str(value) for key, value in kept if key == "return_value"]
     assert len(links) >= 10
