@@ -119,7 +119,7 @@ def left_to_make(
 
     A step that was taken from the archive has no record: a later attempt takes it from there again, or makes it.
 
-    :param first: The step to go on with.
+    :param first: The step to continue with.
     :param known: The names of the steps before it whose results are known.
     :param made: The connection that made a step, by step, as far as this is known.
     :returns: The steps to make, in their order; and by step the results that were found, each with the connections that made

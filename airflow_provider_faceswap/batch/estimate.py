@@ -109,9 +109,9 @@ def _shown(amount: float, unit: str) -> str:
 @dataclass
 class _State:
     """
-    Where an item goes on.
+    Where an item continues.
 
-    :param first: The step to go on with.
+    :param first: The step to continue with.
     :param end: Its end, if an earlier attempt has reached it.
     :param left: The steps that it is to make.
     :param reused: The steps whose job or picture is there.

@@ -43,7 +43,7 @@ class ItemPlan:
 
     def earlier(self) -> tuple[int, dict[str, Any] | None]:
         """
-        The step to go on with, and the end of the item if an earlier attempt has reached it.
+        The step to continue with, and the end of the item if an earlier attempt has reached it.
 
         The last step with a job that may be paid, or has failed, is the one: its record identifies the whole chain before
         it.

@@ -99,7 +99,7 @@ class ItemRun:
         """
         Take a step from the archive, if it is there.
 
-        :returns: The step to go on with, and the end of the item if it has one.
+        :returns: The step to continue with, and the end of the item if it has one.
         """
         try:
             if (found := await self._reuse.look(wanted, claim=claim)) is None:
