@@ -265,8 +265,8 @@ def test_dead_storage_does_not_slow_the_api(airflow, cookies, run_id):
         f"the slowest request to the API: {slowest * 1000:.0f} ms, without the pages {alone * 1000:.0f} ms; "
         f"all pages after {time.perf_counter() - begun:.0f} s"
     )
-    # Other tests use the same processors. What they cost the API, they cost it without the pages, too.
-    assert slowest < 0.5 + alone
+    # On a machine of its own it takes 0.2 s, and 0.03 s without the pages. Other programs slow both down alike.
+    assert slowest < max(0.5, 8 * alone)
     assert {status for status, _ in pages} <= {200, 503}
     assert all("does not answer" in text for _, text in pages)
     # It is not asked again while several calls wait for it, so nobody waits ten seconds more.
