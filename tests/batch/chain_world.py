@@ -2,7 +2,7 @@
 A vendor, a store and a clock in memory, for the real runner of a chain that may die at every step it takes.
 
 A step is whatever an outside can notice: a call of the records' store, a request on its way to the vendor or back, a sleep, a
-file that is archived. A process may die at any of them, and the task goes on in another one.
+file that is archived. A process may die at any of them, and the task continues in another one.
 """
 
 from __future__ import annotations

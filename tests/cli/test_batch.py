@@ -134,6 +134,7 @@ def test_a_wrong_row_buys_nothing(run, wire, tmp_path):
         (("items.csv", "--records", "s3://bucket/records"), "--records: must be a folder on this disk"),
         (("items.csv", "--records", "items.csv"), "--records"),
         (("items.csv", "--price", "much"), "--price"),
+        (("items.csv", "--price", "0"), "--price: must be above 0"),
         (("items.csv", "--budget", "{}"), "budget: "),
         (("items.csv", "--budget", budget("/{{ ds }}", 1)), "a template"),
         (("items.csv", "--budget", budget("/b", 1, unit="point")), "RUB"),
